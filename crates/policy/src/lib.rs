@@ -1,0 +1,1 @@
+//! Pure verdicts: the permission objects given to OpenCode.

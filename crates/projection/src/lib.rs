@@ -1,0 +1,1 @@
+//! The pure reducer from session events to a view; fences, coalescer, sanitizer.

@@ -1,0 +1,1 @@
+//! The traits that adapters implement, and their public conformance suites.

@@ -1,0 +1,1 @@
+//! Runs and supervises OpenCode, normalizes its events, heals gaps.

@@ -1,0 +1,1 @@
+//! The control-plane store on SQL: SQLite today, PostgreSQL behind the same trait.

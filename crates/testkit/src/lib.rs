@@ -1,0 +1,1 @@
+//! Test support: scripted model server, real-OpenCode and browser launchers.

@@ -1,0 +1,1 @@
+//! The append service: sanitize, coalesce, store, fold, publish; subscribe and resume by cursor.
