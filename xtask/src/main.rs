@@ -1,2 +1,91 @@
-//! Build tasks.
-fn main() {}
+//! Build tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`demo`] | starts the desktop with a scripted model, until Ctrl-C |
+//! | [`suite`] | everything that CI checks, step by step |
+//! | [`bench`] | the benches |
+//! | [`layers`] | the dependency boundary (docs/dependency-layers.toml) |
+//! | [`supply`] | licences, bans and sources of dependencies (deny.toml) |
+//! | [`pages`] | links and hygiene of the documentation |
+//! | [`machine`] | programs that the machine must have |
+//! | [`step`] | named steps with progress, timing and a log |
+
+mod bench;
+mod demo;
+mod layers;
+mod machine;
+mod pages;
+mod step;
+mod suite;
+mod supply;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Build tasks of Open Cowork.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    after_help = "Examples:\n  \
+        cargo xtask demo            try it: fetches OpenCode, starts everything, prints the address\n  \
+        cargo xtask test            all checks, as CI runs them\n  \
+        cargo xtask test --quick    format, lints and unit tests only\n  \
+        cargo xtask bench --json    the benches, for a program to read"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Starts the desktop; without a provider of your own it talks to a scripted model.
+    Demo(demo::Options),
+    /// Runs every check; installs missing Debian packages when root.
+    #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --quick")]
+    Test {
+        /// Only format, lints and unit tests.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Runs the benches in release mode.
+    #[command(
+        after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench --json > bench.json"
+    )]
+    Bench {
+        /// Prints JSON on standard output instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Demo(options) => demo::run(options).map(|()| ExitCode::SUCCESS),
+        Task::Test { quick } => suite::run(quick),
+        Task::Bench { json } => bench::run(json).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The top folder of the workspace.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap_or_else(|_| ".".into())
+}
+
+/// The cargo that runs us.
+fn cargo() -> std::process::Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = std::process::Command::new(program);
+    command.current_dir(root());
+    command
+}

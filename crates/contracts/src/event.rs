@@ -158,7 +158,11 @@ impl RuntimeEvent {
             serde_json::Value::Object(object) => object,
             _ => JsonObject::new(),
         };
-        RuntimeEvent { event_id: None, kind, payload }
+        RuntimeEvent {
+            event_id: None,
+            kind,
+            payload,
+        }
     }
 
     /// The same event under an idempotency id.

@@ -6,8 +6,10 @@
 //! | module | holds | contract |
 //! |---|---|---|
 //! | [`ids`] | newtypes of every id | 07 §2 |
-//! | [`event`] | event types, the vocabulary table, runtime events | 01 §2 |
-//! | [`record`] | durable records: session, events, workspace events, projection, commands | 01 §3 |
+//! | [`event`] | event types, runtime events | 01 §2 |
+//! | [`vocabulary`] | who writes and reads each event type, as data | 01 §2 |
+//! | [`record`] | durable records: session, events, workspace events, projection | 01 §3 |
+//! | [`session_event`] | one event with its place in the log | 01 §3.1 |
 //! | [`view`] | the projected view of one thread | 01 §4 |
 //! | [`session_view`] | the shape that renderers of the wire read | 01 §5.8 |
 //! | [`fence`] | fence tokens, checkpoints, verdicts | 01 §8 |
@@ -15,6 +17,7 @@
 //! | [`authority`] | who owns and runs a thread | 07 §2 |
 //! | [`error`] | the error envelope of every HTTP answer | 03 §2.1 |
 //! | [`number`] | numbers as JavaScript writes them | 01 §4.1 |
+//! | [`schema`] | JSON Schemas of all of them | `docs/schemas/` |
 
 pub mod authority;
 pub mod automation;
@@ -24,8 +27,11 @@ pub mod fence;
 pub mod ids;
 pub mod number;
 pub mod record;
+pub mod schema;
+pub mod session_event;
 pub mod session_view;
 pub mod view;
+pub mod vocabulary;
 
 /// An open JSON object: the payload of an event, the input of a tool. Key order is kept.
 pub type JsonObject = serde_json::Map<String, serde_json::Value>;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A finite f64 whose JSON has no fraction when the value is integral (01 §4.1).
+/// An f64 whose JSON has no fraction when the value is integral (01 §4.1).
 ///
 /// ```
 /// use open_cowork_contracts::JsNumber;
@@ -54,7 +54,29 @@ impl From<u64> for JsNumber {
 }
 
 impl std::ops::AddAssign<f64> for JsNumber {
+    /// Adds in IEEE order; a sum that overflows stays at the largest finite value, since JSON has no infinity.
     fn add_assign(&mut self, other: f64) {
-        self.0 += other;
+        self.0 = (self.0 + other).clamp(f64::MIN, f64::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_never_leaves_json() {
+        let mut sum = JsNumber(f64::MAX);
+        sum += f64::MAX;
+        assert_eq!(sum, JsNumber(f64::MAX));
+        let text = serde_json::to_string(&sum).unwrap();
+        assert_eq!(serde_json::from_str::<JsNumber>(&text).unwrap(), sum);
+    }
+
+    #[test]
+    fn sums_are_those_of_ieee_addition_in_order() {
+        let mut sum = JsNumber(0.1);
+        sum += 0.2;
+        assert_eq!(serde_json::to_string(&sum).unwrap(), "0.30000000000000004");
     }
 }

@@ -1,5 +1,6 @@
-//! Durable records (01 §3): sessions, events, workspace events, projections.
+//! Durable records (01 §3): sessions, workspace events, projections. Session events: [`crate::session_event`].
 
+pub use crate::session_event::SessionEventRecord;
 use crate::view::{ProjectSource, View};
 use crate::{EventId, EventType, JsonObject, RuntimeSessionId, SessionId, TenantId, UserId};
 use schemars::JsonSchema;
@@ -76,35 +77,6 @@ pub struct Session {
     /// Public summary of the bound source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project_source: Option<ProjectSource>,
-}
-
-/// A session event with its place in the log (01 §3.1). Fields that we don't know are kept in `extra`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SessionEventRecord {
-    /// Tenant of the session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tenant_id: Option<TenantId>,
-    /// The session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_id: Option<SessionId>,
-    /// Idempotency id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub event_id: Option<EventId>,
-    /// Dense per session, from 1.
-    pub sequence: u64,
-    /// What happened.
-    #[serde(rename = "type")]
-    pub kind: EventType,
-    /// The open payload.
-    #[serde(default)]
-    pub payload: JsonObject,
-    /// ISO-8601, UTC, milliseconds.
-    #[serde(default)]
-    pub created_at: String,
-    /// Unknown fields.
-    #[serde(flatten)]
-    pub extra: JsonObject,
 }
 
 /// One row of a user's workspace stream (01 §3.1).

@@ -125,7 +125,11 @@ pub struct ToolCall {
     /// State.
     pub status: ToolStatus,
     /// Sanitized output; present and null is not the same as absent.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub output: Option<Value>,
     /// Files of the output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -473,7 +477,11 @@ pub struct Origin {
 
 /// A bound source (01 §3.4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "lowercase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "kind",
+    rename_all = "lowercase",
+    rename_all_fields = "camelCase"
+)]
 pub enum ProjectSource {
     /// A git repository.
     Git {

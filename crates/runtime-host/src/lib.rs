@@ -1,1 +1,12 @@
 //! Runs and supervises OpenCode, normalizes its events, heals gaps.
+
+pub mod recover;
+pub mod translate;
+pub mod watchdog;
+pub mod config;
+pub mod environment;
+pub mod error;
+pub mod home;
+pub mod host;
+pub mod sink;
+mod thread;

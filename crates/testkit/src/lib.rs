@@ -1,1 +1,25 @@
-//! Test support: scripted model server, real-OpenCode and browser launchers.
+//! Test support for the whole workspace: real parts under a test's control.
+//!
+//! | module | gives |
+//! |---|---|
+//! | [`model`] | a scripted, OpenAI-compatible model server on loopback |
+//! | [`opencode`] | the pinned OpenCode binary, and a launcher for a real server |
+//! | [`workspace`] | a throw-away git folder for the agent to work in |
+//! | [`browser`] | a real headless Chromium, driven over WebDriver |
+//! | [`unprivileged`] | commands and tests run as a user that is not root |
+//! | [`process`] | child processes that cannot outlive the test that started them |
+//!
+//! **Invariants.** Never a dependency of a shipped crate (only `dev-dependencies`, `benches`
+//! and `xtask`; `cargo xtask test` checks that). Everything listens on loopback only and dies
+//! with its handle. Nothing here is a stand-in for our own code: only the paid, unreachable
+//! model is scripted.
+
+pub mod browser;
+mod error;
+pub mod model;
+pub mod opencode;
+pub mod process;
+pub mod unprivileged;
+pub mod workspace;
+
+pub use error::TestkitError;

@@ -1,1 +1,40 @@
-//! The append service: sanitize, coalesce, store, fold, publish; subscribe and resume by cursor.
+//! The append service (decision 11): the one way into and out of a thread's log, for every authority.
+//!
+//! ```text
+//! append ─► sanitize ─► coalesce deltas ─► store (retry, one id) ─► fold ─► publish
+//!                                             │                      │        │
+//!                                  rows and events, durable      read(view)   subscribe(after)
+//! ```
+//!
+//! | module | holds | contract |
+//! |---|---|---|
+//! | [`log`](mod@log) | [`ThreadLog`]: the public surface | 01 §7, §11 |
+//! | [`options`] | [`ThreadLogOptions`], the clock | 01 §1 |
+//! | [`error`] | [`LogError`] | |
+//! | `thread` | what readers and subscribers of one thread share | 01 §7.1 |
+//! | `writer` | the task that owns a thread's appends | 01 §7.1, §11 |
+//! | `load` | folding a cold thread, and when to snapshot | 01 §7.2, decision 13 |
+//! | `tail` | the newest events of a followed thread, kept for subscribers | 01 §7.3 |
+//! | [`subscribe`] | resumable streams of one thread, of a workspace, of the thread list | 01 §7.3 |
+//!
+//! Invariants:
+//!
+//! - Appends of one thread are serial, those of different threads concurrent.
+//! - What `append` acknowledges as durable is in the store; the view in memory always equals the fold of the
+//!   log; an event is published after it is folded.
+//! - No lock is held across an await. Each thread's state has one writer: its task.
+//! - A subscriber is a cursor, never a queue: a slow one costs nothing and loses nothing.
+
+pub mod error;
+mod load;
+pub mod log;
+pub mod options;
+pub mod subscribe;
+mod tail;
+mod thread;
+mod writer;
+
+pub use error::LogError;
+pub use log::{ProjectionStatus, Receipt, RepairReport, ThreadLog, ThreadState};
+pub use options::{Clock, ThreadLogOptions};
+pub use subscribe::{SessionChange, Subscription, Update, WorkspaceUpdate};

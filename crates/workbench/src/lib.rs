@@ -1,4 +1,2 @@
-//! The web renderer of Desktop and Cloud: server-rendered HTML with live patches over SSE.
-
-pub mod workspace;
-pub use workspace::*;
+//! t
+mod clock; mod markdown; pub mod options; pub mod theme; mod url; pub mod workspace; pub use workspace::*;

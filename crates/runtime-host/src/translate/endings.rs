@@ -1,0 +1,132 @@
+//! The one ending of a turn (decisions 6 and 7).
+
+use super::*;
+
+impl Translator {
+    /// The one ending of a turn (decision 6): tools that still run end as errors, asks are withdrawn, then
+    /// idle, error or aborted. Nothing when no turn is active.
+    pub fn settle(&mut self) -> Vec<RuntimeEvent> {
+        if !self.turn.active {
+            return Vec::new();
+        }
+        let lane = self.lanes.get(&self.root);
+        let answer = lane.and_then(|lane| lane.answer.as_ref());
+        let answer_error = answer.and_then(|answer| answer.error.as_ref());
+        // A `session.error` counts only when no answer tells how the turn ended.
+        let lone_error = lane.and_then(|lane| lane.error.as_ref()).filter(|_| answer.is_none());
+        let error = answer_error.or(lone_error).cloned();
+        let (kind, payload) = if let Some(stop) = self.turn.stop.clone() {
+            let mut payload = json!({ "reason": stop.reason });
+            if let Some(message) = stop.message {
+                payload["message"] = json!(message);
+            }
+            if let Some(command) = stop.command {
+                payload["commandId"] = json!(command);
+            }
+            (EventType::SessionAborted, payload)
+        } else {
+            match error {
+                Some(error) if is_abort(&error) => (EventType::SessionAborted, json!({ "reason": "aborted" })),
+                Some(error) => {
+                    let mut payload = json!({ "message": error_message(&error), "name": error.name });
+                    if let Some(status) = error.data.get("statusCode").filter(|status| status.is_number()) {
+                        payload["statusCode"] = status.clone();
+                    }
+                    (EventType::RuntimeError, payload)
+                }
+                None => (EventType::SessionIdle, json!({})),
+            }
+        };
+        self.end(kind, payload)
+    }
+
+    /// The ending of a turn that was cut short: OpenCode or the host died (decision 7).
+    pub fn interrupt(&mut self, reason: &str) -> Vec<RuntimeEvent> {
+        if !self.turn.active {
+            return Vec::new();
+        }
+        let payload = match self.turn.stop.clone() {
+            // The user's stop came first and is what ended it.
+            Some(stop) => json!({ "reason": stop.reason }),
+            None => json!({ "reason": reason }),
+        };
+        self.end(EventType::SessionAborted, payload)
+    }
+
+    pub(super) fn end(&mut self, kind: EventType, payload: Value) -> Vec<RuntimeEvent> {
+        let ending = self.ending_id();
+        let mut out = Out { frame: Some(&ending), events: Vec::new() };
+        let sessions: Vec<String> =
+            std::iter::once(self.root.clone()).chain(self.children.iter().cloned()).collect();
+        for session in &sessions {
+            for call in self.lanes.get_mut(session).map(|lane| std::mem::take(&mut lane.running)).unwrap_or_default() {
+                if let Some(event) = self.interrupted_tool(session, &call) {
+                    out.push(event);
+                }
+            }
+        }
+        for child in self.children.clone() {
+            let open = self
+                .lanes
+                .get(&child)
+                .and_then(|lane| lane.task.as_ref())
+                .is_some_and(|task| matches!(task.status, "queued" | "running"));
+            if open {
+                self.task_status(&child, "error", Some("interrupted".to_owned()), &mut out);
+            }
+        }
+        for id in self.asks.keys().cloned().collect::<Vec<_>>() {
+            out.events.extend(self.withdraw(&id).map(|event| {
+                let stable = format!("opencode:{id}:withdrawn");
+                event.with_id(stable)
+            }));
+        }
+        let index = out.events.len();
+        let mut events = out.events;
+        let family = if kind == EventType::SessionIdle { "idle" } else { "end" };
+        let id = match self.turn.endings {
+            0 => format!("opencode:{}:{family}:{}", self.root, digest(self.turn.admission.as_deref())),
+            n => format!("opencode:{}:{family}:{}:{n}:{index}", self.root, digest(self.turn.admission.as_deref())),
+        };
+        let event = self.event(kind, payload);
+        // Without a known prompt the id would repeat from turn to turn: let the log choose one.
+        events.push(if self.turn.admission.is_some() { event.with_id(id) } else { event });
+        for lane in self.lanes.values_mut() {
+            lane.forget_turn();
+            lane.pulse = Pulse::Idle;
+        }
+        self.rejected_in.clear();
+        self.turn = Turn {
+            admission: self.turn.admission.take(),
+            endings: self.turn.endings + 1,
+            ..Turn::default()
+        };
+        events
+    }
+
+    pub(super) fn ending_id(&self) -> String {
+        format!("{}:ending:{}:{}", self.root, digest(self.turn.admission.as_deref()), self.turn.endings)
+    }
+
+    pub(super) fn interrupted_tool(&mut self, session: &str, call: &str) -> Option<RuntimeEvent> {
+        let task = self.task_of(session).map(|task| task.id.clone());
+        let thread = self.thread.clone();
+        let entry = self.lanes.get_mut(session)?.tools.get_mut(call)?;
+        entry.phase = ToolPhase::Error;
+        let mut event = tool_call(&thread, session, task.as_deref(), call, entry);
+        event.payload.insert("output".into(), json!("interrupted"));
+        event.payload.insert("error".into(), json!("interrupted"));
+        let id = stable_id(session, &entry.message, &entry.part, "interrupted", 0);
+        Some(event.with_id(id))
+    }
+
+    /// Takes an ask back: nobody can answer it any more.
+    pub(crate) fn withdraw(&mut self, id: &str) -> Option<RuntimeEvent> {
+        let mut event = match self.asks.get(id)?.kind {
+            AskKind::Permission { .. } => self.resolve_permission(id, false, "reject")?,
+            AskKind::Question => self.resolve_question(id, None)?,
+        };
+        event.payload.insert("reason".into(), json!("withdrawn"));
+        Some(event)
+    }
+}

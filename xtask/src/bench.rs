@@ -1,0 +1,18 @@
+//! The benches: one program that prints a table, or JSON.
+
+use anyhow::{Context as _, bail};
+
+/// Builds in release mode and runs; progress goes to standard error, the figures to standard out.
+pub(crate) fn run(json: bool) -> anyhow::Result<()> {
+    eprintln!("bench: building in release mode, then measuring; this takes minutes");
+    let mut command = crate::cargo();
+    command.args(["run", "--release", "--package", "open-cowork-benches", "--"]);
+    if json {
+        command.arg("--json");
+    }
+    let status = command.status().context("cargo could not be started")?;
+    if !status.success() {
+        bail!("the benches failed ({status}); the lines above say where");
+    }
+    Ok(())
+}

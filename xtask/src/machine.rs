@@ -1,0 +1,86 @@
+//! Programs that the machine must have: installed with apt when we are root, else named.
+
+use anyhow::{Context as _, bail};
+use open_cowork_testkit::process::find_program;
+use std::process::{Command, Stdio};
+
+/// A program and the Debian package that holds it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Program {
+    name: &'static str,
+    package: &'static str,
+}
+
+/// What the agent needs at run time.
+pub(crate) const FOR_AGENT: [Program; 2] = [
+    Program {
+        name: "git",
+        package: "git",
+    },
+    Program {
+        name: "rg",
+        package: "ripgrep",
+    },
+];
+
+/// What the tests need on top.
+pub(crate) const FOR_TESTS: [Program; 2] = [
+    Program {
+        name: "chromium",
+        package: "chromium",
+    },
+    Program {
+        name: "chromedriver",
+        package: "chromium-driver",
+    },
+];
+
+/// Makes sure that these programs are there.
+///
+/// # Errors
+/// One sentence that names what is missing and how to install it.
+pub(crate) fn ensure(programs: &[Program]) -> anyhow::Result<()> {
+    let missing = missing_packages(programs);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    if !rustix::process::geteuid().is_root() || find_program("apt-get").is_none() {
+        bail!("missing: {list}; install them, on Debian with `sudo apt-get install {list}`");
+    }
+    eprintln!("installing {list}");
+    apt(&["update", "--quiet"])?;
+    let mut install = vec!["install", "--quiet", "--yes", "--no-install-recommends"];
+    install.extend(&missing);
+    apt(&install)?;
+    let still = missing_packages(programs);
+    if !still.is_empty() {
+        bail!(
+            "apt-get installed {list}, but {} is still not in PATH",
+            still.join(" ")
+        );
+    }
+    Ok(())
+}
+
+fn missing_packages(programs: &[Program]) -> Vec<&'static str> {
+    let missing = programs
+        .iter()
+        .filter(|program| find_program(program.name).is_none());
+    missing.map(|program| program.package).collect()
+}
+
+fn apt(arguments: &[&str]) -> anyhow::Result<()> {
+    let output = Command::new("apt-get")
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .output()
+        .context("apt-get could not be started")?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        let last = words.lines().last().unwrap_or("it said nothing");
+        bail!("`apt-get {}` failed: {last}", arguments.join(" "));
+    }
+    Ok(())
+}
