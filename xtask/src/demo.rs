@@ -8,7 +8,9 @@ use open_cowork_testkit::opencode::{PINNED_VERSION, provision_reporting};
 use open_cowork_testkit::process::{GuardedProcess, find_program};
 use open_cowork_testkit::workspace;
 use std::ffi::OsString;
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -39,23 +41,55 @@ pub(crate) struct Options {
     no_open: bool,
 }
 
+/// What is started, and where it works.
+#[derive(Debug)]
+struct Parts {
+    opencode: PathBuf,
+    program: PathBuf,
+    /// The sample folder that the agent may break at will.
+    workspace: PathBuf,
+    data: PathBuf,
+}
+
 /// Prepares, starts and waits for Ctrl-C.
 ///
 /// # Errors
 /// What is missing, or the desktop's last words when it ended by itself.
-pub(crate) fn run(options: Options) -> anyhow::Result<()> {
-    machine::ensure(&machine::FOR_AGENT)?;
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    machine::ensure(machine::FOR_AGENT)?;
     eprintln!("demo: OpenCode {PINNED_VERSION}");
     let opencode = provision_reporting(|line| eprintln!("demo: {line}"))?;
     let program = build()?;
     let folder = root().join(".tools/demo");
     let workspace = sample_workspace(&folder)?;
+    let data = options
+        .data_dir
+        .clone()
+        .unwrap_or_else(|| folder.join("data"));
+    // The desktop runs in the sample folder, so a relative path must be made whole here.
+    let data = std::path::absolute(&data).with_context(|| format!("{}", data.display()))?;
+    let parts = Parts {
+        opencode,
+        program,
+        workspace,
+        data,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("cannot start the async runtime")?;
-    runtime.block_on(serve(options, &opencode, &program, &folder, &workspace))
+    runtime.block_on(async {
+        let mut terminated = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+        let mut interrupted = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
+        let stop = async {
+            tokio::select! {
+                _ = interrupted.recv() => {}
+                _ = terminated.recv() => {}
+            }
+        };
+        serve(options, &parts, stop).await
+    })
 }
 
 fn build() -> anyhow::Result<PathBuf> {
@@ -87,30 +121,31 @@ fn sample_workspace(folder: &Path) -> anyhow::Result<PathBuf> {
 }
 
 async fn serve(
-    options: Options,
-    opencode: &Path,
-    program: &Path,
-    folder: &Path,
-    workspace: &Path,
+    options: &Options,
+    parts: &Parts,
+    stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let mut terminated = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let model = if options.own_model {
         None
     } else {
         Some(ScriptedModel::start_with(Scenario::demo()?, 0).await?)
     };
-    let mut arguments: Vec<OsString> = vec!["serve".into(), "--opencode".into(), opencode.into()];
+    let mut arguments: Vec<OsString> = vec![
+        "serve".into(),
+        "--opencode".into(),
+        parts.opencode.clone().into(),
+    ];
     if let Some(model) = &model {
         arguments.extend(["--demo-endpoint".into(), model.base_url().into()]);
     }
-    let data = options.data_dir.unwrap_or_else(|| folder.join("data"));
-    arguments.extend(["--data-dir".into(), data.clone().into()]);
+    arguments.extend(["--data-dir".into(), parts.data.clone().into()]);
     arguments.extend(["--port".into(), options.port.to_string().into()]);
     eprintln!("demo: starting");
-    let mut desktop = GuardedProcess::spawn("the desktop", program, arguments, |command| {
-        command.current_dir(workspace);
+    let mut desktop = GuardedProcess::spawn("the desktop", &parts.program, arguments, |command| {
+        command.current_dir(&parts.workspace);
     })?;
 
+    let mut stop = pin!(stop);
     let ready = desktop.line(START_LIMIT, |line| {
         line.strip_prefix("open ")
             .filter(|url| url.starts_with("http"))
@@ -118,21 +153,17 @@ async fn serve(
     });
     let url = tokio::select! {
         url = ready => Some(url?),
-        _ = tokio::signal::ctrl_c() => None,
-        _ = terminated.recv() => None,
+        () = &mut stop => None,
     };
     if let Some(url) = url {
+        println!("open {url}");
         let kind = if model.is_some() {
-            "scripted model"
+            "a scripted model"
         } else {
             "your own model"
         };
-        println!("open {url}");
-        eprintln!(
-            "demo: {kind}; sample folder {}; data in {}",
-            workspace.display(),
-            data.display()
-        );
+        let (workspace, data) = (parts.workspace.display(), parts.data.display());
+        eprintln!("demo: {kind} answers; sample folder {workspace}; data in {data}");
         eprintln!("demo: Ctrl-C stops everything");
         if !options.no_open {
             open_in_browser(&url);
@@ -141,8 +172,7 @@ async fn serve(
             status = desktop.wait() => {
                 bail!("the desktop ended with {}; its last output: {}", status?, desktop.tail());
             }
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminated.recv() => {}
+            () = &mut stop => {}
         }
     }
     eprintln!("demo: stopping");
@@ -173,6 +203,85 @@ fn open_in_browser(url: &str) {
             eprintln!(
                 "demo: the browser could not be started ({error}); open the address yourself"
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    /// A desktop that is a shell script.
+    fn parts(folder: &Path, script: &str) -> Parts {
+        let program = folder.join("desktop");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Parts {
+            opencode: "/opt/opencode".into(),
+            program,
+            workspace: folder.to_owned(),
+            data: folder.join("data"),
+        }
+    }
+
+    fn options(own_model: bool) -> Options {
+        Options {
+            port: 7,
+            data_dir: None,
+            own_model,
+            no_open: true,
+        }
+    }
+
+    async fn file_appears(path: PathBuf) {
+        while !path.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_desktop_gets_the_scripted_model_and_is_asked_to_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "echo \"$@\" > arguments
+            trap 'touch stopped; exit 0' TERM
+            echo 'open http://127.0.0.1:7/?token=x'
+            touch up
+            while :; do sleep 0.05; done";
+        let parts = parts(folder.path(), script);
+        let up = file_appears(folder.path().join("up"));
+        serve(&options(false), &parts, up).await.unwrap();
+        assert!(folder.path().join("stopped").exists());
+        let arguments = std::fs::read_to_string(folder.path().join("arguments")).unwrap();
+        let expected = "serve --opencode /opt/opencode --demo-endpoint http://127.0.0.1:";
+        assert!(arguments.starts_with(expected), "{arguments}");
+        assert!(arguments.trim_end().ends_with("--port 7"), "{arguments}");
+    }
+
+    #[tokio::test]
+    async fn without_the_scripted_model_no_endpoint_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = parts(folder.path(), "echo \"$@\" > arguments; sleep 60");
+        let up = file_appears(folder.path().join("arguments"));
+        serve(&options(true), &parts, up).await.unwrap();
+        let arguments = std::fs::read_to_string(folder.path().join("arguments")).unwrap();
+        assert!(!arguments.contains("--demo-endpoint"), "{arguments}");
+    }
+
+    #[tokio::test]
+    async fn a_desktop_that_ends_by_itself_shows_its_last_words() {
+        let folder = tempfile::tempdir().unwrap();
+        for script in [
+            "echo 'the data folder is in use' >&2; exit 3",
+            "echo 'open http://x/'; sleep 0.1; echo 'the data folder is in use' >&2; exit 3",
+        ] {
+            let parts = parts(folder.path(), script);
+            let error = serve(&options(true), &parts, std::future::pending())
+                .await
+                .unwrap_err();
+            let words = error.to_string();
+            assert!(words.contains("the data folder is in use"), "{words}");
+            assert!(words.contains("exit status: 3"), "{words}");
         }
     }
 }

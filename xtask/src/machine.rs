@@ -11,29 +11,28 @@ pub(crate) struct Program {
     package: &'static str,
 }
 
-/// What the agent needs at run time.
-pub(crate) const FOR_AGENT: [Program; 2] = [
-    Program {
-        name: "git",
-        package: "git",
-    },
-    Program {
-        name: "rg",
-        package: "ripgrep",
-    },
-];
+const GIT: Program = Program {
+    name: "git",
+    package: "git",
+};
+const RIPGREP: Program = Program {
+    name: "rg",
+    package: "ripgrep",
+};
+const CHROMIUM: Program = Program {
+    name: "chromium",
+    package: "chromium",
+};
+const CHROMEDRIVER: Program = Program {
+    name: "chromedriver",
+    package: "chromium-driver",
+};
 
-/// What the tests need on top.
-pub(crate) const FOR_TESTS: [Program; 2] = [
-    Program {
-        name: "chromium",
-        package: "chromium",
-    },
-    Program {
-        name: "chromedriver",
-        package: "chromium-driver",
-    },
-];
+/// What the agent needs at run time.
+pub(crate) const FOR_AGENT: &[Program] = &[GIT, RIPGREP];
+
+/// What the tests need.
+pub(crate) const FOR_TESTS: &[Program] = &[GIT, RIPGREP, CHROMIUM, CHROMEDRIVER];
 
 /// Makes sure that these programs are there.
 ///
@@ -48,7 +47,6 @@ pub(crate) fn ensure(programs: &[Program]) -> anyhow::Result<()> {
     if !rustix::process::geteuid().is_root() || find_program("apt-get").is_none() {
         bail!("missing: {list}; install them, on Debian with `sudo apt-get install {list}`");
     }
-    eprintln!("installing {list}");
     apt(&["update", "--quiet"])?;
     let mut install = vec!["install", "--quiet", "--yes", "--no-install-recommends"];
     install.extend(&missing);
@@ -71,6 +69,7 @@ fn missing_packages(programs: &[Program]) -> Vec<&'static str> {
 }
 
 fn apt(arguments: &[&str]) -> anyhow::Result<()> {
+    eprintln!("     apt-get {}", arguments.join(" "));
     let output = Command::new("apt-get")
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive")
@@ -83,4 +82,23 @@ fn apt(arguments: &[&str]) -> anyhow::Result<()> {
         bail!("`apt-get {}` failed: {last}", arguments.join(" "));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_named_by_its_package() {
+        let there = Program {
+            name: "sh",
+            package: "dash",
+        };
+        let missing = Program {
+            name: "no-such-program-here",
+            package: "no-such-package",
+        };
+        assert_eq!(missing_packages(&[there, missing]), ["no-such-package"]);
+        assert!(ensure(&[there]).is_ok());
+    }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`demo`] | starts the desktop with a scripted model, until Ctrl-C |
 //! | [`suite`] | everything that CI checks, step by step |
-//! | [`bench`] | the benches |
+//! | [`mod@bench`] | the benches |
 //! | [`layers`] | the dependency boundary (docs/dependency-layers.toml) |
 //! | [`supply`] | licences, bans and sources of dependencies (deny.toml) |
 //! | [`pages`] | links and hygiene of the documentation |
@@ -45,11 +45,18 @@ enum Task {
     /// Starts the desktop; without a provider of your own it talks to a scripted model.
     Demo(demo::Options),
     /// Runs every check; installs missing Debian packages when root.
-    #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --quick")]
+    #[command(
+        after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --quick\n  \
+        cargo xtask test --only pages"
+    )]
     Test {
         /// Only format, lints and unit tests.
         #[arg(long)]
         quick: bool,
+        /// Only the steps whose name contains this: format, clippy, layers, licences, pages,
+        /// programs, OpenCode, tests, documentation.
+        #[arg(long, value_name = "NAME")]
+        only: Option<String>,
     },
     /// Runs the benches in release mode.
     #[command(
@@ -64,8 +71,8 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
-        Task::Demo(options) => demo::run(options).map(|()| ExitCode::SUCCESS),
-        Task::Test { quick } => suite::run(quick),
+        Task::Demo(options) => demo::run(&options).map(|()| ExitCode::SUCCESS),
+        Task::Test { quick, only } => suite::run(quick, only),
         Task::Bench { json } => bench::run(json).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {

@@ -19,6 +19,7 @@ const SHOWN_LINES: usize = 200;
 #[derive(Debug)]
 pub(crate) struct Steps {
     logs: PathBuf,
+    only: Option<String>,
     start: Instant,
     done: usize,
     failed: Vec<&'static str>,
@@ -33,12 +34,14 @@ pub(crate) struct Counts {
 }
 
 impl Steps {
-    /// Logs go to this folder, one file per step.
-    pub(crate) fn new(logs: PathBuf) -> anyhow::Result<Self> {
+    /// Logs go to this folder, one file per step. With `only`, steps whose name doesn't contain
+    /// it are left out.
+    pub(crate) fn new(logs: PathBuf, only: Option<String>) -> anyhow::Result<Self> {
         fs::create_dir_all(&logs)
             .with_context(|| format!("cannot make the log folder {}", logs.display()))?;
         Ok(Self {
             logs,
+            only,
             start: Instant::now(),
             done: 0,
             failed: Vec::new(),
@@ -52,6 +55,13 @@ impl Steps {
         name: &'static str,
         step: impl FnOnce() -> anyhow::Result<String>,
     ) {
+        if self
+            .only
+            .as_ref()
+            .is_some_and(|part| !name.contains(part.as_str()))
+        {
+            return;
+        }
         println!("     {name}");
         let start = Instant::now();
         let outcome = step();
@@ -91,6 +101,10 @@ impl Steps {
         let Counts { passed, failed } = self.tests;
         let (steps, seconds) = (self.done, self.start.elapsed().as_secs());
         let good = steps - self.failed.len();
+        if let Some(only) = self.only.filter(|_| steps == 0) {
+            println!("no step's name contains \"{only}\"; `cargo xtask test --help` lists them");
+            return false;
+        }
         if good < steps {
             println!(
                 "failed: {}; logs in {}",
@@ -193,6 +207,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_the_named_steps_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut steps = Steps::new(folder.path().to_owned(), Some("doc".into())).unwrap();
+        steps.run("format", || bail!("must not run"));
+        steps.run("doc tests", || Ok(String::new()));
+        assert_eq!(steps.done, 1);
+        assert!(steps.finish());
+        let none = Steps::new(folder.path().to_owned(), Some("typing mistake".into())).unwrap();
+        assert!(!none.finish(), "nothing checked is not a success");
+    }
+
+    #[test]
     fn both_runners_are_counted() {
         let log = "     Summary [  11.044s] 40 tests run: 37 passed (1 slow), 2 failed, 1 timed out, 3 skipped\n\
                    test result: ok. 3 passed; 0 failed; 1 ignored; finished in 0.1s\n\
@@ -210,7 +236,7 @@ mod tests {
     #[test]
     fn a_failing_command_names_its_log_and_does_not_stop_the_next() {
         let folder = tempfile::tempdir().unwrap();
-        let mut steps = Steps::new(folder.path().join("logs")).unwrap();
+        let mut steps = Steps::new(folder.path().join("logs"), None).unwrap();
         steps.command(
             "bad one",
             Command::new("sh").args(["-c", "echo why; exit 3"]),

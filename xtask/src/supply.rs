@@ -1,8 +1,8 @@
 //! Licences, bans and sources of all dependencies, by the rules of deny.toml.
 //!
-//! cargo-deny checks the same file when it is installed; it is not installed here because
-//! compiling it takes longer than the whole test suite. Advisories need its database, which is
-//! fetched from the network, so they are checked only where cargo-deny already has one.
+//! The check reads `cargo metadata`, so it needs no tool of its own and takes a second. cargo-deny
+//! checks the same file on top when it is installed. Advisories need its database, which comes
+//! from the network, so they are checked only where cargo-deny already has one.
 
 use anyhow::{Context as _, bail};
 use cargo_metadata::{MetadataCommand, Package};

@@ -69,7 +69,11 @@ impl OpenCodeRuntime for Client {
     }
 
     async fn session(&self, session: &str) -> Result<SessionInfo, Error> {
-        self.get(session_path(session, "")?).send().await?.decode()
+        // A session may carry the diffs of an undo.
+        let call = self
+            .get(session_path(session, "")?)
+            .limit(self.shared.limits.history);
+        call.send().await?.decode()
     }
 
     async fn sessions(&self, directory: &Directory) -> Result<Vec<SessionInfo>, Error> {

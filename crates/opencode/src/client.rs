@@ -132,9 +132,15 @@ impl Client {
     /// Fails with [`Error::Config`] when the address isn't plain HTTP on loopback, when the user name holds a colon,
     /// or when a limit is zero.
     pub fn new(config: ClientConfig) -> Result<Self, Error> {
-        let base = loopback_base(&config.base_url)?;
-        let authorization = basic(&config.username, &config.password)?;
-        let limits = config.limits;
+        let ClientConfig {
+            base_url,
+            username,
+            password,
+            timeouts,
+            limits,
+        } = config;
+        let base = loopback_base(&base_url)?;
+        let authorization = basic(&username, &password)?;
         if [
             limits.page,
             limits.frame,
@@ -152,8 +158,10 @@ impl Client {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            .connect_timeout(config.timeouts.connect)
+            .connect_timeout(timeouts.connect)
             .tcp_nodelay(true)
+            // Shorter than the server's own keep-alive, so that a call doesn't meet a connection that just closes.
+            .pool_idle_timeout(Duration::from_secs(4))
             .build()
             .map_err(|error| Error::Config(format!("the HTTP client can't be made ({error})")))?;
         Ok(Self {
@@ -161,7 +169,7 @@ impl Client {
                 http,
                 base,
                 authorization,
-                timeouts: config.timeouts,
+                timeouts,
                 limits,
             }),
         })

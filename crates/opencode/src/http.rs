@@ -376,7 +376,7 @@ pub(crate) fn refusal(route: String, status: StatusCode, content_type: &str, bod
             let parts = [data.kind.or(parsed.kind), parsed.field, message];
             let mut reason = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
             if reason.is_empty() {
-                reason = format!("status {status}");
+                reason = format!("status {}", status.as_u16());
             }
             Error::BadRequest {
                 route,

@@ -133,6 +133,10 @@ pub struct Part {
 
 /// What a part is (§6).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "tool calls are the bulk of the parts: a box would only cost"
+)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum PartBody {
     /// Text of a prompt or an answer.

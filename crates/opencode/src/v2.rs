@@ -72,6 +72,7 @@ fn permission(asked: Asked) -> Event {
     })
 }
 
+#[derive(Clone, Copy)]
 enum Kind {
     Text,
     Reasoning,

@@ -1,5 +1,13 @@
 //! Rules of the decoder that no recording shows.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test fails by panicking"
+)]
+
 use open_cowork_opencode::event::Shape;
 use open_cowork_opencode::model::PartBody;
 use open_cowork_opencode::{Event, decode_frame, encode_frame};

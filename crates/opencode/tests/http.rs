@@ -1,5 +1,12 @@
 //! What the client makes of every kind of answer.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod fake;
 
 use axum::Router;
@@ -24,6 +31,14 @@ fn json_answer(status: u16, body: impl Into<Body>) -> Response {
     (StatusCode::from_u16(status).unwrap(), headers, body.into()).into_response()
 }
 
+/// Status, content type and body of an answer, and whether an error is what they stand for.
+type Case = (u16, &'static str, &'static str, fn(&Error) -> bool);
+
+/// The client loses its connection, instead of the outcome that the test wants.
+async fn never_called() -> Response {
+    panic!("called")
+}
+
 /// What the client says of one canned answer to `GET /session/{id}`.
 async fn outcome(status: u16, content_type: &'static str, body: &'static str) -> Error {
     let answer = move || async move {
@@ -41,7 +56,7 @@ async fn outcome(status: u16, content_type: &'static str, body: &'static str) ->
 async fn every_error_shape_becomes_what_the_caller_can_do() {
     const JSON: &str = "application/json";
     let unknown = r#"{"name":"UnknownError","data":{"message":"Unexpected server error.","ref":"err_1a2b3c4d"}}"#;
-    let cases: [(u16, &str, &str, fn(&Error) -> bool); 17] = [
+    let cases: [Case; 17] = [
         (
             404,
             JSON,
@@ -180,7 +195,7 @@ async fn an_answer_above_the_limit_is_not_read_to_its_end_with_or_without_a_decl
         .route("/session/ses_declared", get(declared))
         .route("/session/ses_endless", get(endless));
     let fake = serve(router).await;
-    let client = fake.limited(|limits| limits.answer = 2048);
+    let client = fake.limited(|limits| limits.history = 2048);
     for id in ["ses_declared", "ses_endless"] {
         let error = client.session(id).await.unwrap_err();
         assert!(
@@ -254,8 +269,7 @@ async fn a_request_above_the_limit_is_refused_before_it_is_sent() {
 
 #[tokio::test]
 async fn an_id_that_opencode_cannot_have_made_is_not_found_without_a_call() {
-    let called = || async { panic!("called") };
-    let fake = serve(Router::new().fallback(called)).await;
+    let fake = serve(Router::new().fallback(never_called)).await;
     let client = fake.client();
     for id in [
         "",
@@ -577,10 +591,9 @@ async fn provider_keys_never_leave_the_client() {
 #[tokio::test]
 async fn a_redirect_is_not_followed_with_our_password() {
     let elsewhere = || async { (StatusCode::FOUND, [(header::LOCATION, "/stolen")]) };
-    let stolen = || async { panic!("followed") };
     let router = Router::new()
         .route("/session/ses_1/abort", post(elsewhere))
-        .route("/stolen", any(stolen));
+        .route("/stolen", any(never_called));
     let fake = serve(router).await;
     assert!(matches!(
         fake.client().abort("ses_1").await,

@@ -1,5 +1,12 @@
 //! The live stream against a server that misbehaves.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod fake;
 
 use axum::Router;
@@ -86,12 +93,16 @@ async fn the_greeting_comes_first_then_frames_then_one_end() {
 
 #[tokio::test]
 async fn a_cut_connection_ends_the_stream() {
-    let cut = stream::iter([Err(io::Error::other("cut"))]);
-    let fake = serve_stream(pieces(&[HELLO]).chain(cut).boxed()).await;
-    assert_eq!(
-        broken(&all(fake.client().global_events()).await),
-        &Broken::Ended
-    );
+    let (cut, cutting) = tokio::sync::oneshot::channel::<()>();
+    let failure = stream::once(async move {
+        let _ = cutting.await;
+        Err(io::Error::other("cut"))
+    });
+    let fake = serve_stream(pieces(&[HELLO]).chain(failure).boxed()).await;
+    let mut stream = fake.client().global_events();
+    assert_eq!(stream.next().await, Some(StreamItem::Connected));
+    cut.send(()).unwrap();
+    assert_eq!(all(stream).await, [StreamItem::Broken(Broken::Ended)]);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ pub(crate) fn is_js_space(c: char) -> bool {
 }
 
 /// `trim` of JavaScript.
-pub fn js_trim(text: &str) -> &str {
+pub(crate) fn js_trim(text: &str) -> &str {
     text.trim_matches(is_js_space)
 }
 

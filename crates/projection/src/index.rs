@@ -34,6 +34,15 @@ has_id!(
     ViewError
 );
 
+/// Pieces of a transcript are open JSON; a foreign one may lack an id.
+impl HasId for serde_json::Value {
+    fn id(&self) -> &str {
+        self.get("id")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+    }
+}
+
 /// Positions by id of one append-only list. Holds no strings: the list has them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IdIndex {

@@ -185,7 +185,7 @@ impl EventStore for MemoryStore {
         refuse_fence(request.fence.as_ref())?;
         let workspace = state.workspaces.entry(Scope::of(&thread.row.session)).or_default();
         let stored = |id: &EventId| thread.by_id.get(id).map(|index| thread.events[*index].clone());
-        let mut plan = append::plan(thread.row.clone(), workspace.len() as u64, request.events, stored)?;
+        let mut plan = append::plan(thread.row.clone(), workspace.len() as u64, &request.events, stored)?;
 
         for event in plan.events.iter().filter(|event| event.created) {
             if let Some(id) = &event.record.event_id {

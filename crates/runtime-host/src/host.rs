@@ -8,6 +8,7 @@
 //! ```
 
 use crate::sink::{SinkError, ThreadSink};
+use crate::supervise::Running;
 use crate::thread::{Command, ThreadActor, ThreadHandle, TurnPrompt};
 use crate::translate::StopRequest;
 use crate::watchdog::Limits;
@@ -18,6 +19,7 @@ use open_cowork_opencode::{
     Backoff, Directory, Error as OpenCodeError, NewSession, Observed, OpenCodeRuntime, SeqTracker, StreamItem,
 };
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -49,7 +51,7 @@ pub enum LinkState {
 /// What can go wrong, by what the caller can do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum HostError {
+pub enum TurnError {
     /// No OpenCode runs at the moment. Wait, or start it.
     #[error("OpenCode isn't running at the moment; it is started again by itself, try once more in a moment")]
     NotRunning,
@@ -82,8 +84,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn runtime(&self) -> Result<Arc<dyn OpenCodeRuntime>, HostError> {
-        self.runtime.borrow().clone().ok_or(HostError::NotRunning)
+    pub(crate) fn runtime(&self) -> Result<Arc<dyn OpenCodeRuntime>, TurnError> {
+        self.runtime.borrow().clone().ok_or(TurnError::NotRunning)
     }
 
     pub(crate) fn route(&self, session: &str, thread: &SessionId) {
@@ -121,6 +123,11 @@ impl RuntimeHost {
         self.shared.runtime.send_replace(Some(runtime));
     }
 
+    /// Uses that process from now on.
+    pub fn attach_process(&self, running: &Running) {
+        self.attach(Arc::new(running.client().clone()));
+    }
+
     /// The process is gone. Open turns are marked when it is back, or by [`RuntimeHost::lost`].
     pub fn detach(&self) {
         self.shared.runtime.send_replace(None);
@@ -144,7 +151,7 @@ impl RuntimeHost {
     }
 
     /// The OpenCode in use.
-    pub fn runtime(&self) -> Result<Arc<dyn OpenCodeRuntime>, HostError> {
+    pub fn runtime(&self) -> Result<Arc<dyn OpenCodeRuntime>, TurnError> {
         self.shared.runtime()
     }
 
@@ -152,14 +159,15 @@ impl RuntimeHost {
     /// history. Opening an open thread only catches up.
     ///
     /// # Errors
-    /// [`HostError::SessionLost`] when OpenCode doesn't know the session: open again without one.
+    /// [`TurnError::SessionLost`] when OpenCode doesn't know the session: open again without one.
     pub async fn open(
         &self,
         thread: &SessionId,
         runtime_session: Option<&RuntimeSessionId>,
-        directory: &Directory,
-    ) -> Result<RuntimeSessionId, HostError> {
+        directory: &Path,
+    ) -> Result<RuntimeSessionId, TurnError> {
         let runtime = self.shared.runtime()?;
+        let directory = &Directory::open(directory)?;
         let session = match runtime_session.filter(|session| !session.is_empty()) {
             Some(session) => session.clone(),
             None => runtime.create_session(directory, NewSession::default()).await?.id.into(),
@@ -175,7 +183,7 @@ impl RuntimeHost {
         match self.send(thread, |done| Command::Recover(Some(done))).await {
             Ok(()) => Ok(session),
             Err(error) => {
-                if matches!(error, HostError::SessionLost(_)) {
+                if matches!(error, TurnError::SessionLost(_)) {
                     self.close(thread);
                 }
                 Err(error)
@@ -214,12 +222,12 @@ impl RuntimeHost {
 
     /// Starts a turn, or adds to the running one. The prompt is durable when this returns, also with an
     /// error; then the thread shows the error.
-    pub async fn prompt(&self, thread: &SessionId, prompt: TurnPrompt) -> Result<(), HostError> {
+    pub async fn prompt(&self, thread: &SessionId, prompt: TurnPrompt) -> Result<(), TurnError> {
         self.send(thread, |done| Command::Prompt(prompt, done)).await
     }
 
     /// Stops the running turn; nothing when none runs. Returns when OpenCode was told; the ending follows.
-    pub async fn stop(&self, thread: &SessionId, reason: &str, command: Option<&CommandId>) -> Result<(), HostError> {
+    pub async fn stop(&self, thread: &SessionId, reason: &str, command: Option<&CommandId>) -> Result<(), TurnError> {
         let stop = StopRequest {
             reason: reason.to_owned(),
             message: None,
@@ -237,7 +245,7 @@ impl RuntimeHost {
         allow: bool,
         reason: Option<String>,
         command: Option<CommandId>,
-    ) -> Result<(), HostError> {
+    ) -> Result<(), TurnError> {
         let id = id.to_owned();
         self.send(thread, |done| Command::Permission { id, allow, reason, command, done }).await
     }
@@ -249,26 +257,26 @@ impl RuntimeHost {
         id: &str,
         answers: Option<Vec<Vec<String>>>,
         command: Option<CommandId>,
-    ) -> Result<(), HostError> {
+    ) -> Result<(), TurnError> {
         let id = id.to_owned();
         self.send(thread, |done| Command::Question { id, answers, command, done }).await
     }
 
     /// Compares with OpenCode's history now.
-    pub async fn recover(&self, thread: &SessionId) -> Result<(), HostError> {
+    pub async fn recover(&self, thread: &SessionId) -> Result<(), TurnError> {
         self.send(thread, |done| Command::Recover(Some(done))).await
     }
 
     async fn send(
         &self,
         thread: &SessionId,
-        command: impl FnOnce(oneshot::Sender<Result<(), HostError>>) -> Command,
-    ) -> Result<(), HostError> {
+        command: impl FnOnce(oneshot::Sender<Result<(), TurnError>>) -> Command,
+    ) -> Result<(), TurnError> {
         let commands = lock(&self.shared.threads).get(thread).map(|handle| handle.commands.clone());
-        let commands = commands.ok_or_else(|| HostError::NotOpen(thread.clone()))?;
+        let commands = commands.ok_or_else(|| TurnError::NotOpen(thread.clone()))?;
         let (done, wait) = oneshot::channel();
-        commands.send(command(done)).await.map_err(|_| HostError::NotOpen(thread.clone()))?;
-        wait.await.map_err(|_| HostError::NotOpen(thread.clone()))?
+        commands.send(command(done)).await.map_err(|_| TurnError::NotOpen(thread.clone()))?;
+        wait.await.map_err(|_| TurnError::NotOpen(thread.clone()))?
     }
 }
 

@@ -7,10 +7,10 @@
 //! (decision 10).
 
 use crate::translate::{
-    Ask, AskKind, Lane, LastAnswer, PartKind, Pulse, Task, ToolPhase, Translator, error_message, iso,
+    Ask, AskKind, Lane, LastAnswer, PartKind, Pulse, Task, ToolEntry, ToolPhase, Translator, error_message, iso,
     todo_list, tool_error,
 };
-use open_cowork_contracts::view::{Role as ViewRole, TaskStatus, ToolCall, ToolStatus};
+use open_cowork_contracts::view::{Role as ViewRole, TaskRun, TaskStatus, ToolCall, ToolStatus};
 use open_cowork_contracts::{EventType, JsonObject, RuntimeEvent, SessionStatus, View};
 use open_cowork_opencode::model::{
     MessageWithParts, Part, PartBody, PermissionRequest, QuestionRequest, Role, SessionInfo, ToolState,
@@ -81,6 +81,30 @@ impl Translator {
                 let id = format!("opencode:{}:recovery:{sequence}:{index}", self.root());
                 event.event_id = Some(id.into());
             }
+        }
+        events
+    }
+
+    /// The ending of a turn that the view shows as running, when OpenCode can't be asked any more: what was
+    /// shown stays, calls and tasks that still run end as errors, asks are withdrawn (decision 7). Nothing when the
+    /// view shows no running turn.
+    pub fn interrupt_view(&mut self, view: &View, sequence: u64) -> Vec<RuntimeEvent> {
+        let waiting = !view.pending_approvals.is_empty() || !view.pending_questions.is_empty();
+        if view.status != SessionStatus::Running && !waiting {
+            return Vec::new();
+        }
+        self.reset(view);
+        let root = self.root().to_owned();
+        self.seed_tools(&root, &view.tool_calls);
+        for task in &view.task_runs {
+            let Some(session) = task.source_session_id.clone() else { continue };
+            self.seed_child(&session, seed_task(task, task.parent_session_id.clone()));
+            self.seed_tools(&session, &task.tool_calls);
+        }
+        self.mark_held();
+        let mut events = self.interrupt("interrupted");
+        for (index, event) in events.iter_mut().enumerate() {
+            event.event_id = Some(format!("opencode:{root}:interrupted:{sequence}:{index}").into());
         }
         events
     }
@@ -233,18 +257,7 @@ impl Recovery<'_> {
         let id = format!("child:{}", child.info.id);
         let known = self.shown.view.task_runs.iter().find(|task| task.id == id);
         if let Some(task) = known {
-            translator.seed_child(&child.info.id, Task {
-                id: task.id.clone(),
-                parent: child.info.parent_id.clone().unwrap_or_default(),
-                title: task.title.clone(),
-                agent: task.agent.clone(),
-                status: match task.status {
-                    TaskStatus::Queued => "queued",
-                    TaskStatus::Running => "running",
-                    TaskStatus::Complete => "complete",
-                    TaskStatus::Error => "error",
-                },
-            });
+            translator.seed_child(&child.info.id, seed_task(task, child.info.parent_id.clone()));
         }
         events.extend(translator.apply_session(&child.info));
         self.lane(translator, child, events);
@@ -445,6 +458,21 @@ impl Recovery<'_> {
     }
 }
 
+fn seed_task(task: &TaskRun, parent: Option<String>) -> Task {
+    Task {
+        id: task.id.clone(),
+        parent: parent.unwrap_or_default(),
+        title: task.title.clone(),
+        agent: task.agent.clone(),
+        status: match task.status {
+            TaskStatus::Queued => "queued",
+            TaskStatus::Running => "running",
+            TaskStatus::Complete => "complete",
+            TaskStatus::Error => "error",
+        },
+    }
+}
+
 /// What recovery needs of the translator's insides.
 impl Translator {
     /// Starts over from the stored view.
@@ -472,6 +500,23 @@ impl Translator {
 
     fn seed_child(&mut self, session: &str, task: Task) {
         self.adopt(session, Lane { task: Some(task), ..Lane::default() });
+    }
+
+    /// Calls that the view shows as running.
+    fn seed_tools(&mut self, session: &str, tools: &[ToolCall]) {
+        let Some(lane) = self.lane_mut(session) else { return };
+        for tool in tools.iter().filter(|tool| tool.status == ToolStatus::Running) {
+            let entry = ToolEntry {
+                message: String::new(),
+                part: String::new(),
+                name: tool.name.clone(),
+                agent: tool.agent.clone(),
+                input: tool.input.clone(),
+                phase: ToolPhase::Running,
+            };
+            lane.tools.insert(tool.id.clone(), entry);
+            lane.running.push(tool.id.clone());
+        }
     }
 
     fn seed_todos(&mut self, session: &str, todos: Value) {

@@ -1,7 +1,7 @@
 //! One thread on the running OpenCode: an owned task that turns commands into calls and frames into events,
 //! serially, so that order is that of OpenCode and no lock is held across an await.
 
-use crate::host::{HostError, Shared};
+use crate::host::{TurnError, Shared};
 use crate::recover::{History, SessionHistory};
 use crate::translate::{Alarm, StopRequest, Translator};
 use crate::watchdog::{Breach, Watchdog};
@@ -40,20 +40,20 @@ pub struct TurnPrompt {
     pub text: String,
     /// Agent, absent: the session's.
     pub agent: Option<String>,
-    /// Model, absent: the configured one.
-    pub model: Option<ModelChoice>,
+    /// `provider/model`, absent: the configured one.
+    pub model: Option<String>,
     /// It may have been sent before (after a crash): look it up first (decision 15).
     pub maybe_sent: bool,
 }
 
 /// What a caller asks of a thread.
 pub(crate) enum Command {
-    Prompt(TurnPrompt, oneshot::Sender<Result<(), HostError>>),
-    Stop(StopRequest, oneshot::Sender<Result<(), HostError>>),
-    Permission { id: String, allow: bool, reason: Option<String>, command: Option<CommandId>, done: oneshot::Sender<Result<(), HostError>> },
-    Question { id: String, answers: Option<Vec<Vec<String>>>, command: Option<CommandId>, done: oneshot::Sender<Result<(), HostError>> },
+    Prompt(TurnPrompt, oneshot::Sender<Result<(), TurnError>>),
+    Stop(StopRequest, oneshot::Sender<Result<(), TurnError>>),
+    Permission { id: String, allow: bool, reason: Option<String>, command: Option<CommandId>, done: oneshot::Sender<Result<(), TurnError>> },
+    Question { id: String, answers: Option<Vec<Vec<String>>>, command: Option<CommandId>, done: oneshot::Sender<Result<(), TurnError>> },
     /// Read everything and emit what is missing.
-    Recover(Option<oneshot::Sender<Result<(), HostError>>>),
+    Recover(Option<oneshot::Sender<Result<(), TurnError>>>),
     /// OpenCode is gone and doesn't come back by itself.
     Lost(oneshot::Sender<()>),
 }
@@ -166,7 +166,10 @@ impl ThreadActor {
                 }
             }
             Command::Lost(done) => {
-                let events = self.translator.interrupt("interrupted");
+                let events = match self.shared.sink.view(&self.thread).await {
+                    Ok((view, sequence)) => self.translator.interrupt_view(&view, sequence),
+                    Err(_) => self.translator.interrupt("interrupted"),
+                };
                 self.emit(events).await;
                 let _ = done.send(());
             }
@@ -309,7 +312,7 @@ impl ThreadActor {
         }
     }
 
-    async fn read_ending(&mut self) -> Result<Option<Vec<RuntimeEvent>>, HostError> {
+    async fn read_ending(&mut self) -> Result<Option<Vec<RuntimeEvent>>, TurnError> {
         let runtime = self.shared.runtime()?;
         let root = self.translator.root().to_owned();
         if runtime.status(&self.directory).await?.contains_key(&root) {
@@ -334,7 +337,7 @@ impl ThreadActor {
 
     // ---- commands -------------------------------------------------------------------------------------
 
-    async fn prompt(&mut self, prompt: TurnPrompt) -> Result<(), HostError> {
+    async fn prompt(&mut self, prompt: TurnPrompt) -> Result<(), TurnError> {
         let runtime = self.shared.runtime()?;
         // What is queued belongs to the turn before.
         while let Ok(frame) = self.frames.try_recv() {
@@ -374,7 +377,7 @@ impl ThreadActor {
             message_id: message.clone(),
             texts: vec![prompt.text],
             agent: prompt.agent,
-            model: prompt.model,
+            model: prompt.model.as_deref().and_then(model_choice),
             system: None,
         };
         let Err(error) = runtime.prompt_async(&root, request).await else { return Ok(()) };
@@ -395,7 +398,7 @@ impl ThreadActor {
     }
 
     /// Stops the turn, then rejects what still waits: OpenCode doesn't (08 §9.5, §15.9).
-    async fn stop(&mut self, stop: StopRequest) -> Result<(), HostError> {
+    async fn stop(&mut self, stop: StopRequest) -> Result<(), TurnError> {
         if !self.translator.is_active() {
             return Ok(());
         }
@@ -460,9 +463,9 @@ impl ThreadActor {
         allow: bool,
         reason: Option<String>,
         command: Option<CommandId>,
-    ) -> Result<(), HostError> {
+    ) -> Result<(), TurnError> {
         if !self.translator.pending_asks().any(|(ask, _, permission)| permission && ask == id) {
-            return Err(HostError::NotPending(id.to_owned()));
+            return Err(TurnError::NotPending(id.to_owned()));
         }
         let runtime = self.shared.runtime()?;
         let reply = match allow {
@@ -479,7 +482,7 @@ impl ThreadActor {
             Err(OpenCodeError::NotFound { .. }) => {
                 let events = self.translator.withdraw(id).into_iter().collect();
                 self.emit(events).await;
-                return Err(HostError::NotPending(id.to_owned()));
+                return Err(TurnError::NotPending(id.to_owned()));
             }
             Err(error) => return Err(error.into()),
         };
@@ -492,9 +495,9 @@ impl ThreadActor {
         id: &str,
         answers: Option<Vec<Vec<String>>>,
         command: Option<CommandId>,
-    ) -> Result<(), HostError> {
+    ) -> Result<(), TurnError> {
         if !self.translator.pending_asks().any(|(ask, _, permission)| !permission && ask == id) {
-            return Err(HostError::NotPending(id.to_owned()));
+            return Err(TurnError::NotPending(id.to_owned()));
         }
         let runtime = self.shared.runtime()?;
         let replied = match answers.clone() {
@@ -510,7 +513,7 @@ impl ThreadActor {
             Err(OpenCodeError::NotFound { .. }) => {
                 let events = self.translator.withdraw(id).into_iter().collect();
                 self.emit(events).await;
-                return Err(HostError::NotPending(id.to_owned()));
+                return Err(TurnError::NotPending(id.to_owned()));
             }
             Err(error) => return Err(error.into()),
         };
@@ -520,7 +523,7 @@ impl ThreadActor {
 
     // ---- recovery -------------------------------------------------------------------------------------
 
-    async fn recover(&mut self) -> Result<(), HostError> {
+    async fn recover(&mut self) -> Result<(), TurnError> {
         self.recover_at = None;
         let runtime = self.shared.runtime()?;
         // What came before the reads is in them; an old `busy` applied after them would never end.
@@ -529,9 +532,10 @@ impl ThreadActor {
             Ok(history) => history,
             // OpenCode has lost the session: what we hold is the record.
             Err(OpenCodeError::NotFound { .. }) => {
-                let events = self.translator.interrupt("interrupted");
+                let (view, sequence) = self.shared.sink.view(&self.thread).await?;
+                let events = self.translator.interrupt_view(&view, sequence);
                 self.emit(events).await;
-                return Err(HostError::SessionLost(self.thread.clone()));
+                return Err(TurnError::SessionLost(self.thread.clone()));
             }
             Err(error) => return Err(error.into()),
         };
@@ -599,6 +603,12 @@ async fn read_history(
         permissions: runtime.permissions(directory).await?,
         questions: runtime.questions(directory).await?,
     })
+}
+
+/// `provider/model`, split at the first `/` (05 §2.1).
+fn model_choice(name: &str) -> Option<ModelChoice> {
+    let (provider, model) = name.split_once('/')?;
+    Some(ModelChoice { provider: provider.to_owned(), model: model.to_owned() })
 }
 
 fn due(at: &mut Option<Instant>, now: Instant) -> bool {

@@ -93,7 +93,7 @@ impl GuardedProcess {
             pid,
             output,
             _pipe: pipe,
-            readers: readers,
+            readers,
         })
     }
 
@@ -151,9 +151,8 @@ impl GuardedProcess {
             },
             () = tokio::time::sleep(limit) => format!("nothing within {} s", limit.as_secs()),
         };
-        // It may have said it with its last breath; a grandchild may keep the pipes open.
-        let drain = async { while self.readers.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(Duration::from_secs(1), drain).await;
+        // It may have said it with its last breath.
+        drain(&mut self.readers).await;
         if let Some(found) = search() {
             return Ok(found);
         }
@@ -169,13 +168,12 @@ impl GuardedProcess {
     /// # Errors
     /// [`TestkitError::Command`] when the system cannot tell.
     pub async fn wait(&mut self) -> Result<ExitStatus, TestkitError> {
-        self.child
-            .wait()
-            .await
-            .map_err(|error| TestkitError::Command {
-                command: self.program.to_owned(),
-                reason: error.to_string(),
-            })
+        let status = self.child.wait().await;
+        drain(&mut self.readers).await;
+        status.map_err(|error| TestkitError::Command {
+            command: self.program.to_owned(),
+            reason: error.to_string(),
+        })
     }
 
     /// Asks it to end, and kills the group if it hasn't after this long.
@@ -200,6 +198,12 @@ impl GuardedProcess {
         // The watcher stays in the group until the pipe closes, so the id cannot be another's.
         let _ = kill_process_group(self.pid, Signal::KILL);
     }
+}
+
+/// Waits until the output of an ended process is read; a grandchild may keep the pipes open.
+async fn drain(readers: &mut JoinSet<()>) {
+    let all = async { while readers.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(Duration::from_secs(1), all).await;
 }
 
 impl Drop for GuardedProcess {

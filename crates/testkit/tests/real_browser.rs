@@ -1,4 +1,9 @@
 //! The browser launcher on a small page of our own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use axum::Router;
 use axum::response::Html;

@@ -1,7 +1,12 @@
 //! The real OpenCode under the launcher, talking to the scripted model.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
-use open_cowork_testkit::model::ScriptedModel;
-use open_cowork_testkit::opencode::RealOpenCode;
+use open_cowork_testkit::model::{Scenario, ScriptedModel};
+use open_cowork_testkit::opencode::{RealOpenCode, RealOpenCodeOptions};
 use open_cowork_testkit::workspace::GitWorkspace;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -16,17 +21,24 @@ fn client() -> reqwest::Client {
         .unwrap()
 }
 
-async fn post(server: &RealOpenCode, folder: &str, path: &str, body: &Value) -> Value {
-    let response = client()
-        .post(format!("{}{path}", server.base_url()))
+async fn call(server: &RealOpenCode, folder: &str, path: &str, body: Option<&Value>) -> Value {
+    let url = format!("{}{path}", server.base_url());
+    let request = match body {
+        Some(body) => client().post(url).json(body),
+        None => client().get(url),
+    };
+    let response = request
         .basic_auth(server.username(), Some(server.password()))
         .header("x-opencode-directory", folder)
-        .json(body)
         .send()
         .await
         .unwrap();
     assert_eq!(response.status(), 200, "{path}");
     response.json().await.unwrap()
+}
+
+async fn post(server: &RealOpenCode, folder: &str, path: &str, body: &Value) -> Value {
+    call(server, folder, path, Some(body)).await
 }
 
 fn text_of(message: &Value) -> String {
@@ -72,16 +84,7 @@ async fn real_opencode_answers_with_the_scripted_text_and_its_key_only() {
     }
 
     server.restart().await.unwrap();
-    let stored: Value = client()
-        .get(format!("{}{path}", server.base_url()))
-        .basic_auth(server.username(), Some(server.password()))
-        .header("x-opencode-directory", &folder)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let stored = call(&server, &folder, &path, None).await;
     assert!(
         text_of(stored.as_array().unwrap().last().unwrap()).contains("Finished"),
         "kept"
@@ -113,4 +116,91 @@ async fn real_opencode_sees_nothing_of_our_environment_and_dies_with_its_handle(
         }
     };
     tokio::time::timeout(LIMIT, gone).await.unwrap();
+}
+
+/// Runs one demo word to its end; returns the tools it used with their final states.
+async fn demo_turn(server: &RealOpenCode, folder: &str, word: &str) -> Vec<(String, String)> {
+    let session = post(server, folder, "/session", &json!({"title": word})).await;
+    let path = format!("/session/{}/message", session["id"].as_str().unwrap());
+    let prompt = json!({"parts": [{"type": "text", "text": word}]});
+    let turn = post(server, folder, &path, &prompt);
+    // Answers every question with its first choice, for as long as the turn lasts.
+    let answers = async {
+        loop {
+            let asked = call(server, folder, "/question", None).await;
+            for question in asked.as_array().unwrap() {
+                let first = |one: &Value| json!([one["options"][0]["label"]]);
+                let all = question["questions"].as_array().unwrap().iter().map(first);
+                let answers = json!({"answers": all.collect::<Vec<_>>()});
+                let path = format!("/question/{}/reply", question["id"].as_str().unwrap());
+                post(server, folder, &path, &answers).await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        _ = turn => {}
+        () = answers => {}
+    }
+    let messages = call(server, folder, &path, None).await;
+    let parts = messages
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|m| m["parts"].as_array().unwrap());
+    let tool = |part: &Value| {
+        Some((
+            part["tool"].as_str()?.to_owned(),
+            part["state"]["status"].as_str()?.to_owned(),
+        ))
+    };
+    parts.filter_map(tool).collect()
+}
+
+#[tokio::test]
+async fn real_opencode_plays_every_word_of_the_demo() {
+    let model = ScriptedModel::start_with(Scenario::demo().unwrap(), 0)
+        .await
+        .unwrap();
+    let mut options = RealOpenCodeOptions::new(model.base_url());
+    options.permission = json!({"bash": "allow", "edit": "allow"});
+    let server = RealOpenCode::start_with(&options).await.unwrap();
+    let workspace = GitWorkspace::new().unwrap();
+    let folder = workspace.path().display().to_string();
+    let expected = [
+        ("hello", vec![]),
+        ("tool", vec!["bash"]),
+        ("question", vec!["question"]),
+        (
+            "todos",
+            vec![
+                "todowrite",
+                "glob",
+                "todowrite",
+                "grep",
+                "todowrite",
+                "todowrite",
+            ],
+        ),
+        ("subagent", vec!["task"]),
+        ("error", vec![]),
+    ];
+    for (word, tools) in expected {
+        let used = demo_turn(&server, &folder, word).await;
+        let names: Vec<_> = used.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, tools, "{word}");
+        assert!(
+            used.iter().all(|(_, status)| status == "completed"),
+            "{word}: {used:?}"
+        );
+    }
+    let chosen: Vec<_> = model
+        .requests()
+        .into_iter()
+        .map(|request| request.chosen)
+        .collect();
+    assert!(
+        chosen.iter().any(|name| name == "rule:demo-subagent-work"),
+        "{chosen:?}"
+    );
 }

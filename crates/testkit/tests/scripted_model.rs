@@ -1,4 +1,9 @@
 //! Behaviour of the scripted model server, seen by an HTTP client.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use futures::StreamExt as _;
 use open_cowork_testkit::model::{Scenario, ScriptedModel};

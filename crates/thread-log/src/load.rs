@@ -89,7 +89,7 @@ impl Since {
     pub(crate) fn is_due(self, sequence: u64, view_bytes: usize, at_rest: bool, options: &ThreadLogOptions) -> bool {
         let ease = if at_rest { 5 } else { 1 };
         let events = options.snapshot_every.max(sequence / 10) / ease;
-        let bytes = options.snapshot_bytes.max(view_bytes / 10) / ease;
+        let bytes = options.snapshot_bytes.max(view_bytes / 10) / ease as usize;
         self.events > 0 && (self.events >= events || self.bytes >= bytes)
     }
 }

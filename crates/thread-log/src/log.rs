@@ -62,8 +62,8 @@ pub struct Receipt {
     /// Events that this call made durable, in order. Text that waited before may come first, and deltas of
     /// one message are one event. An id that was known with equal content has `created: false`.
     pub events: Vec<AppendedEvent>,
-    /// Deltas of this call that wait for the window. They are durable at the next boundary, flush or tick.
-    pub buffered: usize,
+    /// False while deltas wait for the window. They are durable at the next boundary, flush or tick.
+    pub durable: bool,
 }
 
 /// A thread while it is read.
@@ -176,12 +176,16 @@ impl ThreadLog {
         self.row_changed(key, row).await
     }
 
-    /// Appends a batch to a thread, all or nothing: sanitized, coalesced, stored, folded, published.
+    /// Appends a batch to a thread: sanitized, coalesced, stored, folded, published.
     ///
-    /// Returns when the batch's boundaries are durable; deltas (`assistant.message` and `task.message` with
-    /// mode `append`) return at once while they wait for the window, except the first of a message, which is
-    /// stored at once (decision 12). Store failures that may pass are retried for about 1.5 s under one event
-    /// id (01 §11.2); then [`LogError::NotAppended`] says what was taken.
+    /// Deltas (`assistant.message` and `task.message` with mode `append`) are taken over at once: the first of
+    /// a message is stored at once, the others wait for the window (decision 12). Any other event is a
+    /// boundary: it first flushes the deltas, and from the first boundary on the rest of the batch is stored
+    /// in one transaction, all or nothing, before this returns.
+    ///
+    /// Store failures that may pass are retried for about 1.5 s under one event id (01 §11.2); then
+    /// [`LogError::NotAppended`] says how many events were taken over all the same. Cancelling the call
+    /// doesn't stop the append.
     pub async fn append(&self, key: &SessionKey, events: Vec<RuntimeEvent>) -> Result<Receipt, LogError> {
         let (reply, answer) = oneshot::channel();
         self.send(key, Command::Append { events, reply }).await?;

@@ -7,7 +7,8 @@ use crate::tail::payload_bytes;
 use crate::thread::Shared;
 use open_cowork_contracts::{EventType, RuntimeEvent};
 use open_cowork_projection::coalesce::Coalescer;
-use open_cowork_projection::{PROJECTOR_VERSION, sanitize};
+use open_cowork_projection::PROJECTOR_VERSION;
+use open_cowork_projection::sanitize::sanitize_event;
 use open_cowork_providers::store::{
     AppendRequest, Appended, AppendedEvent, NewEvent, Scope, SessionRow, Snapshot, SnapshotRule, SnapshotWrite,
     StoreError,
@@ -47,9 +48,10 @@ const OUTBOX_RETRY: Duration = Duration::from_secs(5);
 pub(crate) struct Writer {
     core: Arc<Core>,
     shared: Arc<Shared>,
-    coalescer: Coalescer,
-    /// Deltas that were acknowledged as buffered, left their window, and aren't stored yet: empty but for the
-    /// time of a store failure. Nothing new is taken before they are stored, so they are at most one window.
+    /// This task is one thread's, so there is nothing to tell apart.
+    coalescer: Coalescer<()>,
+    /// Text that was taken over and has left its window, but isn't stored yet: empty but for the time of a
+    /// store failure. Nothing new is taken before it is stored, so it is at most one window's.
     outbox: Vec<NewEvent>,
     outbox_retry: Option<Instant>,
     since_snapshot: Since,
@@ -59,7 +61,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(core: Arc<Core>, shared: Arc<Shared>) -> Self {
-        let coalescer = Coalescer::new(core.options.window);
+        let coalescer = Coalescer::new(millis(core.options.window));
         Writer {
             core,
             shared,
@@ -118,59 +120,61 @@ impl Writer {
 
     async fn append(&mut self, events: Vec<RuntimeEvent>) -> Result<Receipt, LogError> {
         self.load().await?;
-        self.store(Vec::new()).await.map_err(|source| LogError::NotAppended { accepted: 0, source })?;
+        // Nothing new is taken before what was acknowledged is stored.
+        let mut stored = self.store(Vec::new()).await.map_err(|source| LogError::NotAppended { accepted: 0, source })?;
 
-        let count = events.len();
-        let mut own: Vec<NewEvent> = Vec::new();
+        let mut events = events.into_iter().map(|event| self.sanitized(event)).collect::<Vec<_>>().into_iter();
         let mut accepted = 0;
-        for (index, event) in events.into_iter().enumerate() {
-            let payload = sanitize::sanitize_event(&event.kind, event.payload, &self.core.options.redactor);
-            let routed = self.coalescer.push(self.now(), RuntimeEvent { payload, ..event });
-            for routed in routed {
-                // Text that was buffered before belongs to the log already; from the first event on that the
-                // caller waits for, the rest of the batch stands or falls together.
-                let new = self.new_event(routed.event);
-                match routed.buffered && own.is_empty() {
-                    true => self.outbox.push(new),
-                    false => own.push(new),
-                }
+        let mut own = Vec::new();
+        for event in events.by_ref() {
+            let is_text = is_text(&event);
+            let mut routed = self.coalescer.push(self.now(), &(), event);
+            let boundary = if is_text { None } else { routed.pop() };
+            self.take(routed);
+            if boundary.is_some() {
+                own.extend(boundary);
+                break;
             }
-            if own.is_empty() {
-                accepted = index + 1;
-            }
+            accepted += 1;
         }
-        let waits = !own.is_empty() || !self.outbox.is_empty();
-        let buffered = self.coalescer.pending();
-        if !waits {
-            return Ok(Receipt { sequence: self.sequence(), events: Vec::new(), buffered: count.min(buffered) });
+        // A batch with a boundary is durable as a whole: what follows it is joined among itself and stands or
+        // falls with it.
+        let mut rest = Coalescer::new(u64::MAX);
+        for event in events {
+            own.extend(rest.push(0, &(), event));
         }
-        let refusable = !own.is_empty();
+        own.extend(rest.flush(&()));
+
+        let own = own.into_iter().map(|event| self.new_event(event)).collect();
         match self.store(own).await {
-            Ok(events) => Ok(Receipt { sequence: self.sequence(), events, buffered: count.min(buffered) }),
-            Err(source) => {
-                if refusable {
-                    // What is buffered now came after the refused events.
-                    self.coalescer.flush();
-                }
-                Err(LogError::NotAppended { accepted, source })
-            }
+            Ok(more) => stored.extend(more),
+            Err(source) => return Err(LogError::NotAppended { accepted, source }),
         }
+        let durable = self.coalescer.deadline().is_none();
+        Ok(Receipt { sequence: self.sequence(), events: stored, durable })
+    }
+
+    fn sanitized(&self, event: RuntimeEvent) -> RuntimeEvent {
+        let payload = sanitize_event(&self.core.options.redactor, &event.kind, event.payload);
+        RuntimeEvent { payload, ..event }
+    }
+
+    /// Takes text over: from here on it is the log's to store.
+    fn take(&mut self, text: Vec<RuntimeEvent>) {
+        let text: Vec<NewEvent> = text.into_iter().map(|event| self.new_event(event)).collect();
+        self.outbox.extend(text);
     }
 
     async fn flush(&mut self) -> Result<u64, LogError> {
-        let waiting = self.coalescer.flush();
-        let waiting: Vec<NewEvent> = waiting.into_iter().map(|event| self.new_event(event)).collect();
-        self.outbox.extend(waiting);
-        if !self.outbox.is_empty() {
-            self.store(Vec::new()).await?;
-        }
+        let waiting = self.coalescer.flush(&());
+        self.take(waiting);
+        self.store(Vec::new()).await?;
         Ok(self.sequence())
     }
 
     async fn window_ended(&mut self) {
         let due = self.coalescer.tick(self.now());
-        let due: Vec<NewEvent> = due.into_iter().map(|event| self.new_event(event)).collect();
-        self.outbox.extend(due);
+        self.take(due.into_iter().map(|((), event)| event).collect());
         self.outbox_retry = None;
         if let Err(error) = self.store(Vec::new()).await {
             tracing::warn!(session = %self.shared.key, %error, "streamed text can't be saved yet; it is kept and tried again");
@@ -184,31 +188,41 @@ impl Writer {
         if own.is_empty() && self.outbox.is_empty() {
             return Ok(Vec::new());
         }
-        let alone = own.is_empty();
-        let batch: Vec<NewEvent> = self.outbox.iter().cloned().chain(own).collect();
+        let batch: Arc<[NewEvent]> = self.outbox.iter().cloned().chain(own).collect();
         let error = match self.append_with_retries(batch).await {
             Ok(appended) => {
                 self.outbox.clear();
                 self.outbox_retry = None;
-                return self.take_in(appended).await;
+                return Ok(self.take_in(appended).await);
             }
             Err(error) => error,
         };
-        if !error.is_callers_fault() {
+        if error.is_callers_fault() {
+            self.store_one_by_one().await?;
+        } else {
             self.outbox_retry = (!self.outbox.is_empty()).then(|| Instant::now() + OUTBOX_RETRY);
-            return Err(error);
-        }
-        if alone {
-            // The text has ids of our own making, so this is a session that is gone.
-            tracing::error!(session = %self.shared.key, %error, events = self.outbox.len(), "streamed text was refused and is dropped");
-            self.outbox.clear();
-        } else if !self.outbox.is_empty() {
-            Box::pin(self.store(Vec::new())).await?;
         }
         Err(error)
     }
 
-    async fn append_with_retries(&self, events: Vec<NewEvent>) -> Result<Appended, StoreError> {
+    /// Stores the text of the outbox when the store refused a batch that it was part of. What is refused by
+    /// itself (an id of the caller's that was reused, a session that is gone) can never be stored.
+    async fn store_one_by_one(&mut self) -> Result<(), StoreError> {
+        while let Some(text) = self.outbox.first() {
+            match self.append_with_retries(Arc::from([text.clone()])).await {
+                Ok(appended) => drop(self.take_in(appended).await),
+                Err(error) if error.is_callers_fault() => {
+                    tracing::error!(session = %self.shared.key, %error, "streamed text was refused and is dropped");
+                }
+                Err(error) => return Err(error),
+            }
+            self.outbox.remove(0);
+        }
+        self.outbox_retry = None;
+        Ok(())
+    }
+
+    async fn append_with_retries(&self, events: Arc<[NewEvent]>) -> Result<Appended, StoreError> {
         let mut delay = FIRST_DELAY;
         for _ in 1..ATTEMPTS {
             let request = AppendRequest { key: self.shared.key.clone(), events: events.clone(), fence: None };
@@ -225,7 +239,7 @@ impl Writer {
     }
 
     /// Folds and publishes what an append made durable.
-    async fn take_in(&mut self, appended: Appended) -> Result<Vec<AppendedEvent>, StoreError> {
+    async fn take_in(&mut self, appended: Appended) -> Vec<AppendedEvent> {
         let mut folded = Vec::with_capacity(appended.events.len());
         let mut complete = true;
         let mut changed = None;
@@ -257,7 +271,7 @@ impl Writer {
                 tracing::warn!(session = %self.shared.key, %error, "can't read another process's events yet");
             }
         }
-        Ok(appended.events)
+        appended.events
     }
 
     async fn load(&mut self) -> Result<(), LogError> {
@@ -395,18 +409,28 @@ impl Writer {
         }
     }
 
-    /// Time since the writer started, as the coalescer counts it.
-    fn now(&self) -> Duration {
-        self.started.elapsed()
+    /// Milliseconds since the writer started, as the coalescer counts time.
+    fn now(&self) -> u64 {
+        millis(self.started.elapsed())
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let window = self.coalescer.deadline().map(|at| self.started + at);
+        let window = self.coalescer.deadline().map(|at| self.started + Duration::from_millis(at));
         match (window, self.outbox_retry) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
     }
+}
+
+/// True for text that may wait for the window: a delta of a message (01 §11.1).
+fn is_text(event: &RuntimeEvent) -> bool {
+    matches!(event.kind, EventType::AssistantMessage | EventType::TaskMessage)
+        && event.payload.get("mode").is_some_and(|mode| mode == "append")
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// True when the thread list shows the row otherwise.

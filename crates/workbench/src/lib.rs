@@ -1,2 +1,40 @@
-//! t
-mod clock; mod markdown; pub mod options; pub mod theme; mod url; pub mod workspace; pub use workspace::*;
+//! The web renderer of Desktop and Cloud: server-rendered HTML with live patches over SSE.
+//!
+//! It talks to a [`Workspace`] only: no store, no runtime. Every form works without script; the one small
+//! script posts the same forms by fetch and applies patches. The rules are in
+//! `docs/contract/07-workbench.md`.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`workspace`] | the port that Desktop and Cloud implement |
+//! | [`options`] | who may open the page, limits, clock, branding |
+//! | [`theme`] | colour tokens of both themes, with their contrast rules |
+//! | `guard` | the door: host, session, origin, form token, security headers |
+//! | `timeline` | one sorted list of what happened in a thread |
+//! | `markdown` | safe HTML, block by block, so that streaming costs the last block only |
+//! | `render` | one file per piece of the transcript |
+//! | `patch` | what to change on an open page after some events |
+//! | `live` | the one event stream per page |
+//! | `pages`, `actions` | the GET pages and the POST forms |
+
+mod actions;
+mod app;
+mod assets;
+mod clock;
+mod form;
+mod guard;
+mod live;
+mod markdown;
+pub mod options;
+mod pages;
+mod patch;
+mod render;
+pub mod theme;
+mod timeline;
+mod url;
+pub mod workspace;
+
+pub use app::router;
+pub use options::{Access, Limits, Options};
+pub use theme::{Palette, Rgb, Theme};
+pub use workspace::*;

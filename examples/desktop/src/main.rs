@@ -1,2 +1,153 @@
-//! The desktop program.
-fn main() {}
+//! The desktop program: parses, opens the engine, serves the page or runs one turn in the terminal.
+
+mod arguments;
+
+use arguments::{Arguments, Command, ConfigCommand, EngineArguments};
+use clap::Parser as _;
+use open_cowork_desktop::chat::{self, ChatOptions, Outcome};
+use open_cowork_desktop::data::DataDir;
+use open_cowork_desktop::serve::Page;
+use open_cowork_desktop::settings::{ProviderSettings, SettingsStore};
+use open_cowork_desktop::{Desktop, DesktopOptions, connection};
+use open_cowork_workbench::WorkspaceError;
+use secrecy::SecretString;
+use std::process::ExitCode;
+use tokio::io::{AsyncReadExt as _, BufReader, stdin};
+
+fn main() -> ExitCode {
+    // The launcher of OpenCode is this program executed once more.
+    open_cowork_runtime_host::launch::run_if_launcher();
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_new(&arguments.log).unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    let done = runtime.block_on(run(arguments));
+    runtime.shutdown_background(); // a read of the terminal may still wait
+    done.unwrap_or_else(|error| fail(&error))
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.command {
+        Command::Serve { engine, port } => serve(engine, port).await,
+        Command::Chat { engine, text, thread, agent, json } => {
+            let directory = engine.workspace.clone();
+            let options = ChatOptions { text, thread: thread.map(Into::into), directory, agent, json };
+            terminal(engine, options).await
+        }
+        Command::Config { data_dir, command } => config(data_dir, command).await,
+    }
+}
+
+async fn serve(engine: EngineArguments, port: u16) -> anyhow::Result<ExitCode> {
+    let page = Page::bind(port).await?;
+    let desktop = Desktop::open(options(engine)?).await?;
+    println!("open {}", page.url());
+    page.serve(&desktop, stopped()).await?;
+    desktop.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn terminal(engine: EngineArguments, chat_options: ChatOptions) -> anyhow::Result<ExitCode> {
+    let desktop = Desktop::open(options(engine)?).await?;
+    let workspace = desktop.workspace();
+    let mut out = std::io::stdout();
+    let turn = chat::run(&workspace, chat_options, BufReader::new(stdin()), &mut out);
+    let code = tokio::select! {
+        outcome = turn => match outcome {
+            Ok(Outcome::Done) => ExitCode::SUCCESS,
+            Ok(Outcome::Failed) => ExitCode::from(1),
+            Ok(Outcome::Stopped) => ExitCode::from(3),
+            Err(error @ (WorkspaceError::Invalid(_) | WorkspaceError::TooLarge(_) | WorkspaceError::NotFound(_))) => {
+                eprintln!("error: {error}");
+                ExitCode::from(2)
+            }
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::from(1)
+            }
+        },
+        () = stopped() => ExitCode::from(130),
+    };
+    desktop.close().await;
+    Ok(code)
+}
+
+async fn config(data_dir: Option<std::path::PathBuf>, command: ConfigCommand) -> anyhow::Result<ExitCode> {
+    let root = data_dir.map_or_else(DataDir::default_path, Ok)?;
+    std::fs::create_dir_all(&root)?;
+    let store = SettingsStore::new(&root);
+    match command {
+        ConfigCommand::Show { json } => {
+            let settings = store.load()?;
+            let has_key = match &settings {
+                Some(settings) => store.key(&settings.provider)?.is_some(),
+                None => false,
+            };
+            match settings {
+                _ if json => println!("{}", serde_json::json!({ "settings": settings, "hasKey": has_key })),
+                None => println!("No provider is set up; see `config set --help`."),
+                Some(settings) => {
+                    println!("provider  {}\nendpoint  {}\nmodel     {}", settings.provider, settings.endpoint(), settings.model);
+                    println!("key       {}", if has_key { "stored" } else { "none" });
+                }
+            }
+        }
+        ConfigCommand::Set { provider, model, base_url, key_stdin, test } => {
+            let settings = ProviderSettings { provider, base_url, model };
+            let key = match key_stdin {
+                true => Some(read_key().await?),
+                false => None,
+            };
+            if test {
+                let stored = store.key(&settings.provider)?;
+                let report = connection::test(&settings, key.as_ref().or(stored.as_ref())).await;
+                println!("{}", report.message);
+                if !report.ok {
+                    eprintln!("error: nothing was saved");
+                    return Ok(ExitCode::FAILURE);
+                }
+            }
+            store.save(&settings, key.as_ref())?;
+            println!("Saved in {}.", store.path().display());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn read_key() -> anyhow::Result<SecretString> {
+    let mut key = String::new();
+    stdin().take(64 * 1024).read_to_string(&mut key).await?;
+    Ok(SecretString::from(key.trim().to_owned()))
+}
+
+fn options(engine: EngineArguments) -> anyhow::Result<DesktopOptions> {
+    let data_dir = engine.data_dir.map_or_else(DataDir::default_path, Ok)?;
+    let mut options = DesktopOptions::new(data_dir);
+    options.opencode = engine.opencode;
+    options.demo_endpoint = engine.demo_endpoint;
+    options.workspace = engine.workspace;
+    options.allow_untested = engine.allow_untested;
+    Ok(options)
+}
+
+/// Ctrl-C or SIGTERM.
+async fn stopped() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}

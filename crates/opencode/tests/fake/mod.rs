@@ -6,15 +6,15 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
-pub const PASSWORD: &str = "correct horse";
+pub(crate) const PASSWORD: &str = "correct horse";
 
 /// A running server; dropping it closes the port.
-pub struct Fake {
-    pub base_url: String,
+pub(crate) struct Fake {
+    pub(crate) base_url: String,
     _task: AbortOnDropHandle<()>,
 }
 
-pub async fn serve(router: Router) -> Fake {
+pub(crate) async fn serve(router: Router) -> Fake {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
         .unwrap();
@@ -27,18 +27,18 @@ pub async fn serve(router: Router) -> Fake {
 }
 
 impl Fake {
-    pub fn config(&self) -> ClientConfig {
+    pub(crate) fn config(&self) -> ClientConfig {
         ClientConfig::new(&self.base_url, PASSWORD.to_owned().into())
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(self.config()).unwrap()
     }
 
     /// A client that loses patience quickly.
     #[allow(dead_code, reason = "each test program uses its own part of the fake")]
-    pub fn impatient(&self) -> Client {
-        let soon = Duration::from_millis(150);
+    pub(crate) fn impatient(&self) -> Client {
+        let soon = Duration::from_secs(1);
         let timeouts = Timeouts {
             call: soon,
             history: soon,
@@ -54,7 +54,7 @@ impl Fake {
     }
 
     #[allow(dead_code, reason = "each test program uses its own part of the fake")]
-    pub fn limited(&self, change: impl FnOnce(&mut Limits)) -> Client {
+    pub(crate) fn limited(&self, change: impl FnOnce(&mut Limits)) -> Client {
         let mut config = self.config();
         change(&mut config.limits);
         Client::new(config).unwrap()

@@ -62,10 +62,18 @@ fn walk(redactor: &Redactor, payload: &JsonObject, skipped: &str, exact: &[&str]
     )
 }
 
+/// A message for people: redacted in full and cut like any stored string.
+pub(crate) fn bounded_text(redactor: &Redactor, value: Option<&Value>) -> Option<String> {
+    let text = crate::coerce::text(value)?;
+    Some(walker::bounded(redactor.redact(text, Redaction::Full)))
+}
+
 /// The exact action of a payload in one line, without secrets.
 pub(crate) fn exact_text(redactor: &Redactor, value: Option<&Value>) -> Option<String> {
     let text = crate::coerce::text(value)?;
-    Some(redactor.redact(text, Redaction::ExactAction).into_owned())
+    Some(walker::bounded(
+        redactor.redact(text, Redaction::ExactAction),
+    ))
 }
 
 #[cfg(test)]

@@ -182,10 +182,7 @@ impl<'a> Walker<'a> {
             .len()
             .min(MAX_STRING_BYTES + TRUNCATED_MARKER.len())
             * 6;
-        if redacted.len() > MAX_STRING_BYTES {
-            return format!("{}{TRUNCATED_MARKER}", head(&redacted, MAX_STRING_BYTES));
-        }
-        redacted.into_owned()
+        bounded(redacted)
     }
 
     fn redacted<'t>(&self, text: &'t str) -> Cow<'t, str> {
@@ -257,9 +254,21 @@ fn is_secret_key(key: &str) -> bool {
     key.len() >= 5 && WORDS.is_match(key)
 }
 
+/// The string cut at the longest that is stored, with the marker after the cut.
+pub(super) fn bounded(text: Cow<'_, str>) -> String {
+    if text.len() > MAX_STRING_BYTES {
+        return format!("{}{TRUNCATED_MARKER}", head(&text, MAX_STRING_BYTES));
+    }
+    text.into_owned()
+}
+
 /// The longest head of at most `bytes` bytes that ends between characters.
 pub(super) fn head(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// The name, or the first of `name#2`, `name#3`, … that is free.

@@ -163,5 +163,5 @@ pub(crate) async fn append(
     session: &str,
     events: Vec<NewEvent>,
 ) -> Result<Appended, StoreError> {
-    store.append(AppendRequest { key: key(session), events, fence: None }).await
+    store.append(AppendRequest { key: key(session), events: events.into(), fence: None }).await
 }

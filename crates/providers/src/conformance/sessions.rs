@@ -192,7 +192,7 @@ pub async fn a_fence_without_a_lease_is_stale(store: &Arc<dyn Store>) {
     assert_eq!(updated, Err(StoreError::StaleFence));
     let request = crate::store::AppendRequest {
         key: key("s"),
-        events: vec![event(EventType::SessionIdle, json!({}))],
+        events: vec![event(EventType::SessionIdle, json!({}))].into(),
         fence: Some(token),
     };
     assert_eq!(store.append(request).await, Err(StoreError::StaleFence));

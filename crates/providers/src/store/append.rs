@@ -16,8 +16,8 @@ use std::sync::Arc;
 pub struct AppendRequest {
     /// The session.
     pub key: SessionKey,
-    /// Events in order.
-    pub events: Vec<NewEvent>,
+    /// Events in order; shared, so that a retry copies nothing.
+    pub events: Arc<[NewEvent]>,
     /// Proof of the lease; absent: not fenced.
     pub fence: Option<LeaseToken>,
 }
@@ -89,7 +89,7 @@ impl Plan {
 pub fn plan(
     mut row: SessionRow,
     mut workspace_last: u64,
-    events: Vec<NewEvent>,
+    events: &[NewEvent],
     mut stored: impl FnMut(&EventId) -> Option<StoredEvent>,
 ) -> Result<Plan, StoreError> {
     let mut planned: Vec<AppendedEvent> = Vec::with_capacity(events.len());
@@ -120,7 +120,7 @@ pub fn plan(
             };
         }
 
-        let NewEvent { event_id, kind, mut payload, created_at } = event;
+        let NewEvent { event_id, kind, mut payload, created_at } = event.clone();
         let effect = effect(&kind, &payload, row.session.status);
         if effect.preserve_error {
             payload.insert(PRESERVE_ERROR.into(), Value::Bool(true));

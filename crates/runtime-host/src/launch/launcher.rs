@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// From SIGTERM to SIGKILL (08 §1.1).
@@ -48,12 +49,17 @@ pub(super) fn run() -> i32 {
         return 1;
     };
     let tail = Arc::new(Mutex::new(Tail::default()));
+    let mut drains = Vec::new();
     // Dropped last: the home stays locked until the sweep is done.
     let (ending, _lock) = match wait_for_lock(&boot.lock) {
-        Ok(lock) => (supervise(&boot, &tail), Some(lock)),
+        Ok(lock) => (supervise(&boot, &tail, &mut drains), Some(lock)),
         Err(message) => (Err(message), None),
     };
     let left = descendants::kill_all(SWEEP);
+    if left.is_empty() {
+        // Nobody can write any more, so the pipes end: the tail gets the last words.
+        drains.into_iter().for_each(|drain| drop(drain.join()));
+    }
     let stdout_tail = tail.lock().unwrap_or_else(PoisonError::into_inner).text();
     match ending {
         Ok(status) => say(&FromLauncher::Exited {
@@ -77,79 +83,84 @@ fn become_subreaper() -> Result<(), String> {
     Ok(())
 }
 
-/// Starts OpenCode and follows it to its end. `Err`: it never became ready.
-fn supervise(boot: &Boot, tail: &Arc<Mutex<Tail>>) -> Result<Option<WaitStatus>, String> {
+/// Starts OpenCode and follows it to its end. `Err`: it never became ready. What is left of it is the sweep's.
+fn supervise(
+    boot: &Boot,
+    tail: &Arc<Mutex<Tail>>,
+    drains: &mut Vec<JoinHandle<()>>,
+) -> Result<Option<WaitStatus>, String> {
     // Bounded: a handful of events in a launcher's life; a sender that finds it full may wait.
     let (send, events) = sync_channel(64);
     watch_control(send.clone());
     watch_signals(send.clone());
-    let opencode = spawn(boot, tail, &send)?;
+    let opencode = spawn(boot, tail, &send, drains)?;
     reap(opencode, send);
     let ready = wait_until_ready(boot, &events, opencode);
-    if let Ok(url) = &ready {
-        say(&FromLauncher::Ready { url: url.clone(), pid: opencode.as_raw_nonzero().get() });
-        loop {
-            match events.recv() {
-                Ok(Event::OpenCodeEnded(status)) => return Ok(Some(status)),
-                Ok(Event::Said(_)) => {}
-                Ok(Event::End) | Err(_) => return Ok(terminate(opencode, &events)),
-            }
+    let url = match ready {
+        Ok(url) => url,
+        Err(message) => {
+            let _ = kill_process_group(opencode, Signal::KILL);
+            return Err(message);
+        }
+    };
+    say(&FromLauncher::Ready { url, pid: opencode.as_raw_nonzero().get() });
+    loop {
+        match events.recv() {
+            Ok(Event::OpenCodeEnded(status)) => return Ok(Some(status)),
+            Ok(Event::Said(_)) => {}
+            Ok(Event::End) | Err(_) => return Ok(terminate(opencode, &events)),
         }
     }
-    let _ = kill_process_group(opencode, Signal::KILL);
-    ready.map(|_| None)
 }
 
 fn wait_until_ready(boot: &Boot, events: &Receiver<Event>, opencode: Pid) -> Result<String, String> {
-    let deadline = Instant::now() + Duration::from_millis(boot.timeout_ms);
-    loop {
-        match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(Event::Said(Said::Listening(url))) => return Ok(url),
-            Ok(Event::Said(Said::ListeningNowhere)) => {
-                return Err("Server printed a readiness line without an address".into());
-            }
-            Ok(Event::OpenCodeEnded(status)) => {
-                return Err(match (status.exit_status(), status.terminating_signal()) {
-                    (Some(code), _) => format!("Server exited with code {code}"),
-                    (None, signal) => format!("Server was ended by signal {}", signal.unwrap_or_default()),
-                });
-            }
-            Ok(Event::End) => {
-                terminate(opencode, events);
-                return Err("the start was cancelled".into());
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(format!("Timeout waiting for server to start after {}ms", boot.timeout_ms));
-            }
-            Err(RecvTimeoutError::Disconnected) => return Err("the launcher lost its threads".into()),
+    match events.recv_timeout(Duration::from_millis(boot.timeout_ms)) {
+        Ok(Event::Said(Said::Listening(url))) => Ok(url),
+        Ok(Event::Said(Said::ListeningNowhere)) => {
+            Err("Server printed a readiness line without an address".into())
         }
+        Ok(Event::OpenCodeEnded(status)) => Err(match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => format!("Server exited with code {code}"),
+            (None, signal) => format!("Server was ended by signal {}", signal.unwrap_or_default()),
+        }),
+        Ok(Event::End) => {
+            terminate(opencode, events);
+            Err("the start was cancelled".into())
+        }
+        Err(RecvTimeoutError::Timeout) => {
+            Err(format!("Timeout waiting for server to start after {}ms", boot.timeout_ms))
+        }
+        Err(RecvTimeoutError::Disconnected) => Err("the launcher lost its threads".into()),
     }
 }
 
 /// SIGTERM, a moment, SIGKILL: for the whole group.
 fn terminate(opencode: Pid, events: &Receiver<Event>) -> Option<WaitStatus> {
-    let _ = kill_process_group(opencode, Signal::TERM);
-    let deadline = Instant::now() + GRACE;
-    let mut killed = false;
+    [Signal::TERM, Signal::KILL].into_iter().find_map(|signal| {
+        let _ = kill_process_group(opencode, signal);
+        // After SIGKILL it ends at once, unless it sleeps in the kernel; the sweep waits for that.
+        wait_for_end(events, GRACE)
+    })
+}
+
+fn wait_for_end(events: &Receiver<Event>, limit: Duration) -> Option<WaitStatus> {
+    let deadline = Instant::now() + limit;
     loop {
         match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(Event::OpenCodeEnded(status)) => return Some(status),
-            Ok(_) => {}
-            Err(_) if killed => return None,
-            Err(_) => {
-                let _ = kill_process_group(opencode, Signal::KILL);
-                killed = true;
-                // A killed process ends at once, unless it sleeps in the kernel; the sweep waits for that.
-                if let Ok(Event::OpenCodeEnded(status)) = events.recv_timeout(GRACE) {
-                    return Some(status);
-                }
-            }
+            Ok(Event::Said(_) | Event::End) => {}
+            Err(_) => return None,
         }
     }
 }
 
 /// Starts the stub that becomes OpenCode. Called on the main thread: the parent-death signal is bound to it.
-fn spawn(boot: &Boot, tail: &Arc<Mutex<Tail>>, send: &SyncSender<Event>) -> Result<Pid, String> {
+fn spawn(
+    boot: &Boot,
+    tail: &Arc<Mutex<Tail>>,
+    send: &SyncSender<Event>,
+    drains: &mut Vec<JoinHandle<()>>,
+) -> Result<Pid, String> {
     let program = own_program().map_err(|error| format!("the launcher can't find itself ({error})"))?;
     let mut child = Command::new(program)
         .arg0("open-cowork-launcher")
@@ -167,16 +178,20 @@ fn spawn(boot: &Boot, tail: &Arc<Mutex<Tail>>, send: &SyncSender<Event>) -> Resu
         .spawn()
         .map_err(|error| format!("the launcher can't start a process ({error})"))?;
     if let Some(stdout) = child.stdout.take() {
-        drain(stdout, tail.clone(), Some(send.clone()));
+        drains.push(drain(stdout, tail.clone(), Some(send.clone())));
     }
     if let Some(stderr) = child.stderr.take() {
-        drain(stderr, tail.clone(), None);
+        drains.push(drain(stderr, tail.clone(), None));
     }
     Ok(Pid::from_child(&child))
 }
 
 /// Reads a stream to its end, so that OpenCode never blocks on a full pipe.
-fn drain(mut stream: impl Read + Send + 'static, tail: Arc<Mutex<Tail>>, send: Option<SyncSender<Event>>) {
+fn drain(
+    mut stream: impl Read + Send + 'static,
+    tail: Arc<Mutex<Tail>>,
+    send: Option<SyncSender<Event>>,
+) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let (mut buffer, mut lines) = ([0; 8192], Lines::default());
         while let Ok(count @ 1..) = stream.read(&mut buffer) {
@@ -187,7 +202,7 @@ fn drain(mut stream: impl Read + Send + 'static, tail: Arc<Mutex<Tail>>, send: O
                 let _ = send.try_send(Event::Said(said));
             }
         }
-    });
+    })
 }
 
 /// Reaps OpenCode and every orphan that was adopted, until there is no child left.

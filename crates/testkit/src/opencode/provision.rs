@@ -169,10 +169,15 @@ fn pack(package: &str, folder: &Path) -> Result<PathBuf, TestkitError> {
         return Err(failed("npm is missing; install Node.js 20 or newer".into()));
     }
     run(Command::new("npm")
-        .args(["pack", "--silent", "--pack-destination"])
+        .args(["pack", "--loglevel=error", "--pack-destination"])
         .arg(folder)
         .arg(format!("{package}@{PINNED_VERSION}"))
-        .current_dir(folder))?;
+        .current_dir(folder))
+    .map_err(|error| {
+        failed(format!(
+            "{error}; check the connection, or put an `opencode` of this version in PATH"
+        ))
+    })?;
     let archive = fs::read_dir(folder)
         .map_err(TestkitError::file(folder))?
         .filter_map(Result::ok)
@@ -203,7 +208,11 @@ fn verify(archive: &Path, recorded: &str) -> Result<(), TestkitError> {
 }
 
 fn run(command: &mut Command) -> Result<(), TestkitError> {
-    let shown = format!("{:?}", command.get_program());
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let shown = words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ");
     let failed = |reason: String| TestkitError::Command {
         command: shown.clone(),
         reason,
@@ -214,11 +223,15 @@ fn run(command: &mut Command) -> Result<(), TestkitError> {
     if output.status.success() {
         return Ok(());
     }
+    // Programs say first what is wrong, and then what one may think about it.
     let words = String::from_utf8_lossy(&output.stderr);
-    let last = words.lines().rev().take(8).collect::<Vec<_>>();
-    Err(failed(
-        last.into_iter().rev().collect::<Vec<_>>().join("; "),
-    ))
+    let first: Vec<_> = words
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .take(3)
+        .collect();
+    Err(failed(first.join("; ")))
 }
 
 /// What the program says its version is. It gets a home of its own: asking makes it write there.

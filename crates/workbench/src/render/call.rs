@@ -133,7 +133,7 @@ fn body(context: &Context, task: Option<&str>, call: &ToolCall, whole: bool) -> 
 }
 
 /// The output: all of it, or head and tail.
-pub(crate) fn call_output(context: &Context, task: Option<&str>, call: &ToolCall, whole: bool) -> Markup {
+fn call_output(context: &Context, task: Option<&str>, call: &ToolCall, whole: bool) -> Markup {
     let output = match &call.output {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),

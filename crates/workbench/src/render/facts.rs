@@ -8,6 +8,7 @@ use crate::workspace::ThreadState;
 use maud::{Markup, html};
 use open_cowork_contracts::SessionStatus;
 use open_cowork_contracts::view::{TaskStatus, Todo, Tokens};
+use std::collections::HashMap;
 
 /// What the regions show, copied out of a thread.
 #[derive(Clone, Debug, Default)]
@@ -76,16 +77,20 @@ fn files(state: &ThreadState<'_>) -> Vec<File> {
     let of_tasks =
         state.view.task_runs.iter().flat_map(|run| run.tool_calls.iter().map(|call| (Some(run.id.as_str()), call)));
     let mut out: Vec<File> = Vec::new();
+    let mut at: HashMap<String, usize> = HashMap::new();
     for (task, call) in root.chain(of_tasks) {
         let Some((path, added, removed)) = changed_file(call) else { continue };
         let href = url::call(chat, task, &call.id);
-        match out.iter_mut().find(|file| file.path == path) {
+        match at.get(&path).and_then(|index| out.get_mut(*index)) {
             Some(file) => {
                 file.added += added;
                 file.removed += removed;
                 file.href = href;
             }
-            None if out.len() < FILES => out.push(File { path, added, removed, href }),
+            None if at.len() < FILES => {
+                at.insert(path.clone(), at.len());
+                out.push(File { path, added, removed, href });
+            }
             None => {}
         }
     }
@@ -93,7 +98,7 @@ fn files(state: &ThreadState<'_>) -> Vec<File> {
 }
 
 /// A named part of the chat page that is replaced as a whole.
-pub(crate) type Region = (&'static str, Markup);
+pub(super) type Region = (&'static str, Markup);
 
 /// What the window's title says.
 pub(crate) fn title_text(facts: &Facts) -> String {

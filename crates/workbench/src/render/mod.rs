@@ -12,8 +12,8 @@ use crate::timeline::{Body, Item};
 use maud::{Markup, html};
 
 pub(crate) use ask::ask_line;
-pub(crate) use call::{call_output, call_page};
-pub(crate) use facts::{Facts, Region, regions, title_text};
+pub(crate) use call::call_page;
+pub(crate) use facts::{Facts, regions, title_text};
 pub(crate) use message::{answer_shell, block_markup as block};
 
 /// What every piece needs to know of the page around it.

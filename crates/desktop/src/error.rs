@@ -1,0 +1,65 @@
+//! What can stop the desktop, by what the user can do. Each message is one sentence.
+
+use std::path::{Path, PathBuf};
+
+/// Failure of the desktop engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DesktopError {
+    /// Neither `HOME` nor `XDG_DATA_HOME` is set.
+    #[error("no data folder is known, because HOME is not set; pass --data-dir DIR")]
+    NoDataFolder,
+    /// Another process works on the folder.
+    #[error("the data folder {} is in use by {holder}; close that program or pass another --data-dir", root.display())]
+    InUse {
+        /// The folder.
+        root: PathBuf,
+        /// `process <pid>`.
+        holder: String,
+    },
+    /// The folder can't be used.
+    #[error("the data folder {} can't be used ({reason}); check its access rights and free space, or pass another --data-dir", root.display())]
+    DataFolder {
+        /// The folder or a file in it.
+        root: PathBuf,
+        /// The system's reason.
+        reason: String,
+    },
+    /// The settings file is damaged. It is kept.
+    #[error("the settings file {} can't be read ({reason}); correct or remove it", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        reason: String,
+    },
+    /// A setting is not acceptable.
+    #[error("{0}")]
+    InvalidSetting(String),
+    /// The address is taken.
+    #[error("port {port} on 127.0.0.1 can't be used ({reason}); pass another --port, or 0 for a free one")]
+    Port {
+        /// The port.
+        port: u16,
+        /// The system's reason.
+        reason: String,
+    },
+    /// The store of threads.
+    #[error(transparent)]
+    Store(#[from] open_cowork_providers::store::StoreError),
+    /// The log of threads.
+    #[error(transparent)]
+    Log(#[from] open_cowork_thread_log::LogError),
+    /// The runtime.
+    #[error(transparent)]
+    Runtime(#[from] open_cowork_runtime_host::error::HostError),
+    /// No provider is set up.
+    #[error("no model provider is set up; open the settings page, or run `open-cowork-desktop-example config set`")]
+    NotConfigured,
+}
+
+impl DesktopError {
+    pub(crate) fn data(root: &Path, error: &std::io::Error) -> Self {
+        DesktopError::DataFolder { root: root.to_owned(), reason: error.to_string() }
+    }
+}

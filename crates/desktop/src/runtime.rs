@@ -1,0 +1,276 @@
+//! Keeps OpenCode running: starts it when a provider is set up, starts it again when it dies, starts it anew
+//! when the settings changed and no turn runs.
+
+use crate::engine::{RuntimeFacts, Shared};
+use crate::error::DesktopError;
+use crate::sink::key;
+use open_cowork_contracts::{RuntimeSessionId, SessionStatus};
+use open_cowork_policy::Dimensions;
+use open_cowork_policy::managed::ManagedPolicy;
+use open_cowork_providers::store::{SessionQuery, SessionRow};
+use open_cowork_runtime_host::binary;
+use open_cowork_runtime_host::config::{ComposeInput, ModelCost, ModelEntry, ModelLimit, ProviderChoice, compose};
+use open_cowork_runtime_host::gate;
+use open_cowork_runtime_host::sink::ThreadSink as _;
+use open_cowork_runtime_host::supervise::{LaunchSpec, Running, Supervisor};
+use open_cowork_runtime_host::translate::Translator;
+use secrecy::SecretString;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// While settings wait for running turns, we look that often.
+const TURN_BOUNDARY: Duration = Duration::from_millis(500);
+/// The memory of OpenCode is measured that often.
+const MEASURE: Duration = Duration::from_secs(15);
+
+/// State of the managed OpenCode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// No provider is set up.
+    NotConfigured,
+    /// It is being started.
+    Starting,
+    /// It runs.
+    Running,
+    /// It ended and is being started again.
+    Restarting,
+    /// It can't be started; the sentence says why.
+    Failed(String),
+}
+
+/// What made a manager leave its running OpenCode.
+enum Change {
+    Closing,
+    Restart,
+    Exited(open_cowork_runtime_host::supervise::Exit),
+}
+
+/// Runs until the desktop closes.
+pub(crate) async fn manage(shared: Arc<Shared>) {
+    let supervisor = Supervisor::default();
+    while !shared.closing.is_cancelled() {
+        let spec = match launch_spec(&shared) {
+            Ok(Some(spec)) => spec,
+            Ok(None) => {
+                shared.phase.send_replace(Phase::NotConfigured);
+                mark_interrupted(&shared).await;
+                wait_for_restart(&shared).await;
+                continue;
+            }
+            Err(error) => {
+                give_up(&shared, &supervisor, &error.to_string()).await;
+                continue;
+            }
+        };
+        let started = tokio::select! {
+            started = supervisor.start(&spec) => started,
+            () = shared.closing.cancelled() => return,
+        };
+        match started {
+            Ok(running) => attend(&shared, &supervisor, running).await,
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(%error, "OpenCode did not start");
+                shared.phase.send_replace(Phase::Restarting);
+            }
+            Err(error) => give_up(&shared, &supervisor, &error.to_string()).await,
+        }
+    }
+}
+
+/// Follows a running OpenCode to its end.
+async fn attend(shared: &Arc<Shared>, supervisor: &Supervisor, running: Running) {
+    let remarks = running.verdict().reasons.clone();
+    set_facts(shared, RuntimeFacts { memory: Some(running.memory()), remarks });
+    shared.host.attach_process(&running);
+    shared.phase.send_replace(Phase::Running);
+    let catching_up = tokio::spawn(catch_up(shared.clone()));
+    let change = loop {
+        tokio::select! {
+            exit = running.wait() => break Change::Exited(exit),
+            () = shared.closing.cancelled() => break Change::Closing,
+            () = settled_restart(shared) => break Change::Restart,
+            () = tokio::time::sleep(MEASURE) => measure(shared, &running),
+        }
+    };
+    catching_up.abort();
+    shared.host.detach();
+    match change {
+        Change::Exited(exit) => {
+            tracing::warn!(code = ?exit.code, signal = ?exit.signal, "OpenCode ended; starting it again");
+            supervisor.note_exit(&exit).await;
+            shared.phase.send_replace(Phase::Restarting);
+        }
+        Change::Closing | Change::Restart => {
+            shared.phase.send_replace(Phase::Starting);
+            if let Err(error) = running.stop().await {
+                tracing::warn!(%error, "OpenCode did not stop cleanly");
+            }
+        }
+    }
+}
+
+/// Nothing can be started until someone changes something.
+async fn give_up(shared: &Arc<Shared>, supervisor: &Supervisor, why: &str) {
+    tracing::error!(reason = why, "OpenCode can't be started");
+    shared.phase.send_replace(Phase::Failed(why.to_owned()));
+    mark_interrupted(shared).await;
+    wait_for_restart(shared).await;
+    supervisor.reset().await;
+}
+
+async fn wait_for_restart(shared: &Shared) {
+    tokio::select! {
+        () = shared.restart.notified() => {}
+        () = shared.closing.cancelled() => {}
+    }
+}
+
+/// A restart that was asked for waits for a turn boundary: turns run on to their end with the old settings.
+async fn settled_restart(shared: &Shared) {
+    shared.restart.notified().await;
+    while running_threads(shared).await.iter().any(|row| row.session.status == SessionStatus::Running) {
+        tokio::time::sleep(TURN_BOUNDARY).await;
+    }
+}
+
+fn measure(shared: &Shared, running: &Running) {
+    let memory = running.memory();
+    if memory.over() {
+        tracing::warn!(rss = memory.rss_bytes, budget = memory.budget_bytes, "OpenCode is above its memory budget");
+    }
+    let mut facts = shared.runtime_facts.lock().unwrap_or_else(PoisonError::into_inner);
+    facts.memory = Some(memory);
+}
+
+fn set_facts(shared: &Shared, facts: RuntimeFacts) {
+    *shared.runtime_facts.lock().unwrap_or_else(PoisonError::into_inner) = facts;
+}
+
+/// Threads whose turn was cut short, or that wait for an answer, catch up with OpenCode's history.
+async fn catch_up(shared: Arc<Shared>) {
+    for row in running_threads(&shared).await {
+        let thread = &row.session.session_id;
+        if shared.host.is_open(thread) {
+            continue; // recovers by itself when the stream is there
+        }
+        let folder = row.directory.clone().unwrap_or_default();
+        let opened = match trusted(&shared, Path::new(&folder)) {
+            true => {
+                let session = Some(&row.session.opencode_session_id).filter(|session| !session.is_empty());
+                match session {
+                    Some(session) => shared.host.open(thread, Some(session), Path::new(&folder)).await.map(drop).is_ok(),
+                    None => false,
+                }
+            }
+            // What the folder would run is not trusted: nothing of it is opened, also not to catch up.
+            false => false,
+        };
+        if !opened {
+            interrupt(&shared, &row).await;
+        }
+    }
+}
+
+/// True when nothing of the folder would run as code, or the user trusted exactly that.
+pub(crate) fn trusted(shared: &Shared, folder: &Path) -> bool {
+    gate::inspect(folder).is_ok_and(|risk| shared.trust.allows(folder, &risk))
+}
+
+/// Every turn that the store shows as running is marked: OpenCode can't be asked.
+async fn mark_interrupted(shared: &Arc<Shared>) {
+    shared.host.lost().await;
+    for row in running_threads(shared).await {
+        interrupt(shared, &row).await;
+    }
+}
+
+async fn interrupt(shared: &Shared, row: &SessionRow) {
+    let thread = &row.session.session_id;
+    let root: &RuntimeSessionId = &row.session.opencode_session_id;
+    let Ok((view, sequence)) = shared.sink.view(thread).await else { return };
+    let mut translator = Translator::new(root.as_str(), Some(thread.as_str()), row.directory.as_deref());
+    let events = translator.interrupt_view(&view, sequence);
+    if !events.is_empty()
+        && let Err(error) = shared.log.append(&key(thread), events).await
+    {
+        tracing::error!(%thread, %error, "a turn that was cut short could not be marked");
+    }
+}
+
+/// Threads with a running turn or an open ask.
+async fn running_threads(shared: &Shared) -> Vec<SessionRow> {
+    let mut rows = Vec::new();
+    let mut query = SessionQuery { status: Some(SessionStatus::Running), ..SessionQuery::new(shared.scope()) };
+    loop {
+        let page = match shared.log.page_sessions(&query).await {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::error!(%error, "the thread list can't be read");
+                return rows;
+            }
+        };
+        rows.extend(page.sessions);
+        match page.next {
+            Some(next) => query.cursor = Some(next),
+            None => return rows,
+        }
+    }
+}
+
+/// How to start OpenCode with the settings in force; `None` when no provider is set up.
+fn launch_spec(shared: &Shared) -> Result<Option<LaunchSpec>, DesktopError> {
+    let Some((settings, demo)) = shared.effective()? else { return Ok(None) };
+    settings.check()?;
+    let key: Option<SecretString> = match demo {
+        true => Some(SecretString::from("demo")),
+        false => shared.settings.key(&settings.provider)?,
+    };
+    let provider = match settings.provider.as_str() {
+        "custom" => ProviderChoice::OpenAiCompatible {
+            id: "custom".to_owned(),
+            name: if demo { "Scripted demo model" } else { "Custom endpoint" }.to_owned(),
+            base_url: settings.endpoint(),
+            models: if demo { vec![demo_model(&settings.model)] } else { Vec::new() },
+        },
+        id => ProviderChoice::Known { id: id.to_owned(), options: base_url_option(&settings.base_url) },
+    };
+    let input = ComposeInput {
+        provider,
+        model: settings.model.clone(),
+        small_model: None,
+        api_key: key,
+        dimensions: Dimensions::desktop(),
+        managed: ManagedPolicy::default(),
+        skills: Vec::new(),
+    };
+    let config = compose(&input, shared.home.paths())?;
+    let search_path = std::env::var_os("PATH").unwrap_or_default();
+    let opencode = binary::resolve(shared.options.opencode.as_deref(), &search_path)?;
+    let mut spec = LaunchSpec::new(opencode, shared.home.clone(), Arc::new(config));
+    spec.launcher = shared.options.launcher.clone();
+    spec.allow_untested = shared.options.allow_untested;
+    Ok(Some(spec))
+}
+
+fn base_url_option(url: &Option<String>) -> serde_json::Map<String, serde_json::Value> {
+    let url = url.as_deref().map(str::trim).filter(|url| !url.is_empty());
+    url.map(|url| ("baseURL".to_owned(), serde_json::json!(url))).into_iter().collect()
+}
+
+fn demo_model(id: &str) -> ModelEntry {
+    ModelEntry {
+        id: id.to_owned(),
+        name: Some("Scripted demo model".to_owned()),
+        limit: Some(ModelLimit { context: 100_000, output: 8_192 }),
+        cost: Some(ModelCost { input: 3.0, output: 15.0, cache_read: None, cache_write: None }),
+        reasoning: None,
+    }
+}
+
+/// Writes and removes a small file.
+pub(crate) fn writable(folder: &Path) -> std::io::Result<()> {
+    let probe = folder.join(".write-probe");
+    std::fs::write(&probe, b"ok")?;
+    std::fs::remove_file(&probe)
+}

@@ -1,0 +1,262 @@
+//! Provider settings: a JSON file without secrets, and the key in a file of its own with mode 0600.
+
+use crate::data::{is_exposed, write_private};
+use crate::error::DesktopError;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The chosen provider and model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProviderSettings {
+    /// `openai`, `anthropic`, …, or `custom`.
+    pub provider: String,
+    /// Endpoint of `custom`, up to and including `/v1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// Model id at the provider.
+    pub model: String,
+}
+
+/// A provider that can be chosen.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownProvider {
+    /// Id in the settings and in OpenCode's catalogue.
+    pub id: &'static str,
+    /// Name for people.
+    pub name: &'static str,
+    /// How its API is called for a connection test.
+    pub api: Api,
+    /// Address up to and including the version; empty for `custom`.
+    pub base_url: &'static str,
+}
+
+/// Kind of a provider's API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    /// Chat completions with a bearer token.
+    OpenAi,
+    /// Messages with `x-api-key`.
+    Anthropic,
+    /// `generateContent` with `x-goog-api-key`.
+    Google,
+}
+
+/// The providers of the settings page. OpenCode's catalogue has many more; `custom` takes any endpoint that
+/// speaks OpenAI's chat completions.
+pub const PROVIDERS: &[KnownProvider] = &[
+    KnownProvider { id: "anthropic", name: "Anthropic", api: Api::Anthropic, base_url: "https://api.anthropic.com/v1" },
+    KnownProvider { id: "openai", name: "OpenAI", api: Api::OpenAi, base_url: "https://api.openai.com/v1" },
+    KnownProvider {
+        id: "google",
+        name: "Google Gemini",
+        api: Api::Google,
+        base_url: "https://generativelanguage.googleapis.com/v1beta",
+    },
+    KnownProvider { id: "openrouter", name: "OpenRouter", api: Api::OpenAi, base_url: "https://openrouter.ai/api/v1" },
+    KnownProvider { id: "mistral", name: "Mistral", api: Api::OpenAi, base_url: "https://api.mistral.ai/v1" },
+    KnownProvider { id: "groq", name: "Groq", api: Api::OpenAi, base_url: "https://api.groq.com/openai/v1" },
+    KnownProvider { id: "xai", name: "xAI", api: Api::OpenAi, base_url: "https://api.x.ai/v1" },
+    KnownProvider { id: "deepseek", name: "DeepSeek", api: Api::OpenAi, base_url: "https://api.deepseek.com/v1" },
+    KnownProvider { id: "custom", name: "Other (OpenAI-compatible endpoint)", api: Api::OpenAi, base_url: "" },
+];
+
+/// The provider of that id.
+pub fn known_provider(id: &str) -> Option<&'static KnownProvider> {
+    PROVIDERS.iter().find(|provider| provider.id == id)
+}
+
+impl ProviderSettings {
+    /// Refuses what can't work, with one sentence per problem.
+    pub fn check(&self) -> Result<(), DesktopError> {
+        let invalid = |message: String| Err(DesktopError::InvalidSetting(message));
+        let Some(provider) = known_provider(&self.provider) else {
+            let known: Vec<&str> = PROVIDERS.iter().map(|provider| provider.id).collect();
+            return invalid(format!("the provider {:?} is not known; choose one of {}", self.provider, known.join(", ")));
+        };
+        if self.model.trim().is_empty() {
+            return invalid(format!("a model id is needed, as {} names it", provider.name));
+        }
+        match self.base_url.as_deref().map(str::trim).filter(|url| !url.is_empty()) {
+            None if provider.base_url.is_empty() => {
+                invalid("an endpoint is needed, such as https://models.example.com/v1".to_owned())
+            }
+            Some(url) if !url.starts_with("https://") && !is_loopback(url) => invalid(format!(
+                "the endpoint {} must begin with https:// (http:// only on this machine)",
+                without_credentials(url)
+            )),
+            Some(url) if url.contains('@') => {
+                invalid("the endpoint must not hold a user name or key; the key has its own field".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Address for calls.
+    pub fn endpoint(&self) -> String {
+        let known = known_provider(&self.provider).map_or("", |provider| provider.base_url);
+        let chosen = self.base_url.as_deref().map(str::trim).filter(|url| !url.is_empty()).unwrap_or(known);
+        chosen.trim_end_matches('/').to_owned()
+    }
+}
+
+fn is_loopback(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host == "::1" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn without_credentials(url: &str) -> &str {
+    url.rsplit('@').next().unwrap_or_default()
+}
+
+/// Settings and key on disk.
+#[derive(Clone, Debug)]
+pub struct SettingsStore {
+    file: PathBuf,
+    keys: PathBuf,
+}
+
+impl SettingsStore {
+    /// The settings of a data folder.
+    pub fn new(data_dir: &Path) -> Self {
+        SettingsStore { file: data_dir.join("settings.json"), keys: data_dir.join("keys") }
+    }
+
+    /// Where the settings are.
+    pub fn path(&self) -> &Path {
+        &self.file
+    }
+
+    /// The stored settings; `None` before the first save.
+    pub fn load(&self) -> Result<Option<ProviderSettings>, DesktopError> {
+        let damaged = |reason: String| DesktopError::Settings { path: self.file.clone(), reason };
+        let text = match std::fs::read_to_string(&self.file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(damaged(error.to_string())),
+        };
+        let settings: ProviderSettings = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+        Ok(Some(settings))
+    }
+
+    /// Saves settings and, when one is given, the key.
+    pub fn save(&self, settings: &ProviderSettings, key: Option<&SecretString>) -> Result<(), DesktopError> {
+        settings.check()?;
+        let write = |path: &Path, content: &[u8]| {
+            write_private(path, content).map_err(|error| DesktopError::data(path, &error))
+        };
+        if let Some(key) = key {
+            let key = key.expose_secret().trim();
+            if key.is_empty() || key.chars().any(char::is_control) {
+                return Err(DesktopError::InvalidSetting("the key must be one line of text".to_owned()));
+            }
+            std::fs::create_dir_all(&self.keys).map_err(|error| DesktopError::data(&self.keys, &error))?;
+            let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+            std::fs::set_permissions(&self.keys, private).map_err(|error| DesktopError::data(&self.keys, &error))?;
+            write(&self.key_file(&settings.provider), key.as_bytes())?;
+        }
+        let mut text = serde_json::to_string_pretty(settings).map_err(|error| DesktopError::Settings {
+            path: self.file.clone(),
+            reason: error.to_string(),
+        })?;
+        text.push('\n');
+        write(&self.file, text.as_bytes())
+    }
+
+    /// The key of a provider, if one is stored.
+    pub fn key(&self, provider: &str) -> Result<Option<SecretString>, DesktopError> {
+        let path = self.key_file(provider);
+        if is_exposed(&path) {
+            return Err(DesktopError::Settings {
+                path,
+                reason: "others may read it; run chmod 600 on it".to_owned(),
+            });
+        }
+        match std::fs::read_to_string(&path) {
+            Ok(key) => Ok(Some(key.trim().to_owned()).filter(|key| !key.is_empty()).map(SecretString::from)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(DesktopError::data(&path, &error)),
+        }
+    }
+
+    fn key_file(&self, provider: &str) -> PathBuf {
+        // Provider ids are from our own list: no path can be smuggled in.
+        let id = known_provider(provider).map_or("unknown", |provider| provider.id);
+        self.keys.join(format!("{id}.key"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> ProviderSettings {
+        ProviderSettings { provider: "openai".into(), base_url: None, model: "m1".into() }
+    }
+
+    #[test]
+    fn the_key_is_in_a_private_file_and_never_in_the_settings() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SettingsStore::new(dir.path());
+        store.save(&settings(), Some(&SecretString::from("sk-canary"))).unwrap();
+        let text = std::fs::read_to_string(store.path()).unwrap();
+        assert!(!text.contains("canary"));
+        assert_eq!(store.load().unwrap().unwrap(), settings());
+        assert_eq!(store.key("openai").unwrap().unwrap().expose_secret(), "sk-canary");
+        assert!(!is_exposed(&dir.path().join("keys/openai.key")));
+        // A save without a key keeps it.
+        store.save(&settings(), None).unwrap();
+        assert!(store.key("openai").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SettingsStore::new(dir.path());
+        store.save(&settings(), Some(&SecretString::from("sk-canary"))).unwrap();
+        let file = dir.path().join("keys/openai.key");
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        let error = store.key("openai").unwrap_err().to_string();
+        assert!(error.contains("chmod 600") && !error.contains("canary"), "{error}");
+    }
+
+    #[test]
+    fn settings_that_cannot_work_say_what_is_wrong() {
+        for (provider, url, model, word) in [
+            ("nope", None, "m", "not known"),
+            ("openai", None, " ", "model id"),
+            ("custom", None, "m", "endpoint is needed"),
+            ("custom", Some("http://models.example.com/v1"), "m", "https://"),
+            ("custom", Some("http://127.0.0.1.example.com/v1"), "m", "https://"),
+            ("custom", Some("https://user:pw@example.com/v1"), "m", "user name"),
+        ] {
+            let settings =
+                ProviderSettings { provider: provider.into(), base_url: url.map(Into::into), model: model.into() };
+            let error = settings.check().unwrap_err().to_string();
+            assert!(error.contains(word) && !error.contains("pw@"), "{error}");
+        }
+        let local = ProviderSettings {
+            provider: "custom".into(),
+            base_url: Some("http://127.0.0.1:8080/v1/".into()),
+            model: "m".into(),
+        };
+        local.check().unwrap();
+        assert_eq!(local.endpoint(), "http://127.0.0.1:8080/v1");
+    }
+
+    #[test]
+    fn a_damaged_settings_file_is_named_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SettingsStore::new(dir.path());
+        std::fs::write(store.path(), "{ \"provider\": ").unwrap();
+        let error = store.load().unwrap_err().to_string();
+        assert!(error.contains("settings.json") && error.contains("line 1"), "{error}");
+        assert_eq!(std::fs::read_to_string(store.path()).unwrap(), "{ \"provider\": ");
+    }
+}

@@ -1,0 +1,552 @@
+//! The local workspace: what the workbench and the terminal talk to.
+
+use crate::connection;
+use crate::engine::Shared;
+use crate::error::DesktopError;
+use crate::runtime::{self, Phase};
+use crate::settings::{PROVIDERS, ProviderSettings, known_provider};
+use crate::sink::key;
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use open_cowork_contracts::{CommandId, EventType, RuntimeEvent, SessionId, SessionStatus};
+use open_cowork_providers::store::{NewSession, SessionQuery, SessionRow, StoreError};
+use open_cowork_runtime_host::gate;
+use open_cowork_runtime_host::host::{LinkState, TurnError};
+use open_cowork_runtime_host::thread::TurnPrompt;
+use open_cowork_thread_log::{LogError, SessionChange, Update};
+use open_cowork_workbench::{
+    Connection, ConnectionReport, Coworker, HealthLevel, HealthRow, NewThread, Overview, PromptInput, Settings,
+    SettingsInput, ThreadDot, ThreadPage, ThreadQuery, ThreadState, ThreadSummary, ThreadUpdate, TrustFile, TrustState,
+    Workspace, WorkspaceError,
+};
+use secrecy::SecretString;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// Longest prompt in bytes: what one event holds without being cut (01 §6, §16 #6).
+pub const MAX_PROMPT_BYTES: usize = 64 * 1024;
+/// A prompt waits that long for an OpenCode that is being started.
+const START_PATIENCE: Duration = Duration::from_secs(45);
+
+/// The threads of this machine's user.
+pub struct LocalWorkspace {
+    shared: Arc<Shared>,
+}
+
+impl LocalWorkspace {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        LocalWorkspace { shared }
+    }
+
+    /// Waits until OpenCode can take prompts.
+    ///
+    /// # Errors
+    /// The sentence that says why it can't.
+    pub async fn ready(&self) -> Result<(), WorkspaceError> {
+        let mut phase = self.shared.phase.subscribe();
+        let mut link = self.shared.host.link();
+        let wait = async {
+            loop {
+                match &*phase.borrow_and_update() {
+                    Phase::NotConfigured => {
+                        return Err(WorkspaceError::Unavailable(
+                            "No model provider is set up yet; open Settings and choose one.".to_owned(),
+                        ));
+                    }
+                    Phase::Failed(why) => return Err(WorkspaceError::Unavailable(sentence(why))),
+                    Phase::Running if *link.borrow_and_update() == LinkState::Online => return Ok(()),
+                    _ => {}
+                }
+                tokio::select! {
+                    changed = phase.changed() => changed.map_err(|_| closing())?,
+                    changed = link.changed() => changed.map_err(|_| closing())?,
+                }
+            }
+        };
+        tokio::time::timeout(START_PATIENCE, wait).await.unwrap_or_else(|_| {
+            Err(WorkspaceError::Unavailable("OpenCode is still being started; try again in a moment.".to_owned()))
+        })
+    }
+
+    async fn row(&self, id: &SessionId) -> Result<SessionRow, WorkspaceError> {
+        self.shared.log.session(&key(id)).await.map_err(log_error)
+    }
+
+    /// The folder of a thread, if what it would run is trusted.
+    fn trusted_folder(&self, row: &SessionRow) -> Result<PathBuf, WorkspaceError> {
+        let folder = PathBuf::from(row.directory.clone().unwrap_or_default());
+        if !folder.is_dir() {
+            return Err(WorkspaceError::Conflict(format!(
+                "The folder {} isn't there any more; bring it back, or start a new chat in another folder.",
+                folder.display()
+            )));
+        }
+        match gate::inspect(&folder) {
+            Ok(risk) if self.shared.trust.allows(&folder, &risk) => Ok(folder),
+            Ok(_) => Err(WorkspaceError::TrustRequired(format!(
+                "The folder {} holds files that would run as code; look at them and decide first.",
+                folder.display()
+            ))),
+            Err(error) => Err(WorkspaceError::Conflict(sentence(&error.to_string()))),
+        }
+    }
+
+    /// Opens the thread on OpenCode, binding a new runtime session when there is none or it is lost.
+    async fn open(&self, row: &SessionRow, folder: &Path) -> Result<(), WorkspaceError> {
+        let id = &row.session.session_id;
+        let host = &self.shared.host;
+        if host.is_open(id) {
+            return Ok(());
+        }
+        let bound = Some(&row.session.opencode_session_id).filter(|session| !session.is_empty());
+        let opened = match host.open(id, bound, folder).await {
+            Err(TurnError::SessionLost(_)) => host.open(id, None, folder).await,
+            opened => opened,
+        };
+        let session = opened.map_err(turn_error)?;
+        if bound != Some(&session) {
+            self.shared.log.bind_runtime(&key(id), &session).await.map_err(log_error)?;
+        }
+        Ok(())
+    }
+
+    /// The command of an idempotency key: `msg_<command>` must sort by time among OpenCode's message ids
+    /// (08 §2), so it begins with the time and ends with a digest of the key.
+    async fn command(&self, id: &SessionId, prompt_key: Option<&str>) -> Result<(CommandId, bool), WorkspaceError> {
+        let Some(prompt_key) = prompt_key.map(str::trim).filter(|key| !key.is_empty()) else {
+            return Ok((CommandId::new(format!("{}{}", time_prefix(), random_tail())), false));
+        };
+        let digest = Sha256::digest(prompt_key.as_bytes());
+        let tail: String = digest.iter().take(14).map(|byte| BASE62[usize::from(*byte) % 62] as char).collect();
+        let suffix = format!("{tail}:user");
+        let known = self
+            .shared
+            .log
+            .read(&key(id), |state| {
+                let messages = state.view.messages.iter().rev().take(200);
+                messages.filter_map(|message| message.id.strip_suffix(":user").filter(|_| message.id.ends_with(&suffix)))
+                    .next()
+                    .map(CommandId::from)
+            })
+            .await
+            .map_err(log_error)?;
+        Ok(match known {
+            Some(command) => (command, true),
+            None => (CommandId::new(format!("{}{tail}", time_prefix())), false),
+        })
+    }
+
+    async fn ask_ready(&self, id: &SessionId) -> Result<(), WorkspaceError> {
+        let row = self.row(id).await?;
+        self.ready().await?;
+        let folder = self.trusted_folder(&row)?;
+        self.open(&row, &folder).await
+    }
+
+    fn connection(&self) -> Connection {
+        match &*self.shared.phase.borrow() {
+            Phase::NotConfigured => {
+                Connection::Unavailable("No model provider is set up yet; open Settings and choose one.".to_owned())
+            }
+            Phase::Starting => Connection::Starting,
+            Phase::Restarting => Connection::Reconnecting,
+            Phase::Failed(why) => Connection::Unavailable(sentence(why)),
+            Phase::Running => match *self.shared.host.link().borrow() {
+                LinkState::Online => Connection::Online,
+                LinkState::Starting => Connection::Starting,
+                LinkState::Reconnecting => Connection::Reconnecting,
+            },
+        }
+    }
+
+    fn entered(&self, input: &SettingsInput) -> Result<(ProviderSettings, Option<SecretString>), WorkspaceError> {
+        let settings = ProviderSettings {
+            provider: input.provider.trim().to_owned(),
+            base_url: input.base_url.as_deref().map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned),
+            model: input.model.trim().to_owned(),
+        };
+        settings.check().map_err(desktop_error)?;
+        let key = input.key.as_deref().map(str::trim).filter(|key| !key.is_empty());
+        Ok((settings, key.map(SecretString::from)))
+    }
+}
+
+#[async_trait]
+impl Workspace for LocalWorkspace {
+    async fn overview(&self) -> Overview {
+        let effective = self.shared.effective().ok().flatten();
+        let (models, demo) = match &effective {
+            Some((settings, demo)) => (vec![format!("{}/{}", settings.provider, settings.model)], *demo),
+            None => (Vec::new(), false),
+        };
+        Overview {
+            product: "Open Cowork".to_owned(),
+            workspace: "Local".to_owned(),
+            connection: self.connection(),
+            default_directory: self.shared.default_directory.display().to_string(),
+            coworkers: vec![
+                Coworker { name: "build".to_owned(), description: "Does the work: reads, writes, runs, asks.".to_owned() },
+                Coworker { name: "plan".to_owned(), description: "Thinks first: reads and plans, changes nothing.".to_owned() },
+            ],
+            models,
+            demo,
+            configured: effective.is_some(),
+        }
+    }
+
+    async fn threads(&self, query: ThreadQuery) -> Result<ThreadPage, WorkspaceError> {
+        let query = SessionQuery {
+            text: query.text,
+            cursor: query.cursor,
+            limit: query.limit,
+            ..SessionQuery::new(self.shared.scope())
+        };
+        let page = self.shared.log.page_sessions(&query).await.map_err(log_error)?;
+        Ok(ThreadPage { threads: page.sessions.iter().map(summary).collect(), next: page.next })
+    }
+
+    async fn create_thread(&self, new: NewThread) -> Result<SessionId, WorkspaceError> {
+        let folder = match new.directory.as_deref().map(str::trim).filter(|folder| !folder.is_empty()) {
+            Some(folder) => PathBuf::from(folder),
+            None => self.shared.default_directory.clone(),
+        };
+        if !folder.is_absolute() {
+            return Err(WorkspaceError::Invalid(format!(
+                "The folder {:?} must be a full path, such as /home/me/project.",
+                folder.display().to_string()
+            )));
+        }
+        let folder = folder.canonicalize().map_err(|error| {
+            WorkspaceError::Invalid(format!("The folder {} can't be opened ({error}); choose another.", folder.display()))
+        })?;
+        if !folder.is_dir() {
+            return Err(WorkspaceError::Invalid(format!("{} is a file; choose a folder.", folder.display())));
+        }
+        let id = SessionId::new(uuid::Uuid::now_v7().simple().to_string());
+        let scope = self.shared.scope();
+        let new = NewSession {
+            tenant_id: scope.tenant_id,
+            user_id: scope.user_id,
+            session_id: id.clone(),
+            profile_name: "local".to_owned(),
+            title: None,
+            directory: Some(folder.to_string_lossy().into_owned()),
+            created_at: now(),
+        };
+        self.shared.log.create_session(new).await.map_err(log_error)?;
+        Ok(id)
+    }
+
+    async fn rename_thread(&self, id: &SessionId, title: &str) -> Result<(), WorkspaceError> {
+        let title: String = title.split_whitespace().collect::<Vec<_>>().join(" ");
+        if title.is_empty() || title.chars().count() > 200 {
+            return Err(WorkspaceError::Invalid("A title has 1 to 200 characters.".to_owned()));
+        }
+        self.row(id).await?;
+        let event = RuntimeEvent::new(EventType::SessionRenamed, json!({ "sessionId": id, "title": title }));
+        self.shared.log.append(&key(id), vec![event]).await.map_err(log_error)?;
+        Ok(())
+    }
+
+    async fn read_thread(
+        &self,
+        id: &SessionId,
+        read: Box<dyn for<'a> FnOnce(ThreadState<'a>) + Send>,
+    ) -> Result<(), WorkspaceError> {
+        let read = self.shared.log.read(&key(id), |state| {
+            read(ThreadState {
+                session: &state.row.session,
+                view: state.view,
+                sequence: state.sequence,
+                directory: state.row.directory.as_deref().unwrap_or_default(),
+            });
+        });
+        read.await.map_err(log_error)
+    }
+
+    async fn follow_thread(
+        &self,
+        id: &SessionId,
+        after: u64,
+    ) -> Result<BoxStream<'static, ThreadUpdate>, WorkspaceError> {
+        let updates = self.shared.log.subscribe(&key(id), after).await.map_err(log_error)?;
+        Ok(updates
+            .map(|update| match update {
+                Update::Event(record) => ThreadUpdate::Event(record),
+                Update::Reset { sequence } => ThreadUpdate::Reset { sequence },
+            })
+            .boxed())
+    }
+
+    async fn follow_threads(&self) -> BoxStream<'static, ThreadSummary> {
+        let log = self.shared.log.clone();
+        let scope = self.shared.scope();
+        let changes = self.shared.log.subscribe_sessions(&scope);
+        changes
+            .then(move |change| {
+                let (log, scope) = (log.clone(), scope.clone());
+                async move {
+                    match change {
+                        SessionChange::Row(row) => vec![summary(&row)],
+                        SessionChange::Resync => {
+                            let page = log.page_sessions(&SessionQuery::new(scope)).await;
+                            page.map(|page| page.sessions.iter().map(summary).collect()).unwrap_or_default()
+                        }
+                    }
+                }
+            })
+            .flat_map(futures::stream::iter)
+            .boxed()
+    }
+
+    async fn prompt(&self, id: &SessionId, prompt: PromptInput) -> Result<(), WorkspaceError> {
+        if prompt.text.trim().is_empty() {
+            return Err(WorkspaceError::Invalid("Write something first.".to_owned()));
+        }
+        if prompt.text.len() > MAX_PROMPT_BYTES {
+            return Err(WorkspaceError::TooLarge(format!(
+                "The message has {} KiB, at most {} KiB fit; put long material into a file of the folder and name it.",
+                prompt.text.len().div_ceil(1024),
+                MAX_PROMPT_BYTES / 1024
+            )));
+        }
+        if let Some(agent) = &prompt.agent
+            && !["build", "plan"].contains(&agent.as_str())
+        {
+            return Err(WorkspaceError::Invalid(format!("There is no coworker named {agent:?}; choose build or plan.")));
+        }
+        let row = self.row(id).await?;
+        self.trusted_folder(&row)?;
+        let (command, known) = self.command(id, prompt.key.as_deref()).await?;
+        if known {
+            return Ok(());
+        }
+        self.ready().await?;
+        let folder = self.trusted_folder(&row)?;
+        self.open(&row, &folder).await?;
+        let turn = |command| TurnPrompt {
+            command,
+            text: prompt.text.clone(),
+            agent: prompt.agent.clone(),
+            model: None,
+            maybe_sent: false,
+        };
+        match self.shared.host.prompt(id, turn(command.clone())).await {
+            Err(TurnError::NotOpen(_)) => {
+                self.open(&row, &folder).await?;
+                self.shared.host.prompt(id, turn(command)).await.map_err(turn_error)
+            }
+            result => result.map_err(turn_error),
+        }
+    }
+
+    async fn stop(&self, id: &SessionId) -> Result<(), WorkspaceError> {
+        self.row(id).await?;
+        match self.shared.host.stop(id, "user", None).await {
+            Err(TurnError::NotOpen(_) | TurnError::NotRunning) => Ok(()),
+            result => result.map_err(turn_error),
+        }
+    }
+
+    async fn answer_approval(
+        &self,
+        id: &SessionId,
+        approval: &str,
+        allow: bool,
+        reason: Option<String>,
+    ) -> Result<(), WorkspaceError> {
+        self.ask_ready(id).await?;
+        self.shared.host.answer_permission(id, approval, allow, reason, None).await.map_err(turn_error)
+    }
+
+    async fn answer_question(
+        &self,
+        id: &SessionId,
+        question: &str,
+        answers: Option<Vec<Vec<String>>>,
+    ) -> Result<(), WorkspaceError> {
+        self.ask_ready(id).await?;
+        self.shared.host.answer_question(id, question, answers, None).await.map_err(turn_error)
+    }
+
+    async fn trust(&self, id: &SessionId) -> Result<TrustState, WorkspaceError> {
+        let row = self.row(id).await?;
+        let directory = row.directory.unwrap_or_default();
+        let folder = Path::new(&directory);
+        let risk = gate::inspect(folder).map_err(|error| WorkspaceError::Conflict(sentence(&error.to_string())))?;
+        let trusted = self.shared.trust.allows(folder, &risk);
+        let changed = !trusted && self.shared.trust.knows(folder);
+        let files = risk.files.iter().map(|file| TrustFile {
+            path: file.path.clone(),
+            effect: file.effect.clone(),
+            excerpt: file.excerpt.clone(),
+        });
+        Ok(TrustState { trusted, digest: risk.digest.clone(), files: files.collect(), changed, directory })
+    }
+
+    async fn grant_trust(&self, id: &SessionId, digest: &str) -> Result<(), WorkspaceError> {
+        let row = self.row(id).await?;
+        let directory = row.directory.unwrap_or_default();
+        let granted = self.shared.trust.grant(Path::new(&directory), digest);
+        granted.map_err(|error| WorkspaceError::Conflict(sentence(&error.to_string())))
+    }
+
+    async fn settings(&self) -> Result<Settings, WorkspaceError> {
+        let stored = self.shared.settings.load().map_err(desktop_error)?.unwrap_or_default();
+        let has_key = self.shared.settings.key(&stored.provider).map_err(desktop_error)?.is_some();
+        Ok(Settings {
+            has_key,
+            key_storage: format!("a file only you can read, in {}", self.shared.data.root().join("keys").display()),
+            providers: PROVIDERS.iter().map(|known| (known.id.to_owned(), known.name.to_owned())).collect(),
+            provider: stored.provider,
+            base_url: stored.base_url,
+            model: stored.model,
+        })
+    }
+
+    async fn save_settings(&self, input: SettingsInput) -> Result<(), WorkspaceError> {
+        let (settings, key) = self.entered(&input)?;
+        self.shared.settings.save(&settings, key.as_ref()).map_err(desktop_error)?;
+        self.shared.restart.notify_one();
+        Ok(())
+    }
+
+    async fn test_connection(&self, input: SettingsInput) -> Result<ConnectionReport, WorkspaceError> {
+        let (settings, key) = self.entered(&input)?;
+        let key = match key {
+            Some(key) => Some(key),
+            None => self.shared.settings.key(&settings.provider).map_err(desktop_error)?,
+        };
+        Ok(connection::test(&settings, key.as_ref()).await)
+    }
+
+    async fn health(&self) -> Vec<HealthRow> {
+        let row = |name: &str, level, detail: String| HealthRow { name: name.to_owned(), level, detail };
+        let mut rows = Vec::new();
+        rows.push(match self.connection() {
+            Connection::Online => row("OpenCode", HealthLevel::Ok, "Runs and answers.".to_owned()),
+            Connection::Starting => row("OpenCode", HealthLevel::Warning, "Is being started.".to_owned()),
+            Connection::Reconnecting => {
+                row("OpenCode", HealthLevel::Warning, "Ended and is being started again; nothing is lost.".to_owned())
+            }
+            Connection::Unavailable(why) => row("OpenCode", HealthLevel::Error, why),
+        });
+        let facts = self.shared.runtime_facts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(memory) = facts.memory {
+            let level = if memory.over() { HealthLevel::Warning } else { HealthLevel::Ok };
+            let mib = |bytes: u64| bytes / (1024 * 1024);
+            let detail = format!("{} MiB of a budget of {} MiB.", mib(memory.rss_bytes), mib(memory.budget_bytes));
+            rows.push(row("Memory of OpenCode", level, detail));
+        }
+        rows.extend(facts.remarks.into_iter().map(|remark| row("Compatibility", HealthLevel::Warning, remark)));
+        rows.push(match self.shared.effective() {
+            Ok(Some((_, true))) => row("Model provider", HealthLevel::Warning, "The scripted demo model answers; set up a provider in Settings.".to_owned()),
+            Ok(Some((settings, false))) => {
+                let name = known_provider(&settings.provider).map_or("", |known| known.name);
+                row("Model provider", HealthLevel::Ok, format!("{name}, model {}.", settings.model))
+            }
+            Ok(None) => row("Model provider", HealthLevel::Error, "None is set up; open Settings.".to_owned()),
+            Err(error) => row("Model provider", HealthLevel::Error, sentence(&error.to_string())),
+        });
+        let folder = self.shared.data.root();
+        rows.push(match runtime::writable(folder) {
+            Ok(()) => row("Data folder", HealthLevel::Ok, format!("{} can be written.", folder.display())),
+            Err(error) => row("Data folder", HealthLevel::Error, format!("{} can't be written ({error}).", folder.display())),
+        });
+        rows.extend(self.shared.sink.alarms().into_iter().map(|alarm| row("Alarm", HealthLevel::Error, alarm)));
+        rows
+    }
+}
+
+fn summary(row: &SessionRow) -> ThreadSummary {
+    let session = &row.session;
+    let state = match session.status {
+        _ if row.waiting > 0 => ThreadDot::Waiting,
+        SessionStatus::Running => ThreadDot::Running,
+        SessionStatus::Errored => ThreadDot::Error,
+        SessionStatus::Idle | SessionStatus::Closed => ThreadDot::Idle,
+    };
+    ThreadSummary {
+        id: session.session_id.clone(),
+        title: session.title.clone().unwrap_or_else(|| "New chat".to_owned()),
+        state,
+        updated_at: session.updated_at.clone(),
+    }
+}
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// OpenCode's ids begin with twelve hex digits of the time, so that they sort (08 §2).
+fn time_prefix() -> String {
+    let ms = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
+    format!("{:012x}", (ms << 12) & 0xffff_ffff_ffff)
+}
+
+fn random_tail() -> String {
+    uuid::Uuid::new_v4().as_bytes().iter().take(14).map(|byte| BASE62[usize::from(*byte) % 62] as char).collect()
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// An error's text as a sentence on the page.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first: String = chars.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{end}", chars.as_str())
+}
+
+fn closing() -> WorkspaceError {
+    WorkspaceError::Unavailable("The program is being closed.".to_owned())
+}
+
+fn log_error(error: LogError) -> WorkspaceError {
+    match &error {
+        LogError::Store(StoreError::NotFound(_)) => {
+            WorkspaceError::NotFound("There is no such chat; choose one from the list.".to_owned())
+        }
+        LogError::Closed => closing(),
+        LogError::Store(StoreError::InvalidCursor { .. }) => {
+            WorkspaceError::Invalid("That page of the list doesn't exist; start at its beginning.".to_owned())
+        }
+        _ => WorkspaceError::Unavailable(sentence(&error.to_string())),
+    }
+}
+
+fn turn_error(error: TurnError) -> WorkspaceError {
+    match &error {
+        TurnError::NotPending(_) => WorkspaceError::Conflict(
+            "That was answered, withdrawn or has expired; nothing more is to be done.".to_owned(),
+        ),
+        TurnError::NotRunning | TurnError::Sink(_) | TurnError::NotOpen(_) => {
+            WorkspaceError::Unavailable(sentence(&error.to_string()))
+        }
+        _ => WorkspaceError::Unavailable(sentence(&error.to_string())),
+    }
+}
+
+fn desktop_error(error: DesktopError) -> WorkspaceError {
+    match error {
+        DesktopError::InvalidSetting(message) => WorkspaceError::Invalid(sentence(&message)),
+        other => WorkspaceError::Unavailable(sentence(&other.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_ids_sort_among_the_message_ids_of_opencode() {
+        // Recorded: a message of 2026-11-20T07:36:25.910Z is msg_1f7e29c36001…
+        let ms: u64 = 1_795_160_185_910;
+        assert_eq!(format!("{:012x}", (ms << 12) & 0xffff_ffff_ffff), "1f7e29c36000");
+        assert_eq!(time_prefix().len() + random_tail().len(), 26);
+    }
+}

@@ -1,0 +1,144 @@
+//! The one task that writes. It takes every request that waits, up to a bound, into one transaction, so that
+//! one flush to the disk serves many (group commit). A request is answered when it is durable.
+
+use crate::failure::{Failure, is_conflict};
+use crate::group::{Change, Group, Mode, Ran, SnapshotChange};
+use open_cowork_providers::store::{
+    AppendRequest, Appended, CreatedSession, NewSession, SessionRow, SnapshotWrite, StoreError,
+};
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::sync::{mpsc, oneshot};
+
+/// A request with the way back.
+pub(crate) struct Pending<I, O> {
+    input: I,
+    result: Option<Result<O, StoreError>>,
+    reply: oneshot::Sender<Result<O, StoreError>>,
+}
+
+pub(crate) enum Job {
+    Append(Pending<AppendRequest, Appended>),
+    Create(Pending<NewSession, CreatedSession>),
+    Change(Pending<Change, SessionRow>),
+    Snapshot(Pending<SnapshotChange, SnapshotWrite>),
+}
+
+/// A group is closed at so many events; what comes later waits for the next one.
+const GROUP_EVENTS: usize = 4096;
+
+impl<I, O> Pending<I, O> {
+    pub(crate) fn new(input: I) -> (Self, oneshot::Receiver<Result<O, StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        (Pending { input, result: None, reply }, answer)
+    }
+
+    fn answer(self) {
+        // Without a result the task was torn down in the middle. A caller that is gone doesn't want it.
+        drop(self.reply.send(self.result.unwrap_or(Err(StoreError::Closed))));
+    }
+}
+
+/// Keeps a request's answer until the commit.
+async fn keep<O>(result: &mut Option<Result<O, StoreError>>, ran: impl Future<Output = Ran<O>>) -> Result<(), sqlx::Error> {
+    *result = Some(ran.await?);
+    Ok(())
+}
+
+impl Job {
+    fn weight(&self) -> usize {
+        match self {
+            Job::Append(append) => append.input.events.len(),
+            _ => 1,
+        }
+    }
+
+    async fn run(&mut self, group: &mut Group<'_>) -> Result<(), sqlx::Error> {
+        match self {
+            Job::Append(job) => keep(&mut job.result, group.append(&job.input)).await,
+            Job::Create(job) => keep(&mut job.result, group.create(&job.input)).await,
+            Job::Change(job) => keep(&mut job.result, group.change(&job.input)).await,
+            Job::Snapshot(job) => keep(&mut job.result, group.write_snapshot(&job.input)).await,
+        }
+    }
+
+    fn refuse(&mut self, error: StoreError) {
+        match self {
+            Job::Append(job) => job.result = Some(Err(error)),
+            Job::Create(job) => job.result = Some(Err(error)),
+            Job::Change(job) => job.result = Some(Err(error)),
+            Job::Snapshot(job) => job.result = Some(Err(error)),
+        }
+    }
+
+    fn answer(self) {
+        match self {
+            Job::Append(job) => job.answer(),
+            Job::Create(job) => job.answer(),
+            Job::Change(job) => job.answer(),
+            Job::Snapshot(job) => job.answer(),
+        }
+    }
+}
+
+/// Works until all senders are gone and the queue is empty.
+pub(crate) async fn run(pool: SqlitePool, failure: Failure, mut queue: mpsc::Receiver<Job>) {
+    while let Some(first) = queue.recv().await {
+        let mut events = first.weight();
+        let mut jobs = vec![first];
+        while events < GROUP_EVENTS {
+            let Ok(job) = queue.try_recv() else { break };
+            events += job.weight();
+            jobs.push(job);
+        }
+        match pool.acquire().await {
+            Ok(mut connection) => write(&mut connection, &failure, &mut jobs).await,
+            Err(error) => refuse_all(&mut jobs, &failure.of(error)),
+        }
+        jobs.into_iter().for_each(Job::answer);
+    }
+}
+
+/// Gives every job its result.
+async fn write(connection: &mut SqliteConnection, failure: &Failure, jobs: &mut [Job]) {
+    let error = match transact(connection, jobs, Mode::Optimistic).await {
+        Ok(()) => return,
+        Err(error) if is_conflict(&error) => match transact(connection, jobs, Mode::Careful).await {
+            Ok(()) => return,
+            Err(error) => error,
+        },
+        Err(error) => error,
+    };
+    let refused = failure.of(error);
+    let environment = !matches!(refused, StoreError::Backend(_));
+    if environment || jobs.len() == 1 {
+        return refuse_all(jobs, &refused);
+    }
+    // One of them is at fault; each for itself, the others get through.
+    for job in jobs {
+        if let Err(error) = transact(connection, std::slice::from_mut(job), Mode::Careful).await {
+            job.refuse(failure.of(error));
+        }
+    }
+}
+
+async fn transact(connection: &mut SqliteConnection, jobs: &mut [Job], mode: Mode) -> Result<(), sqlx::Error> {
+    let done = async {
+        let mut group = Group::begin(&mut *connection, mode).await?;
+        for job in jobs {
+            job.run(&mut group).await?;
+        }
+        group.commit().await
+    };
+    let done = done.await;
+    if done.is_err() {
+        // Some errors have ended the transaction by themselves; then this one fails, which is fine.
+        let _ = sqlx::query("ROLLBACK").execute(connection).await;
+    }
+    done
+}
+
+fn refuse_all(jobs: &mut [Job], error: &StoreError) {
+    for job in jobs {
+        job.refuse(error.clone());
+    }
+}
