@@ -137,7 +137,7 @@ async fn read(client: &Client, queue: &Queue) -> Result<(), Stop> {
     loop {
         let patience = if greeted { heartbeat } else { connect };
         let piece = match timeout(patience, response.chunk()).await {
-            Err(_) => continue,
+            Err(_) => return Err(Broken::Silent(patience).into()),
             Ok(Ok(Some(piece))) => piece,
             Ok(Ok(None) | Err(_)) => return Err(Broken::Ended.into()),
         };

@@ -55,7 +55,8 @@ impl Translator {
     /// the view. Afterwards the translator stands exactly behind the history: frames that are already
     /// reflected in it change nothing when they are applied again.
     ///
-    /// When no turn runs any more but the view says so, the ending is among the events.
+    /// When no turn runs any more but the view says so, the ending is *held* ([`Translator::is_held`]) until
+    /// [`Translator::confirm`].
     pub fn recover(
         &mut self,
         history: &History,
@@ -115,11 +116,14 @@ impl Translator {
         for message in last {
             events.extend(self.apply_message(message));
         }
-        let unfinished = last.last().is_some_and(|message| {
-            message.info.role == Role::Assistant
-                && message.info.error.is_none()
-                && message.info.time.completed.is_none()
-        });
+        let unfinished = match last.last() {
+            Some(message) if message.info.role == Role::Assistant => {
+                message.info.error.is_none() && message.info.time.completed.is_none()
+            }
+            // A prompt without an answer: OpenCode died before, unless it said why there is none.
+            Some(_) => !self.root_failed(),
+            None => false,
+        };
         events.extend(if unfinished { self.interrupt("interrupted") } else { self.settle() });
         events
     }
@@ -167,18 +171,8 @@ impl Translator {
             self.mark_idle();
             return;
         }
+        // OpenCode's idle comes early: the ending waits for the confirming read, as it does live.
         self.mark_held();
-        let answer = last_answer(&history.root.messages);
-        let ended = match answer {
-            Some(answer) => answer.info.error.is_some() || answer.info.time.completed.is_some(),
-            None => self.root_failed(),
-        };
-        let ending = if ended || view.status != SessionStatus::Running {
-            self.settle()
-        } else {
-            self.interrupt("interrupted")
-        };
-        events.extend(ending);
     }
 }
 
@@ -470,6 +464,7 @@ fn seed_task(task: &TaskRun, parent: Option<String>) -> Task {
             TaskStatus::Complete => "complete",
             TaskStatus::Error => "error",
         },
+        error: task.error.clone(),
     }
 }
 

@@ -4,6 +4,7 @@
   const $ = (id) => document.getElementById(id);
   const root = document.documentElement;
   root.classList.add("js");
+  if (localStorage.getItem("rail") === "off") root.classList.add("rail-off");
   const typing = (el) => el && (el.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(el.tagName));
   const fragment = (html) => {
     const template = document.createElement("template");
@@ -343,7 +344,10 @@
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     const target = event.target.closest("a,button");
     if (!target) return;
-    if (target.matches(".copy")) {
+    if ("collapse" in target.dataset) {
+      localStorage.setItem("rail", root.classList.toggle("rail-off") ? "off" : "on");
+      $("rail-toggle").open = false;
+    } else if (target.matches(".copy")) {
       const text = target.closest(".code").querySelector("code").textContent;
       await navigator.clipboard.writeText(text).then(() => { target.textContent = "Copied"; }, () => { target.textContent = "Not allowed"; });
       setTimeout(() => { target.textContent = "Copy"; }, 1500);

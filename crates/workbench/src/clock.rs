@@ -28,11 +28,12 @@ impl Clock {
     }
 }
 
-/// `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`; `None` when a time is missing or runs backwards.
+/// `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`; `None` below a tenth of a second, and when a time is missing or runs
+/// backwards.
 pub(crate) fn duration(from: Option<&str>, to: Option<&str>) -> Option<String> {
     let from: Timestamp = from?.parse().ok()?;
     let to: Timestamp = to?.parse().ok()?;
-    let ms = to.as_millisecond().checked_sub(from.as_millisecond()).filter(|ms| *ms >= 0)?;
+    let ms = to.as_millisecond().checked_sub(from.as_millisecond()).filter(|ms| *ms >= 100)?;
     let seconds = ms / 1000;
     Some(match seconds {
         0..10 => format!("{}.{} s", seconds, (ms % 1000) / 100),

@@ -85,10 +85,20 @@ impl Touched {
 #[derive(Debug, Default)]
 pub(crate) struct OpenPage {
     /// Items of the last batch; `None` before the first.
-    known: Option<HashMap<String, (f64, usize)>>,
+    known: Option<HashMap<String, Known>>,
     growing: HashMap<String, Growing>,
     regions: HashMap<&'static str, u64>,
     facts: Option<Facts>,
+}
+
+/// An item as of the last batch.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    order: f64,
+    shape: usize,
+    /// This stream sent it. What it didn't send, the page may hold from its first load, or not at all: the first
+    /// batch is rendered from a state that may be ahead of it.
+    sent: bool,
 }
 
 /// What a batch needs from the thread, copied out so that rendering doesn't hold the log.
@@ -103,33 +113,32 @@ impl OpenPage {
     /// Copies what changed. Quick: looks at the newest `limit` items only.
     pub(crate) fn collect(&mut self, state: &ThreadState<'_>, touched: &Touched, limit: usize) -> Draft {
         let (entries, _) = timeline::entries(state, None, limit);
-        let now: HashMap<String, (f64, usize)> =
-            entries.iter().map(|entry| (entry.key.clone(), (entry.order, entry.shape()))).collect();
         let first_batch = self.known.is_none();
         let known = self.known.take().unwrap_or_default();
 
+        let mut now = HashMap::with_capacity(entries.len());
         let mut items = Vec::new();
         let mut new = HashSet::new();
         for entry in &entries {
+            let (order, shape) = (entry.order, entry.shape());
             let before = known.get(&entry.key);
-            let is_new = before.is_none();
-            let changed = before.is_some_and(|before| *before != (entry.order, entry.shape()));
-            // Before the first batch the page is known only as of its sequence: a fold or a way out may have changed
-            // without an event of its own.
-            let unsure = first_batch && entry.shape() != 0 && entry.shape() != 1;
-            let unsure = unsure || (first_batch && matches!(entry.source, timeline::Source::Error { .. }));
-            if !(touched.has(entry) || unsure || changed || (is_new && !first_batch)) {
+            let sent = before.is_some_and(|known| known.sent);
+            let changed = match before {
+                Some(known) => known.order != order || known.shape != shape,
+                None => !first_batch,
+            };
+            let unsure = first_batch && entry.depends_on_others();
+            if !(touched.has(entry) || unsure || changed) {
+                now.insert(entry.key.clone(), Known { order, shape, sent });
                 continue;
             }
-            let replaced = entry.any_id(|id| touched.replaced.contains(id));
-            if replaced || is_new {
+            if !sent || entry.any_id(|id| touched.replaced.contains(id)) {
                 self.growing.remove(&entry.key);
-            }
-            if is_new || replaced {
                 new.insert(entry.key.clone());
             }
             let skip = self.growing.get(&entry.key).map_or(0, |growing| growing.stable);
             items.push(entry.to_item(skip));
+            now.insert(entry.key.clone(), Known { order, shape, sent: true });
         }
 
         let removals = if first_batch {
@@ -138,7 +147,7 @@ impl OpenPage {
         } else {
             // Items that only left the window are older than everything in it; they stay on the page.
             let oldest = entries.first().map_or(f64::MAX, |entry| entry.order);
-            let gone = known.iter().filter(|(key, (order, _))| !now.contains_key(*key) && *order >= oldest);
+            let gone = known.iter().filter(|(key, item)| !now.contains_key(*key) && item.order >= oldest);
             gone.map(|(key, _)| Op::Remove { id: key.clone() }).collect()
         };
         self.growing.retain(|key, _| now.contains_key(key));
@@ -204,3 +213,6 @@ impl Touched {
         self.ids.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

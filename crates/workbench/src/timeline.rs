@@ -92,7 +92,8 @@ pub(crate) fn entries<'a>(state: &ThreadState<'a>, before: Option<f64>, limit: u
     view.resolved_approvals
         .iter()
         .rev()
-        .filter(|a| below(a.order.0))
+        // An id that is asked again waits again.
+        .filter(|a| below(a.order.0) && !view.pending_approvals.iter().any(|ask| ask.id == a.id))
         .take(most)
         .for_each(|a| collect(Entry { key: format!("a-{}", a.id), order: a.order.0, source: Source::Asked(a) }));
     view.pending_questions.iter().filter(|q| below(question_order(q))).for_each(|q| {
@@ -101,7 +102,7 @@ pub(crate) fn entries<'a>(state: &ThreadState<'a>, before: Option<f64>, limit: u
     view.resolved_questions
         .iter()
         .rev()
-        .filter(|q| below(q.order.0))
+        .filter(|q| below(q.order.0) && !view.pending_questions.iter().any(|ask| ask.id == q.id))
         .take(most)
         .for_each(|q| collect(Entry { key: format!("q-{}", q.id), order: q.order.0, source: Source::Answered(q) }));
     let open_error = view.last_error.is_some().then(|| view.errors.last()).flatten();
@@ -180,7 +181,8 @@ impl Entry<'_> {
             Source::Message(m) => test(&m.id),
             Source::Calls(calls) => calls.iter().any(|c| test(&c.id)),
             Source::Task(t) => test(&t.id),
-            Source::Ask { ask, .. } => test(&ask.id),
+            // The card names its sub-agent.
+            Source::Ask { ask, .. } => test(&ask.id) || ask.task_run_id.as_deref().is_some_and(test),
             Source::Asked(a) => test(&a.id),
             Source::Question(q) => test(&q.id),
             Source::Answered(q) => test(&q.id),
@@ -195,6 +197,16 @@ impl Entry<'_> {
             Source::Calls(calls) => calls.len(),
             Source::Error { open, .. } | Source::Interrupted { open } => usize::from(*open),
             _ => 0,
+        }
+    }
+
+    /// True when it may look different although no event named it: reads fold with their neighbours, a lane stands
+    /// for its call, an error loses its way out.
+    pub(crate) fn depends_on_others(&self) -> bool {
+        match &self.source {
+            Source::Calls(calls) => calls.iter().any(|call| is_read(&call.name) || call.name == "task"),
+            Source::Error { .. } | Source::Interrupted { .. } => true,
+            _ => false,
         }
     }
 

@@ -5,7 +5,7 @@ use super::patterns::{
     SIGNATURE, TOKEN, URL_QUERY, USERINFO, WINDOWS_PATH,
 };
 use super::screen::{Suspicions, screen};
-use memchr::memmem;
+use memchr::{memchr2, memmem};
 use regex::Regex;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -82,7 +82,9 @@ impl Redactor {
             replace_literal(&mut text, secret, "[REDACTED_SECRET]");
         }
         let found = screen(&text);
-        if found.is_empty() && managed.is_empty() {
+        let has_query =
+            redaction == Redaction::ExactAction && memchr2(b'?', b'&', text.as_bytes()).is_some();
+        if found.is_empty() && managed.is_empty() && !has_query {
             return text;
         }
         let mut pass = Pass {
@@ -125,7 +127,7 @@ impl Pass<'_> {
                 self.found = (self.rescan)(&self.text);
             }
         } else {
-            self.replace(Suspicions::QUERY, &SECRET_PARAMETER, "${1}[REDACTED_TOKEN]");
+            self.replace_always(&SECRET_PARAMETER, "${1}[REDACTED_TOKEN]");
         }
         self.replace(Suspicions::URL, &USERINFO, "${1}[REDACTED_USERINFO]@");
         if full {
@@ -136,9 +138,12 @@ impl Pass<'_> {
     }
 
     fn replace(&mut self, when: Suspicions, pattern: &Regex, with: &str) {
-        if !self.found.has(when) {
-            return;
+        if self.found.has(when) {
+            self.replace_always(pattern, with);
         }
+    }
+
+    fn replace_always(&mut self, pattern: &Regex, with: &str) {
         if let Cow::Owned(replaced) = pattern.replace_all(&self.text, with) {
             // What is left may touch in new ways, so look again.
             self.found = (self.rescan)(&replaced);

@@ -55,7 +55,9 @@ impl Translator {
 
     pub(super) fn end(&mut self, kind: EventType, payload: Value) -> Vec<RuntimeEvent> {
         let ending = self.ending_id();
-        let mut out = Out { frame: Some(&ending), events: Vec::new() };
+        // Without a known prompt the ids would repeat from turn to turn: the log chooses them.
+        let known = self.turn.admission.is_some();
+        let mut out = Out { frame: known.then_some(ending.as_str()), events: Vec::new() };
         let sessions: Vec<String> =
             std::iter::once(self.root.clone()).chain(self.children.iter().cloned()).collect();
         for session in &sessions {
@@ -89,8 +91,7 @@ impl Translator {
             n => format!("opencode:{}:{family}:{}:{n}:{index}", self.root, digest(self.turn.admission.as_deref())),
         };
         let event = self.event(kind, payload);
-        // Without a known prompt the id would repeat from turn to turn: let the log choose one.
-        events.push(if self.turn.admission.is_some() { event.with_id(id) } else { event });
+        events.push(if known { event.with_id(id) } else { event });
         for lane in self.lanes.values_mut() {
             lane.forget_turn();
             lane.pulse = Pulse::Idle;

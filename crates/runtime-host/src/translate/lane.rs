@@ -60,6 +60,8 @@ pub(crate) struct Task {
     pub(crate) agent: Option<String>,
     /// `queued`, `running`, `complete`, `error`.
     pub(crate) status: &'static str,
+    /// Why it failed, as last emitted.
+    pub(crate) error: Option<String>,
 }
 
 /// State of one runtime session.

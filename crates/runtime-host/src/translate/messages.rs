@@ -38,8 +38,12 @@ impl Translator {
                 });
             }
         }
+        let ended = info.error.is_some() || info.time.completed.is_some();
         if new {
             self.adopt_orphans(session, out);
+        } else if ended && info.role == Role::Assistant {
+            // Whatever is still open in an ended answer belongs to failed attempts (08 §9.6).
+            self.discard_open_text(session, &info.id, out);
         }
     }
 

@@ -97,7 +97,7 @@ struct Turn {
 }
 
 /// Translates the stream of one thread.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Translator {
     /// Product session id put into payloads; the native root id when there is none.
     thread: String,

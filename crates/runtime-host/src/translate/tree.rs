@@ -66,6 +66,7 @@ impl Translator {
                     title: title.to_owned(),
                     agent,
                     status: "queued",
+                    error: None,
                 };
                 self.children.push(id.to_owned());
                 fields.insert("title".into(), json!(task.title));
@@ -92,8 +93,11 @@ impl Translator {
     pub(super) fn task_status(&mut self, id: &str, status: &'static str, error: Option<String>, out: &mut Out<'_>) {
         let Some(lane) = self.lanes.get_mut(id) else { return };
         let finished = lane.answer.as_ref().and_then(|answer| answer.completed.clone());
-        let Some(task) = lane.task.as_mut().filter(|task| task.status != status) else { return };
+        // The parent's `task` call may tell a better reason than the child's own end did.
+        let better = |task: &Task| error.is_some() && task.error != error;
+        let Some(task) = lane.task.as_mut().filter(|task| task.status != status || better(task)) else { return };
         task.status = status;
+        task.error = error.clone();
         let task = task.clone();
         let mut fields = JsonObject::new();
         fields.insert("status".into(), json!(status));
@@ -130,7 +134,9 @@ impl Translator {
                 let attempt = status.extra.get("attempt").and_then(Value::as_u64).unwrap_or(0);
                 let changed = lane.pulse != Pulse::Retry(attempt);
                 lane.pulse = Pulse::Retry(attempt);
-                self.discard_open_text(session, out);
+                if let Some(last) = lane.order.last().cloned() {
+                    self.discard_open_text(session, &last, out);
+                }
                 if !is_root || !changed {
                     return;
                 }
@@ -162,14 +168,13 @@ impl Translator {
         }
     }
 
-    /// A retry starts the answer again: what the failed attempt showed goes (decision 9).
-    pub(super) fn discard_open_text(&mut self, session: &str, out: &mut Out<'_>) {
-        let Some(lane) = self.lanes.get_mut(session) else { return };
-        let Some(id) = lane.order.last().cloned() else { return };
-        let Some(message) = lane.messages.get_mut(&id) else { return };
+    /// What open parts of an answer showed goes: its attempt failed (decision 9).
+    pub(super) fn discard_open_text(&mut self, session: &str, id: &str, out: &mut Out<'_>) {
+        let lane = self.lanes.get_mut(session);
+        let Some(message) = lane.and_then(|lane| lane.messages.get_mut(id)) else { return };
         if message.role == Role::Assistant && !message.summary && message.text.discard_open() {
             let text = message.text.joined();
-            for event in self.replace(session, &id, &text, None) {
+            for event in self.replace(session, id, &text, None) {
                 out.push(event);
             }
         }

@@ -130,12 +130,12 @@ fn chat_main(
                     } @else {
                         p.earlier { a.button href=(here) { "Show the latest" } }
                     }
+                    div.latest-at { a.latest id="latest" href="#composer" hidden { "Latest ↓" } }
                 }
             }
             div.dock {
                 div.dock-in {
                     p.offline id="offline" role="status" hidden { "Reconnecting, nothing is lost." }
-                    a.latest id="latest" href="#end" hidden { "Latest ↓" }
                     div id="waiting" { (part("waiting")) }
                     @if let Some(trust) = trust { (trust_card(context, trust)) }
                     div id="todos" { (part("todos")) }

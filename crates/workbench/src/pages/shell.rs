@@ -66,6 +66,7 @@ impl Shell {
         html! {
             details.rail-toggle id="rail-toggle" { summary { span.sr { "Menu: " } span aria-hidden="true" { "☰" } (self.overview.product) } }
             nav.rail id="rail" aria-label="Workspace" {
+                button.collapse type="button" data-collapse aria-label="Hide or show this list" { span aria-hidden="true" { "«" } }
                 div.workspace {
                     strong { (self.overview.product) }
                     span.place { (self.overview.workspace) }
