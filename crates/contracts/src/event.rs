@@ -1,4 +1,4 @@
-//! Event types and the vocabulary table (01 §2, with the additive types of `docs/contract/01-events.md`).
+//! Event types and the vocabulary table (01 §2, with the additive types of `docs/contract/01-events-and-projection.md`).
 
 use crate::{EventId, JsonObject};
 use schemars::JsonSchema;

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The call must be answered within that.
 const DEADLINE: Duration = Duration::from_secs(20);
 /// More of an answer is not read.
-const MAX_ANSWER: usize = 256 * 1024;
+const MAX_ANSWER: u64 = 256 * 1024;
 
 /// Asks the provider for one short answer of the chosen model.
 pub async fn test(settings: &ProviderSettings, key: Option<&SecretString>) -> ConnectionReport {
@@ -59,60 +59,91 @@ fn hint(body: &Value, key: Option<&SecretString>) -> String {
 }
 
 async fn call(settings: &ProviderSettings, key: Option<&SecretString>) -> Result<(u16, Value), String> {
-    // The provider of TLS is chosen once per process; a second choice is refused, which is fine.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (settings, key) = (settings.clone(), key.cloned());
+    let called = tokio::task::spawn_blocking(move || blocking_call(&settings, key.as_ref())).await;
+    called.map_err(|error| error.to_string())?
+}
+
+fn blocking_call(settings: &ProviderSettings, key: Option<&SecretString>) -> Result<(u16, Value), String> {
     let endpoint = settings.endpoint();
     let api = known_provider(&settings.provider).map_or(Api::OpenAi, |known| known.api);
-    let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let mut agent = ureq::Agent::config_builder()
+        .timeout_global(Some(DEADLINE))
+        .max_redirects(0)
+        .http_status_as_error(false)
+        .tls_config(ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::PlatformVerifier).build());
     if endpoint.starts_with("http://") {
-        client = client.no_proxy(); // loopback only, see the check of the settings
+        agent = agent.proxy(None); // loopback only, see the check of the settings
     }
-    let client = client.build().map_err(|error| cause(&error))?;
+    let agent = ureq::Agent::new_with_config(agent.build());
     let model = settings.model.trim();
     let question = json!([{ "role": "user", "content": "Answer with the word ok." }]);
-    let mut request = match api {
-        Api::OpenAi => client
-            .post(format!("{endpoint}/chat/completions"))
-            .json(&json!({ "model": model, "messages": question, "max_tokens": 16 })),
-        Api::Anthropic => client
-            .post(format!("{endpoint}/messages"))
-            .header("anthropic-version", "2023-06-01")
-            .json(&json!({ "model": model, "messages": question, "max_tokens": 16 })),
-        Api::Google => client
-            .post(format!("{endpoint}/models/{}:generateContent", model.replace('/', "%2F")))
-            .json(&json!({ "contents": [{ "parts": [{ "text": "Answer with the word ok." }] }] })),
+    let (address, body) = match api {
+        Api::OpenAi => (
+            format!("{endpoint}/chat/completions"),
+            json!({ "model": model, "messages": question, "max_tokens": 16 }),
+        ),
+        Api::Anthropic => {
+            (format!("{endpoint}/messages"), json!({ "model": model, "messages": question, "max_tokens": 16 }))
+        }
+        Api::Google => (
+            format!("{endpoint}/models/{}:generateContent", model.replace('/', "%2F")),
+            json!({ "contents": [{ "parts": [{ "text": "Answer with the word ok." }] }] }),
+        ),
     };
+    let mut request = agent.post(&address);
+    if api == Api::Anthropic {
+        request = request.header("anthropic-version", "2023-06-01");
+    }
     if let Some(key) = key {
-        let mut value = match api {
-            Api::OpenAi => format!("Bearer {}", key.expose_secret()),
-            _ => key.expose_secret().to_owned(),
-        }
-        .parse::<reqwest::header::HeaderValue>()
-        .map_err(|_| "the key has characters that can't be sent".to_owned())?;
-        value.set_sensitive(true);
-        request = match api {
-            Api::OpenAi => request.header("authorization", value),
-            Api::Anthropic => request.header("x-api-key", value),
-            Api::Google => request.header("x-goog-api-key", value),
+        let (name, value) = match api {
+            Api::OpenAi => ("authorization", format!("Bearer {}", key.expose_secret())),
+            Api::Anthropic => ("x-api-key", key.expose_secret().to_owned()),
+            Api::Google => ("x-goog-api-key", key.expose_secret().to_owned()),
         };
+        request = request.header(name, value);
     }
-    let mut response = request.send().await.map_err(|error| cause(&error))?;
+    let mut response = request.send_json(&body).map_err(|error| error.to_string())?;
     let status = response.status().as_u16();
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| cause(&error))? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            break;
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().unwrap_or_default();
     Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
 }
 
-/// The innermost reason, without the address (it is on the page already).
-fn cause(error: &reqwest::Error) -> String {
-    let mut reason: &dyn std::error::Error = error;
-    while let Some(source) = reason.source() {
-        reason = source;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use open_cowork_testkit::model::{Scenario, ScriptedModel};
+
+    fn settings(model: &ScriptedModel) -> ProviderSettings {
+        ProviderSettings { provider: "custom".into(), base_url: Some(model.base_url()), model: "fake-model".into() }
     }
-    reason.to_string()
+
+    #[tokio::test]
+    async fn a_working_endpoint_is_called_for_real_and_a_wrong_key_is_named() {
+        let scenario = Scenario::builtin().unwrap().requiring_key("sk-right");
+        let model = ScriptedModel::start_with(scenario, 0).await.unwrap();
+        let (right, wrong) = (SecretString::from("sk-right"), SecretString::from("sk-canary"));
+        let report = test(&settings(&model), Some(&right)).await;
+        assert!(report.ok, "{}", report.message);
+        assert_eq!(model.requests().len(), 1);
+        let report = test(&settings(&model), Some(&wrong)).await;
+        assert!(!report.ok && report.message.contains("refused the key"), "{}", report.message);
+        assert!(!report.message.contains("canary"));
+        let report = test(&settings(&model), None).await;
+        assert!(!report.ok && report.message.contains("wants a key"), "{}", report.message);
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_is_not_there_is_named_with_the_way_out() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let settings = ProviderSettings {
+            provider: "custom".into(),
+            base_url: Some(format!("http://127.0.0.1:{port}/v1")),
+            model: "m".into(),
+        };
+        let report = test(&settings, None).await;
+        assert!(!report.ok && report.message.contains("check the address"), "{}", report.message);
+    }
 }

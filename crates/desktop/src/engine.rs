@@ -8,7 +8,7 @@ use crate::sink::LogSink;
 use crate::workspace::LocalWorkspace;
 use open_cowork_projection::sanitize::Redactor;
 use open_cowork_providers::store::{Scope, Store};
-use open_cowork_runtime_host::gate::TrustStore;
+use open_cowork_runtime_host::gate::Gate;
 use open_cowork_runtime_host::home::RuntimeHome;
 use open_cowork_runtime_host::host::{HostOptions, RuntimeHost};
 use open_cowork_runtime_host::launch::Launcher;
@@ -67,8 +67,8 @@ pub(crate) struct Shared {
     pub(crate) data: DataDir,
     pub(crate) home: Arc<RuntimeHome>,
     pub(crate) settings: SettingsStore,
-    pub(crate) trust: TrustStore,
-    pub(crate) store: SqliteStore,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) store: Arc<SqliteStore>,
     pub(crate) log: ThreadLog,
     pub(crate) sink: Arc<LogSink>,
     pub(crate) host: RuntimeHost,
@@ -124,15 +124,15 @@ impl Desktop {
         let data = DataDir::open(&options.data_dir)?;
         let settings = SettingsStore::new(data.root());
         settings.load()?;
-        let store = SqliteStore::open(data.database(), Default::default()).await?;
+        let store = Arc::new(SqliteStore::open(data.database(), Default::default()).await?);
         let home = Arc::new(RuntimeHome::open(data.root())?);
-        let trust = TrustStore::open(data.root().join("trusted-folders.json"))?;
+        let gate = Arc::new(Gate::open(data.root()));
         let default_directory = match &options.workspace {
             Some(folder) => std::path::absolute(folder).map_err(|error| DesktopError::data(folder, &error))?,
             None => data.demo_workspace()?,
         };
         let redactor = Arc::new(Redactor::default());
-        let dyn_store: Arc<dyn Store> = Arc::new(store.clone());
+        let dyn_store: Arc<dyn Store> = store.clone();
         let log = ThreadLog::new(dyn_store, ThreadLogOptions { redactor: redactor.clone(), ..Default::default() });
         let sink = Arc::new(LogSink { log: log.clone(), redactor, alarms: Mutex::default() });
         let host = RuntimeHost::new(sink.clone(), HostOptions { limits: options.limits });
@@ -141,7 +141,7 @@ impl Desktop {
             data,
             home,
             settings,
-            trust,
+            gate,
             store,
             log,
             sink,

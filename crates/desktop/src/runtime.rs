@@ -10,7 +10,7 @@ use open_cowork_policy::managed::ManagedPolicy;
 use open_cowork_providers::store::{SessionQuery, SessionRow};
 use open_cowork_runtime_host::binary;
 use open_cowork_runtime_host::config::{ComposeInput, ModelCost, ModelEntry, ModelLimit, ProviderChoice, compose};
-use open_cowork_runtime_host::gate;
+use open_cowork_runtime_host::gate::GateState;
 use open_cowork_runtime_host::sink::ThreadSink as _;
 use open_cowork_runtime_host::supervise::{LaunchSpec, Running, Supervisor};
 use open_cowork_runtime_host::translate::Translator;
@@ -155,7 +155,7 @@ async fn catch_up(shared: Arc<Shared>) {
             continue; // recovers by itself when the stream is there
         }
         let folder = row.directory.clone().unwrap_or_default();
-        let opened = match trusted(&shared, Path::new(&folder)) {
+        let opened = match check_folder(&shared, Path::new(&folder)).await.is_ok_and(|state| state.trusted) {
             true => {
                 let session = Some(&row.session.opencode_session_id).filter(|session| !session.is_empty());
                 match session {
@@ -172,9 +172,11 @@ async fn catch_up(shared: Arc<Shared>) {
     }
 }
 
-/// True when nothing of the folder would run as code, or the user trusted exactly that.
-pub(crate) fn trusted(shared: &Shared, folder: &Path) -> bool {
-    gate::inspect(folder).is_ok_and(|risk| shared.trust.allows(folder, &risk))
+/// What opening the folder would run, and whether the user trusted exactly that.
+pub(crate) async fn check_folder(shared: &Shared, folder: &Path) -> Result<GateState, String> {
+    let (gate, folder) = (shared.gate.clone(), folder.to_owned());
+    let checked = tokio::task::spawn_blocking(move || gate.check(&folder)).await;
+    checked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
 /// Every turn that the store shows as running is marked: OpenCode can't be asked.
@@ -210,7 +212,7 @@ async fn running_threads(shared: &Shared) -> Vec<SessionRow> {
                 return rows;
             }
         };
-        rows.extend(page.sessions);
+        rows.extend(page.rows);
         match page.next {
             Some(next) => query.cursor = Some(next),
             None => return rows,

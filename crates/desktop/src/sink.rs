@@ -48,11 +48,11 @@ impl ThreadSink for LogSink {
     }
 
     fn sanitize(&self, kind: &EventType, payload: JsonObject) -> JsonObject {
-        open_cowork_projection::sanitize::sanitize_event(kind, payload, &self.redactor)
+        open_cowork_projection::sanitize::sanitize_event(&self.redactor, kind, payload)
     }
 
     async fn alarm(&self, thread: &SessionId, alarm: &Alarm) {
-        let Alarm::UnexplainedReply { request, reply, .. } = alarm else { return };
+        let Alarm::UnexplainedReply { request, reply, .. } = alarm;
         let text = format!(
             "In chat {thread}, the approval {request} was answered with {reply:?}, but not by you; the turn was stopped."
         );

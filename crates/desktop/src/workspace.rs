@@ -11,7 +11,6 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use open_cowork_contracts::{CommandId, EventType, RuntimeEvent, SessionId, SessionStatus};
 use open_cowork_providers::store::{NewSession, SessionQuery, SessionRow, StoreError};
-use open_cowork_runtime_host::gate;
 use open_cowork_runtime_host::host::{LinkState, TurnError};
 use open_cowork_runtime_host::thread::TurnPrompt;
 use open_cowork_thread_log::{LogError, SessionChange, Update};
@@ -77,7 +76,7 @@ impl LocalWorkspace {
     }
 
     /// The folder of a thread, if what it would run is trusted.
-    fn trusted_folder(&self, row: &SessionRow) -> Result<PathBuf, WorkspaceError> {
+    async fn trusted_folder(&self, row: &SessionRow) -> Result<PathBuf, WorkspaceError> {
         let folder = PathBuf::from(row.directory.clone().unwrap_or_default());
         if !folder.is_dir() {
             return Err(WorkspaceError::Conflict(format!(
@@ -85,13 +84,13 @@ impl LocalWorkspace {
                 folder.display()
             )));
         }
-        match gate::inspect(&folder) {
-            Ok(risk) if self.shared.trust.allows(&folder, &risk) => Ok(folder),
+        match runtime::check_folder(&self.shared, &folder).await {
+            Ok(state) if state.trusted => Ok(folder),
             Ok(_) => Err(WorkspaceError::TrustRequired(format!(
                 "The folder {} holds files that would run as code; look at them and decide first.",
                 folder.display()
             ))),
-            Err(error) => Err(WorkspaceError::Conflict(sentence(&error.to_string()))),
+            Err(error) => Err(WorkspaceError::Conflict(sentence(&error))),
         }
     }
 
@@ -143,7 +142,7 @@ impl LocalWorkspace {
     async fn ask_ready(&self, id: &SessionId) -> Result<(), WorkspaceError> {
         let row = self.row(id).await?;
         self.ready().await?;
-        let folder = self.trusted_folder(&row)?;
+        let folder = self.trusted_folder(&row).await?;
         self.open(&row, &folder).await
     }
 
@@ -206,7 +205,7 @@ impl Workspace for LocalWorkspace {
             ..SessionQuery::new(self.shared.scope())
         };
         let page = self.shared.log.page_sessions(&query).await.map_err(log_error)?;
-        Ok(ThreadPage { threads: page.sessions.iter().map(summary).collect(), next: page.next })
+        Ok(ThreadPage { threads: page.rows.iter().map(summary).collect(), next: page.next })
     }
 
     async fn create_thread(&self, new: NewThread) -> Result<SessionId, WorkspaceError> {
@@ -257,12 +256,14 @@ impl Workspace for LocalWorkspace {
         id: &SessionId,
         read: Box<dyn for<'a> FnOnce(ThreadState<'a>) + Send>,
     ) -> Result<(), WorkspaceError> {
-        let read = self.shared.log.read(&key(id), |state| {
+        let key = key(id);
+        let read = self.shared.log.read(&key, |state| {
             read(ThreadState {
                 session: &state.row.session,
                 view: state.view,
                 sequence: state.sequence,
                 directory: state.row.directory.as_deref().unwrap_or_default(),
+                interrupted: None,
             });
         });
         read.await.map_err(log_error)
@@ -294,7 +295,7 @@ impl Workspace for LocalWorkspace {
                         SessionChange::Row(row) => vec![summary(&row)],
                         SessionChange::Resync => {
                             let page = log.page_sessions(&SessionQuery::new(scope)).await;
-                            page.map(|page| page.sessions.iter().map(summary).collect()).unwrap_or_default()
+                            page.map(|page| page.rows.iter().map(summary).collect()).unwrap_or_default()
                         }
                     }
                 }
@@ -320,13 +321,13 @@ impl Workspace for LocalWorkspace {
             return Err(WorkspaceError::Invalid(format!("There is no coworker named {agent:?}; choose build or plan.")));
         }
         let row = self.row(id).await?;
-        self.trusted_folder(&row)?;
+        self.trusted_folder(&row).await?;
         let (command, known) = self.command(id, prompt.key.as_deref()).await?;
         if known {
             return Ok(());
         }
         self.ready().await?;
-        let folder = self.trusted_folder(&row)?;
+        let folder = self.trusted_folder(&row).await?;
         self.open(&row, &folder).await?;
         let turn = |command| TurnPrompt {
             command,
@@ -376,22 +377,23 @@ impl Workspace for LocalWorkspace {
     async fn trust(&self, id: &SessionId) -> Result<TrustState, WorkspaceError> {
         let row = self.row(id).await?;
         let directory = row.directory.unwrap_or_default();
-        let folder = Path::new(&directory);
-        let risk = gate::inspect(folder).map_err(|error| WorkspaceError::Conflict(sentence(&error.to_string())))?;
-        let trusted = self.shared.trust.allows(folder, &risk);
-        let changed = !trusted && self.shared.trust.knows(folder);
-        let files = risk.files.iter().map(|file| TrustFile {
-            path: file.path.clone(),
-            effect: file.effect.clone(),
-            excerpt: file.excerpt.clone(),
+        let state = runtime::check_folder(&self.shared, Path::new(&directory)).await;
+        let state = state.map_err(|error| WorkspaceError::Conflict(sentence(&error)))?;
+        let files = state.risk.files.into_iter().map(|file| TrustFile {
+            path: file.path,
+            effect: file.effect.to_owned(),
+            excerpt: file.excerpt,
         });
-        Ok(TrustState { trusted, digest: risk.digest.clone(), files: files.collect(), changed, directory })
+        let digest = state.risk.digest;
+        Ok(TrustState { trusted: state.trusted, digest, files: files.collect(), changed: state.changed, directory })
     }
 
     async fn grant_trust(&self, id: &SessionId, digest: &str) -> Result<(), WorkspaceError> {
         let row = self.row(id).await?;
         let directory = row.directory.unwrap_or_default();
-        let granted = self.shared.trust.grant(Path::new(&directory), digest);
+        let (gate, digest) = (self.shared.gate.clone(), digest.to_owned());
+        let granted = tokio::task::spawn_blocking(move || gate.grant(Path::new(&directory), &digest, &now())).await;
+        let granted = granted.map_err(|error| WorkspaceError::Internal(sentence(&error.to_string())))?;
         granted.map_err(|error| WorkspaceError::Conflict(sentence(&error.to_string())))
     }
 
@@ -436,10 +438,12 @@ impl Workspace for LocalWorkspace {
             Connection::Unavailable(why) => row("OpenCode", HealthLevel::Error, why),
         });
         let facts = self.shared.runtime_facts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(memory) = facts.memory {
+        if let Some(memory) = facts.memory
+            && let Some(rss) = memory.rss_bytes
+        {
             let level = if memory.over() { HealthLevel::Warning } else { HealthLevel::Ok };
             let mib = |bytes: u64| bytes / (1024 * 1024);
-            let detail = format!("{} MiB of a budget of {} MiB.", mib(memory.rss_bytes), mib(memory.budget_bytes));
+            let detail = format!("{} MiB of a budget of {} MiB.", mib(rss), mib(memory.budget_bytes));
             rows.push(row("Memory of OpenCode", level, detail));
         }
         rows.extend(facts.remarks.into_iter().map(|remark| row("Compatibility", HealthLevel::Warning, remark)));

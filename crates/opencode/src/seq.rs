@@ -36,7 +36,7 @@ impl SeqTracker {
             self.last.insert(session.to_owned(), seq);
             return Observed::First;
         };
-        if seq < *last {
+        if seq <= *last {
             return Observed::Repeated;
         }
         let expected = *last + 1;

@@ -94,6 +94,140 @@ fn new_fields_of_known_events_are_kept() {
     }
 }
 
+/// Type, properties, and whether an event is what they stand for.
+type Case = (&'static str, Value, fn(&Event) -> bool);
+
+#[test]
+fn every_classic_type_of_the_contract_has_its_variant() {
+    let info = json!({ "id": "msg_1", "sessionID": "ses_1", "role": "assistant", "time": { "created": 1 } });
+    let part =
+        json!({ "id": "prt_1", "sessionID": "ses_1", "messageID": "msg_1", "type": "step-start" });
+    let cases: [Case; 23] = [
+        ("server.connected", json!({}), |e| {
+            matches!(e, Event::Connected)
+        }),
+        ("server.heartbeat", json!({}), |e| {
+            matches!(e, Event::Heartbeat)
+        }),
+        (
+            "server.instance.disposed",
+            json!({ "directory": "/w" }),
+            |e| matches!(e, Event::InstanceDisposed { directory: Some(directory) } if directory == "/w"),
+        ),
+        (
+            "session.created",
+            json!({ "sessionID": "ses_1", "info": { "id": "ses_1" } }),
+            |e| matches!(e, Event::SessionCreated(_)),
+        ),
+        (
+            "session.updated",
+            json!({ "sessionID": "ses_1", "info": { "id": "ses_1" } }),
+            |e| matches!(e, Event::SessionUpdated(_)),
+        ),
+        (
+            "session.deleted",
+            json!({ "sessionID": "ses_1", "info": { "id": "ses_1" } }),
+            |e| matches!(e, Event::SessionDeleted(_)),
+        ),
+        (
+            "session.status",
+            json!({ "sessionID": "ses_1", "status": { "type": "retry", "attempt": 1 } }),
+            |e| matches!(e, Event::SessionStatus { status, .. } if status.kind == "retry"),
+        ),
+        ("session.idle", json!({ "sessionID": "ses_1" }), |e| {
+            matches!(e, Event::SessionIdle { .. })
+        }),
+        (
+            "session.error",
+            json!({ "sessionID": "ses_1", "error": { "name": "APIError" } }),
+            |e| matches!(e, Event::SessionError { error: Some(_), .. }),
+        ),
+        ("session.compacted", json!({ "sessionID": "ses_1" }), |e| {
+            matches!(e, Event::SessionCompacted { .. })
+        }),
+        (
+            "session.diff",
+            json!({ "sessionID": "ses_1", "diff": [] }),
+            |e| matches!(e, Event::Benign),
+        ),
+        (
+            "message.updated",
+            json!({ "sessionID": "ses_1", "info": info }),
+            |e| matches!(e, Event::MessageUpdated(_)),
+        ),
+        (
+            "message.removed",
+            json!({ "sessionID": "ses_1", "messageID": "msg_1" }),
+            |e| matches!(e, Event::MessageRemoved { message, .. } if message == "msg_1"),
+        ),
+        (
+            "message.part.updated",
+            json!({ "sessionID": "ses_1", "part": part, "time": 1 }),
+            |e| matches!(e, Event::PartUpdated(_)),
+        ),
+        (
+            "message.part.delta",
+            json!({ "sessionID": "ses_1", "messageID": "msg_1", "partID": "prt_1", "field": "text", "delta": "d" }),
+            |e| matches!(e, Event::PartDelta { delta, .. } if delta == "d"),
+        ),
+        (
+            "message.part.removed",
+            json!({ "sessionID": "ses_1", "messageID": "msg_1", "partID": "prt_1" }),
+            |e| matches!(e, Event::PartRemoved { part, .. } if part == "prt_1"),
+        ),
+        (
+            "permission.asked",
+            json!({ "id": "per_1", "sessionID": "ses_1", "permission": "edit", "patterns": ["a"], "metadata": {},
+                "always": ["*"] }),
+            |e| matches!(e, Event::PermissionAsked(_)),
+        ),
+        (
+            "permission.replied",
+            json!({ "sessionID": "ses_1", "requestID": "per_1", "reply": "once" }),
+            |e| matches!(e, Event::PermissionReplied { reply, .. } if reply == "once"),
+        ),
+        (
+            "question.asked",
+            json!({ "id": "que_1", "sessionID": "ses_1", "questions": [] }),
+            |e| matches!(e, Event::QuestionAsked(_)),
+        ),
+        (
+            "question.replied",
+            json!({ "sessionID": "ses_1", "requestID": "que_1", "answers": [["a"]] }),
+            |e| matches!(e, Event::QuestionReplied { .. }),
+        ),
+        (
+            "question.rejected",
+            json!({ "sessionID": "ses_1", "requestID": "que_1" }),
+            |e| matches!(e, Event::QuestionRejected { request, .. } if request == "que_1"),
+        ),
+        (
+            "todo.updated",
+            json!({ "sessionID": "ses_1", "todos": [{ "content": "c" }] }),
+            |e| matches!(e, Event::TodoUpdated { todos, .. } if todos.len() == 1),
+        ),
+        (
+            "command.executed",
+            json!({ "sessionID": "ses_1", "name": "n" }),
+            |e| matches!(e, Event::Benign),
+        ),
+    ];
+    for (kind, properties, wanted) in cases {
+        let about = properties.get("sessionID").is_some()
+            && !matches!(kind, "session.diff" | "command.executed");
+        let payload = json!({ "id": "evt_1", "type": kind, "properties": properties });
+        let frame = json!({ "directory": "/w", "project": "p", "payload": payload });
+        let decoded = decode_frame(frame.to_string()).unwrap();
+        assert!(wanted(&decoded.event), "{kind}: {:?}", decoded.event);
+        assert_eq!(decoded.event.session(), about.then_some("ses_1"), "{kind}");
+        assert_eq!(
+            (decoded.directory.as_deref(), decoded.kind.as_str()),
+            (Some("/w"), kind)
+        );
+        assert_eq!(encode_frame(&decoded), frame);
+    }
+}
+
 #[test]
 fn parts_of_unknown_kinds_are_kept_as_they_are() {
     for part in [

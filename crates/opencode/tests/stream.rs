@@ -19,6 +19,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use open_cowork_opencode::{Broken, Event, EventStream, OpenCodeRuntime, StreamItem};
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const HELLO: &str =
     "data: {\"payload\":{\"id\":\"evt_0\",\"type\":\"server.connected\",\"properties\":{}}}\n\n";
@@ -177,6 +178,24 @@ async fn dropping_the_stream_disconnects() {
     assert_eq!(events.next().await, Some(StreamItem::Connected));
     drop(events);
     gone.await.unwrap();
+}
+
+#[tokio::test]
+async fn dropping_a_silent_stream_disconnects_too() {
+    let (sender, gone) = tokio::sync::oneshot::channel();
+    let guard = Gone(Some(sender));
+    let silence = stream::unfold(guard, |guard| async move {
+        let _held = guard;
+        std::future::pending().await
+    });
+    let fake = serve_stream(pieces(&[HELLO]).chain(silence).boxed()).await;
+    let mut events = fake.client().global_events();
+    assert_eq!(events.next().await, Some(StreamItem::Connected));
+    drop(events);
+    tokio::time::timeout(Duration::from_secs(20), gone)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]

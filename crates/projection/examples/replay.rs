@@ -1,5 +1,5 @@
 //! Folds events from standard input, one JSON request per line, one JSON answer per line
-//! (`docs/contract/10-corpus-protocol.md` §1). No clock and no environment: the session's `updatedAt` is
+//! (`docs/contract/01-events-and-projection.md` §15). No clock and no environment: the session's `updatedAt` is
 //! "now". Exit code 2 with a message for a line that is no known request.
 
 use open_cowork_contracts::{Session, SessionEventRecord};

@@ -27,6 +27,7 @@ pub fn check_event(mut event: AutomationEvent, now: &str) -> Result<AutomationEv
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value)] // JSON literals read better without a borrow
 mod tests {
     use super::*;
     use serde_json::{Value, json};

@@ -222,6 +222,7 @@ fn join(buffer: &mut RuntimeEvent, event: &RuntimeEvent) {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value)] // JSON literals read better without a borrow
 mod tests {
     use super::*;
     use serde_json::json;

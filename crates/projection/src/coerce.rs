@@ -108,6 +108,7 @@ pub(crate) fn add_tokens(sum: &mut Tokens, more: Tokens) {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value)] // JSON literals read better without a borrow
 mod tests {
     use super::*;
     use serde_json::json;

@@ -302,6 +302,7 @@ fn is_expired(fence: &FenceToken, now_ms: i64) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value)] // JSON literals read better without a borrow
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -459,7 +460,7 @@ mod tests {
         fn a_fence_never_accepts_another_identity(
             a in "[a-c:]{1,3}", b in "[a-c:]{1,3}", c in "[a-c:]{1,3}", d in "[a-c:]{1,3}", sequence in 0u64..10,
         ) {
-            let fence = fence(json!({"tenantId": a.clone(), "sessionId": b.clone(), "sequence": sequence}));
+            let fence = fence(json!({"tenantId": a, "sessionId": b, "sequence": sequence}));
             let accepted = evaluate(&fence, Some(&checkpoint(&c, &d, 9)), T1).ok;
             prop_assert_eq!(accepted, a == c && b == d);
         }

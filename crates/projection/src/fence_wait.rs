@@ -121,6 +121,7 @@ pub async fn wait<W: FenceWorld>(
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value)] // JSON literals read better without a borrow
 mod tests {
     use super::*;
     use serde_json::json;

@@ -55,8 +55,10 @@ pub(crate) struct IdIndex {
 impl IdIndex {
     /// The index of an existing list; of equal ids the first counts, as in a search from the front.
     pub(crate) fn of<T: HasId>(list: &[T]) -> Self {
-        let mut index = IdIndex::default();
-        index.positions = HashTable::with_capacity(list.len());
+        let mut index = IdIndex {
+            positions: HashTable::with_capacity(list.len()),
+            ..IdIndex::default()
+        };
         for (position, item) in list.iter().enumerate() {
             if index.lookup(list, item.id()).is_none() {
                 index.insert(list, position);

@@ -39,7 +39,7 @@ pub(crate) fn assistant(view: &mut View, index: &mut IdIndex, e: Event<'_>) {
     upsert(view, index, e, Role::Assistant, text, "assistant");
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Text<'a> {
     id: Option<&'a str>,
     content: &'a str,

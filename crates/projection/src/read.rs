@@ -89,6 +89,7 @@ fn boolean(fields: &JsonObject, key: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value)] // JSON literals read better without a borrow
 mod tests {
     use super::*;
     use serde_json::json;

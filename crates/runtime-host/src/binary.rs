@@ -28,11 +28,15 @@ pub fn resolve(explicit: Option<&Path>, search_path: &OsStr) -> Result<PathBuf, 
 }
 
 fn missing(looked_at: String) -> HostError {
-    HostError::OpenCodeMissing { looked_at, version: TESTED_VERSION }
+    HostError::OpenCodeMissing {
+        looked_at,
+        version: TESTED_VERSION,
+    }
 }
 
 fn is_program(path: &Path) -> bool {
-    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 /// The native program next to the script of the npm package `opencode-ai`, if this is that script.
@@ -45,7 +49,10 @@ fn native_program(path: &Path) -> Option<PathBuf> {
     platform_packages().iter().find_map(|name| {
         let beside = package.parent()?.join(name);
         let inside = package.join("node_modules").join(name);
-        [beside, inside].into_iter().map(|dir| dir.join("bin/opencode")).find(|path| is_program(path))
+        [beside, inside]
+            .into_iter()
+            .map(|dir| dir.join("bin/opencode"))
+            .find(|path| is_program(path))
     })
 }
 
@@ -56,7 +63,10 @@ fn platform_packages() -> Vec<String> {
         os => os,
     };
     match std::env::consts::ARCH {
-        "x86_64" => vec![format!("opencode-{os}-x64-baseline"), format!("opencode-{os}-x64")],
+        "x86_64" => vec![
+            format!("opencode-{os}-x64-baseline"),
+            format!("opencode-{os}-x64"),
+        ],
         "aarch64" => vec![format!("opencode-{os}-arm64")],
         arch => vec![format!("opencode-{os}-{arch}")],
     }
@@ -82,7 +92,10 @@ mod tests {
             resolve(Some(empty.path()), OsStr::new("")),
         ] {
             let message = missing.unwrap_err().to_string();
-            assert!(message.contains("opencode-ai") && message.contains(TESTED_VERSION), "{message}");
+            assert!(
+                message.contains("opencode-ai") && message.contains(TESTED_VERSION),
+                "{message}"
+            );
         }
     }
 
@@ -92,14 +105,20 @@ mod tests {
         fs::write(first.path().join("opencode"), "").unwrap();
         program(&second.path().join("opencode"));
         let path = std::env::join_paths([first.path(), second.path()]).unwrap();
-        assert_eq!(resolve(None, &path).unwrap(), second.path().join("opencode"));
+        assert_eq!(
+            resolve(None, &path).unwrap(),
+            second.path().join("opencode")
+        );
     }
 
     #[test]
     fn the_native_program_is_preferred_to_the_npm_script() {
         let dir = tempfile::tempdir().unwrap();
         let modules = dir.path().canonicalize().unwrap().join("node_modules");
-        let (script, native) = (modules.join("opencode-ai/bin/opencode"), platform_packages());
+        let (script, native) = (
+            modules.join("opencode-ai/bin/opencode"),
+            platform_packages(),
+        );
         let native = modules.join(&native[0]).join("bin/opencode");
         program(&script);
         assert_eq!(resolve(Some(&script), OsStr::new("")).unwrap(), script);

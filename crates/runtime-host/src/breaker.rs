@@ -56,7 +56,10 @@ impl Breaker {
     /// A breaker without failures.
     #[must_use]
     pub fn new(limits: BreakerLimits) -> Self {
-        Self { limits, failures: VecDeque::new() }
+        Self {
+            limits,
+            failures: VecDeque::new(),
+        }
     }
 
     /// Its limits.
@@ -83,12 +86,18 @@ impl Breaker {
     pub fn verdict(&mut self, now: Instant) -> StartVerdict {
         self.forget_old(now);
         let failures = self.failures.len();
-        let Some(last) = self.failures.back() else { return StartVerdict::Now };
+        let Some(last) = self.failures.back() else {
+            return StartVerdict::Now;
+        };
         if failures >= self.limits.failures {
             return StartVerdict::Open { failures };
         }
         let doublings = u32::try_from(failures - 1).unwrap_or(u32::MAX).min(31);
-        let delay = self.limits.first_delay.saturating_mul(1 << doublings).min(self.limits.longest_delay);
+        let delay = self
+            .limits
+            .first_delay
+            .saturating_mul(1 << doublings)
+            .min(self.limits.longest_delay);
         match delay.checked_sub(now.saturating_duration_since(*last)) {
             None | Some(Duration::ZERO) => StartVerdict::Now,
             Some(left) => StartVerdict::After(left),
@@ -96,7 +105,11 @@ impl Breaker {
     }
 
     fn forget_old(&mut self, now: Instant) {
-        while self.failures.front().is_some_and(|at| now.saturating_duration_since(*at) >= self.limits.window) {
+        while self
+            .failures
+            .front()
+            .is_some_and(|at| now.saturating_duration_since(*at) >= self.limits.window)
+        {
             self.failures.pop_front();
         }
     }

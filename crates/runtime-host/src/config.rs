@@ -51,7 +51,9 @@ pub struct ComposedConfig {
 
 impl std::fmt::Debug for ComposedConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ComposedConfig").field("document", &self.redacted.to_string()).finish()
+        f.debug_struct("ComposedConfig")
+            .field("document", &self.redacted.to_string())
+            .finish()
     }
 }
 
@@ -87,7 +89,11 @@ impl ComposedConfig {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&fresh)?;
             file.write_all(self.text.expose_secret().as_bytes())?;
             file.sync_all()?;
             fs::rename(&fresh, &path)
@@ -102,9 +108,14 @@ pub fn compose(input: &ComposeInput, home: &HomePaths) -> Result<ComposedConfig,
     let choice = &input.provider;
     choice.check()?;
     let model = bare_model(&input.model, choice)?;
-    let small = input.small_model.as_deref().filter(|small| !small.trim().is_empty());
+    let small = input
+        .small_model
+        .as_deref()
+        .filter(|small| !small.trim().is_empty());
     let small = small.map_or(Ok(model), |small| bare_model(small, choice))?;
-    input.managed.check(choice.id(), choice.is_custom(), &[model, small])?;
+    input
+        .managed
+        .check(choice.id(), choice.is_custom(), &[model, small])?;
 
     let runtime_id = choice.runtime_id();
     let entry = provider::entry(choice, input.api_key.as_ref(), &[model, small])?;
@@ -125,10 +136,16 @@ pub fn compose(input: &ComposeInput, home: &HomePaths) -> Result<ComposedConfig,
     if runtime_id != VENDOR_GATEWAY {
         set("disabled_providers", json!([VENDOR_GATEWAY]));
     }
-    let (model, small_model) = (format!("{runtime_id}/{model}"), format!("{runtime_id}/{small}"));
+    let (model, small_model) = (
+        format!("{runtime_id}/{model}"),
+        format!("{runtime_id}/{small}"),
+    );
     set("model", json!(model));
     set("small_model", json!(small_model));
-    set("compaction", json!({"auto": true, "prune": true, "reserved": 10000}));
+    set(
+        "compaction",
+        json!({"auto": true, "prune": true, "reserved": 10000}),
+    );
     set("skills", json!({"paths": [home.skill_catalog()]}));
     set("mcp", json!({}));
     if let Some(entry) = entry {
@@ -163,8 +180,15 @@ const VENDOR_GATEWAY: &str = "opencode";
 /// Skills and OpenCode's own scratch are open; every other foreign folder follows the policy. Upstream denies
 /// them without asking.
 fn external_directories(policy: Action, home: &HomePaths) -> permission::Rule {
-    let roots = [home.config_home().join("opencode/skills"), home.skill_catalog()];
-    let mut rule = permission::external_roots(policy, roots.iter().map(|root| root.to_string_lossy()), policy);
+    let roots = [
+        home.config_home().join("opencode/skills"),
+        home.skill_catalog(),
+    ];
+    let mut rule = permission::external_roots(
+        policy,
+        roots.iter().map(|root| root.to_string_lossy()),
+        policy,
+    );
     if let permission::Rule::Patterns(patterns) = &mut rule {
         for own in [home.tool_output(), home.scratch()] {
             patterns.insert(format!("{}/*", own.display()), Action::Allow);
@@ -181,7 +205,9 @@ fn bare_model<'a>(model: &'a str, choice: &ProviderChoice) -> Result<&'a str, Ho
         .find_map(|id| model.strip_prefix(id)?.strip_prefix('/'))
         .unwrap_or(model);
     match bare.is_empty() || bare.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        true => Err(HostError::Config(format!("the model {model:?} is not a model id; choose one in the settings"))),
+        true => Err(HostError::Config(format!(
+            "the model {model:?} is not a model id; choose one in the settings"
+        ))),
         false => Ok(bare),
     }
 }
@@ -189,16 +215,27 @@ fn bare_model<'a>(model: &'a str, choice: &ProviderChoice) -> Result<&'a str, Ho
 /// Secret-looking option names (05 §11.3).
 fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace(['-', '_'], "");
-    ["token", "secret", "password", "authorization", "header", "cookie", "apikey", "privatekey"]
-        .iter()
-        .any(|part| name.contains(part))
+    [
+        "token",
+        "secret",
+        "password",
+        "authorization",
+        "header",
+        "cookie",
+        "apikey",
+        "privatekey",
+    ]
+    .iter()
+    .any(|part| name.contains(part))
 }
 
 /// Drops secret options; objects that become empty go too (05 §11.3). Only providers and MCP servers have
 /// options of foreign make; the rest is our own.
 fn redact(document: &Value) -> Value {
     fn clean(value: &Value) -> Option<Value> {
-        let Value::Object(object) = value else { return Some(value.clone()) };
+        let Value::Object(object) = value else {
+            return Some(value.clone());
+        };
         let kept: Map<String, Value> = object
             .iter()
             .filter(|(name, _)| !is_secret_name(name))
@@ -224,7 +261,9 @@ fn secret_values(document: &Value) -> Vec<SecretString> {
             Value::String(text) if secret && !text.is_empty() => found.push(text.clone().into()),
             Value::Array(items) => items.iter().for_each(|item| walk(item, secret, found)),
             Value::Object(object) => {
-                object.iter().for_each(|(name, value)| walk(value, secret || is_secret_name(name), found));
+                object
+                    .iter()
+                    .for_each(|(name, value)| walk(value, secret || is_secret_name(name), found));
             }
             _ => {}
         }
@@ -258,8 +297,16 @@ mod tests {
                 models: vec![ModelEntry {
                     id: "large-1".into(),
                     name: Some("Large".into()),
-                    limit: Some(ModelLimit { context: 100_000, output: 8192 }),
-                    cost: Some(ModelCost { input: 3.0, output: 15.0, cache_read: Some(0.3), cache_write: None }),
+                    limit: Some(ModelLimit {
+                        context: 100_000,
+                        output: 8192,
+                    }),
+                    cost: Some(ModelCost {
+                        input: 3.0,
+                        output: 15.0,
+                        cache_read: Some(0.3),
+                        cache_write: None,
+                    }),
                     reasoning: None,
                 }],
             },
@@ -287,8 +334,19 @@ mod tests {
         assert_eq!(
             keys,
             [
-                "$schema", "autoupdate", "share", "enabled_providers", "disabled_providers", "model", "small_model",
-                "compaction", "skills", "mcp", "provider", "permission", "agent"
+                "$schema",
+                "autoupdate",
+                "share",
+                "enabled_providers",
+                "disabled_providers",
+                "model",
+                "small_model",
+                "compaction",
+                "skills",
+                "mcp",
+                "provider",
+                "permission",
+                "agent"
             ]
         );
         // The text keeps it: OpenCode reads the order of permissions.
@@ -305,9 +363,16 @@ mod tests {
     fn the_key_is_in_the_provider_options_and_nowhere_else() {
         let config = composed(&input());
         let document: Value = serde_json::from_str(text(&config)).unwrap();
-        assert_eq!(document["provider"]["acme"]["options"]["apiKey"], "sk-very-secret");
+        assert_eq!(
+            document["provider"]["acme"]["options"]["apiKey"],
+            "sk-very-secret"
+        );
         assert_eq!(text(&config).matches("sk-very-secret").count(), 1);
-        for shown in [format!("{config:?}"), config.redacted().to_string(), format!("{:?}", input())] {
+        for shown in [
+            format!("{config:?}"),
+            config.redacted().to_string(),
+            format!("{:?}", input()),
+        ] {
             assert!(!shown.contains("sk-very-secret"), "{shown}");
         }
         assert_eq!(config.secrets().len(), 1);
@@ -316,7 +381,10 @@ mod tests {
     #[test]
     fn openrouter_goes_by_the_id_that_opencode_can_load() {
         let config = composed(&ComposeInput {
-            provider: ProviderChoice::Known { id: "openrouter".into(), options: Map::new() },
+            provider: ProviderChoice::Known {
+                id: "openrouter".into(),
+                options: Map::new(),
+            },
             model: "openrouter/acme/large".into(),
             small_model: Some("acme/mini".into()),
             ..input()
@@ -325,13 +393,23 @@ mod tests {
         assert_eq!(config.small_model(), "or/acme/mini");
         let entry = &config.redacted()["provider"]["or"];
         assert_eq!(entry["options"]["baseURL"], "https://openrouter.ai/api/v1");
-        assert_eq!(entry["models"].as_object().unwrap().keys().collect::<Vec<_>>(), ["acme/large", "acme/mini"]);
+        assert_eq!(
+            entry["models"]
+                .as_object()
+                .unwrap()
+                .keys()
+                .collect::<Vec<_>>(),
+            ["acme/large", "acme/mini"]
+        );
     }
 
     #[test]
     fn a_known_provider_without_key_and_options_has_no_entry() {
         let config = composed(&ComposeInput {
-            provider: ProviderChoice::Known { id: "anthropic".into(), options: Map::new() },
+            provider: ProviderChoice::Known {
+                id: "anthropic".into(),
+                options: Map::new(),
+            },
             model: "claude-x".into(),
             api_key: None,
             ..input()
@@ -342,9 +420,15 @@ mod tests {
 
     #[test]
     fn the_public_gateway_is_off_unless_it_was_chosen() {
-        assert_eq!(composed(&input()).redacted()["disabled_providers"], json!(["opencode"]));
+        assert_eq!(
+            composed(&input()).redacted()["disabled_providers"],
+            json!(["opencode"])
+        );
         let chosen = composed(&ComposeInput {
-            provider: ProviderChoice::Known { id: "opencode".into(), options: Map::new() },
+            provider: ProviderChoice::Known {
+                id: "opencode".into(),
+                options: Map::new(),
+            },
             ..input()
         });
         assert!(chosen.redacted().get("disabled_providers").is_none());
@@ -353,7 +437,13 @@ mod tests {
     #[test]
     fn a_config_without_a_model_is_refused() {
         for model in ["", "  ", "acme/", "a b"] {
-            let refused = compose(&ComposeInput { model: model.into(), ..input() }, &HomePaths::new("/h"));
+            let refused = compose(
+                &ComposeInput {
+                    model: model.into(),
+                    ..input()
+                },
+                &HomePaths::new("/h"),
+            );
             assert!(matches!(refused, Err(HostError::Config(_))), "{model:?}");
         }
     }
@@ -361,7 +451,8 @@ mod tests {
     #[test]
     fn a_managed_policy_that_forbids_the_provider_stops_the_start() {
         let managed = ManagedPolicy::parse(r#"{"allowedProviders":[]}"#).unwrap();
-        let refused = compose(&ComposeInput { managed, ..input() }, &HomePaths::new("/h")).unwrap_err();
+        let refused =
+            compose(&ComposeInput { managed, ..input() }, &HomePaths::new("/h")).unwrap_err();
         assert!(matches!(refused, HostError::Policy(_)) && !refused.is_retryable());
     }
 

@@ -11,11 +11,34 @@ use std::ffi::OsString;
 
 /// Copied from the host when present.
 const COPIED: [&str; 27] = [
-    "ALL_PROXY", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "HTTPS_PROXY", "HTTP_PROXY", "LANG", "LOGNAME",
-    "NODE_EXTRA_CA_CERTS", "NO_PROXY", "PATH", "REQUESTS_CA_BUNDLE", "SHELL", "SSL_CERT_DIR", "SSL_CERT_FILE", "TERM",
-    "TZ", "USER", "all_proxy", "https_proxy", "http_proxy", "no_proxy",
+    "ALL_PROXY",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "LANG",
+    "LOGNAME",
+    "NODE_EXTRA_CA_CERTS",
+    "NO_PROXY",
+    "PATH",
+    "REQUESTS_CA_BUNDLE",
+    "SHELL",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "TERM",
+    "TZ",
+    "USER",
+    "all_proxy",
+    "https_proxy",
+    "http_proxy",
+    "no_proxy",
     // Windows only; absent elsewhere.
-    "COMSPEC", "PATHEXT", "SystemRoot", "USERNAME", "WINDIR", "ComSpec",
+    "COMSPEC",
+    "PATHEXT",
+    "SystemRoot",
+    "USERNAME",
+    "WINDIR",
+    "ComSpec",
 ];
 
 /// Hosts that no proxy may ever see: our own control port, and model servers on this machine.
@@ -62,7 +85,10 @@ pub fn compose(
         set(name, path(&home.tmp()));
     }
     set("OPENCODE_SERVER_USERNAME", username.to_owned());
-    set("OPENCODE_SERVER_PASSWORD", password.expose_secret().to_owned());
+    set(
+        "OPENCODE_SERVER_PASSWORD",
+        password.expose_secret().to_owned(),
+    );
     // `app` brings the question tool (08 §1.2).
     set("OPENCODE_CLIENT", "app".to_owned());
     for name in [
@@ -97,8 +123,12 @@ fn is_copied(name: &str) -> bool {
 
 /// The exceptions of the proxy, loopback among them.
 fn without_loopback(exceptions: Option<&str>) -> String {
-    let mut hosts: Vec<&str> =
-        exceptions.unwrap_or_default().split(',').map(str::trim).filter(|host| !host.is_empty()).collect();
+    let mut hosts: Vec<&str> = exceptions
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|host| !host.is_empty())
+        .collect();
     for host in LOOPBACK {
         if !hosts.contains(&host) {
             hosts.push(host);
@@ -112,40 +142,70 @@ mod tests {
     use super::*;
 
     fn composed(host: &[(&str, &str)], options: EnvironmentOptions) -> BTreeMap<String, String> {
-        let host = host.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        compose(host, &HomePaths::new("/data/runtime-home"), "opencode", &"pw".into(), options)
+        let host = host
+            .iter()
+            .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        compose(
+            host,
+            &HomePaths::new("/data/runtime-home"),
+            "opencode",
+            &"pw".into(),
+            options,
+        )
     }
 
     #[test]
     fn no_key_and_no_foreign_variable_gets_through() {
         let foreign = [
-            ("OPENAI_API_KEY", "sk-1"), ("ANTHROPIC_API_KEY", "sk-2"), ("AWS_SECRET_ACCESS_KEY", "a"),
-            ("GITHUB_TOKEN", "g"), ("OPENCODE_CONFIG", "/evil"), ("OPENCODE_CONFIG_CONTENT", "{}"),
-            ("OPENCODE_BIN_PATH", "/evil"), ("OPENCODE_AUTH_CONTENT", "{}"), ("LD_PRELOAD", "/evil.so"),
-            ("NODE_OPTIONS", "--require=/evil"), ("BUN_OPTIONS", "x"), ("SSH_AUTH_SOCK", "/s"), ("SSH_AGENT_PID", "1"),
-            ("DBUS_SESSION_BUS_ADDRESS", "d"), ("OPENCODE_DISABLE_EMBEDDED_WEB_UI", "true"),
-            ("npm_config_registry", "http://evil.test"), ("HOME", "/home/me"), ("TMPDIR", "/tmp"),
+            ("OPENAI_API_KEY", "sk-1"),
+            ("ANTHROPIC_API_KEY", "sk-2"),
+            ("AWS_SECRET_ACCESS_KEY", "a"),
+            ("GITHUB_TOKEN", "g"),
+            ("OPENCODE_CONFIG", "/evil"),
+            ("OPENCODE_CONFIG_CONTENT", "{}"),
+            ("OPENCODE_BIN_PATH", "/evil"),
+            ("OPENCODE_AUTH_CONTENT", "{}"),
+            ("LD_PRELOAD", "/evil.so"),
+            ("NODE_OPTIONS", "--require=/evil"),
+            ("BUN_OPTIONS", "x"),
+            ("SSH_AUTH_SOCK", "/s"),
+            ("SSH_AGENT_PID", "1"),
+            ("DBUS_SESSION_BUS_ADDRESS", "d"),
+            ("OPENCODE_DISABLE_EMBEDDED_WEB_UI", "true"),
+            ("npm_config_registry", "http://evil.test"),
+            ("HOME", "/home/me"),
+            ("TMPDIR", "/tmp"),
         ];
         let environment = composed(&foreign, EnvironmentOptions::default());
         for (name, value) in foreign {
-            assert_ne!(environment.get(name).map(String::as_str), Some(value), "{name}");
+            assert_ne!(
+                environment.get(name).map(String::as_str),
+                Some(value),
+                "{name}"
+            );
         }
         assert!(!environment.contains_key("OPENCODE_DISABLE_EMBEDDED_WEB_UI"));
     }
 
     #[test]
     fn all_variables_of_a_bare_host_are_pinned() {
-        let names: Vec<String> = composed(&[("PATH", "/bin"), ("LC_ALL", "C")], EnvironmentOptions::default())
-            .into_iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let names: Vec<String> = composed(
+            &[("PATH", "/bin"), ("LC_ALL", "C")],
+            EnvironmentOptions::default(),
+        )
+        .into_iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
         insta::assert_snapshot!(names.join("\n"));
     }
 
     #[test]
     fn a_proxy_never_sees_loopback() {
         let environment = composed(
-            &[("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", "corp.test, localhost")],
+            &[
+                ("HTTPS_PROXY", "http://proxy:3128"),
+                ("NO_PROXY", "corp.test, localhost"),
+            ],
             EnvironmentOptions::default(),
         );
         assert_eq!(environment["HTTPS_PROXY"], "http://proxy:3128");
@@ -156,7 +216,10 @@ mod tests {
     #[test]
     fn the_ssh_agent_needs_consent() {
         let host = [("SSH_AUTH_SOCK", "/run/agent"), ("SSH_AGENT_PID", "7")];
-        let options = EnvironmentOptions { ssh_agent: true, ..EnvironmentOptions::default() };
+        let options = EnvironmentOptions {
+            ssh_agent: true,
+            ..EnvironmentOptions::default()
+        };
         let environment = composed(&host, options);
         assert_eq!(environment["SSH_AUTH_SOCK"], "/run/agent");
         assert!(!environment.contains_key("SSH_AGENT_PID"));

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum HostError {
     /// OpenCode is not installed. Provision it.
-    #[error("OpenCode was not found ({looked_at}); install version {version} (npm package opencode-ai) or set its path.")]
+    #[error(
+        "OpenCode was not found ({looked_at}); install version {version} (npm package opencode-ai) or set its path."
+    )]
     OpenCodeMissing {
         /// Where it was looked for.
         looked_at: String,
@@ -60,7 +62,9 @@ pub enum HostError {
     #[error("OpenCode can't be used: {0}")]
     Incompatible(String),
     /// It failed too often; nothing is started until someone asks again.
-    #[error("OpenCode failed {failures} times in {minutes} minutes and is not started again by itself; last: {last}")]
+    #[error(
+        "OpenCode failed {failures} times in {minutes} minutes and is not started again by itself; last: {last}"
+    )]
     BreakerOpen {
         /// Failures in the window.
         failures: usize,
@@ -96,16 +100,31 @@ impl HostError {
         matches!(self, Self::Start { .. } | Self::OpenCode(_))
     }
 
-    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { action, path, source }
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
     }
 }
 
 fn tail_note(tail: &str) -> String {
-    let last: Vec<&str> = tail.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
+    let last: Vec<&str> = tail
+        .lines()
+        .rev()
+        .filter(|line| !line.trim().is_empty())
+        .take(3)
+        .collect();
     match last.is_empty() {
         true => String::new(),
-        false => format!(" (its last words: {})", last.into_iter().rev().collect::<Vec<_>>().join(" | ")),
+        false => format!(
+            " (its last words: {})",
+            last.into_iter().rev().collect::<Vec<_>>().join(" | ")
+        ),
     }
 }

@@ -87,9 +87,20 @@ impl HomePaths {
     }
 
     fn managed(&self) -> Vec<PathBuf> {
-        let dirs = [".open-cowork", ".open-cowork/config", ".config", ".local", ".local/share", ".local/state"];
-        let dirs = dirs.iter().chain([".cache", "tmp", "runtime-skill-catalog"].iter());
-        std::iter::once(self.root.clone()).chain(dirs.map(|dir| self.root.join(dir))).collect()
+        let dirs = [
+            ".open-cowork",
+            ".open-cowork/config",
+            ".config",
+            ".local",
+            ".local/share",
+            ".local/state",
+        ];
+        let dirs = dirs
+            .iter()
+            .chain([".cache", "tmp", "runtime-skill-catalog"].iter());
+        std::iter::once(self.root.clone())
+            .chain(dirs.map(|dir| self.root.join(dir)))
+            .collect()
     }
 }
 
@@ -108,9 +119,14 @@ impl RuntimeHome {
     /// [`HostError::UnsafeHome`] when a managed folder is not an own, real directory (05 §5.4).
     pub fn open(data_dir: &Path) -> Result<Self, HostError> {
         private_dirs(data_dir)?;
-        let data_dir = data_dir.canonicalize().map_err(HostError::io("read", data_dir))?;
+        let data_dir = data_dir
+            .canonicalize()
+            .map_err(HostError::io("read", data_dir))?;
         if data_dir.to_str().is_none() {
-            return Err(HostError::UnsafeHome { path: data_dir, reason: "its path is not UTF-8".into() });
+            return Err(HostError::UnsafeHome {
+                path: data_dir,
+                reason: "its path is not UTF-8".into(),
+            });
         }
         let paths = HomePaths::new(data_dir.join("runtime-home"));
         for dir in paths.managed() {
@@ -136,12 +152,19 @@ impl RuntimeHome {
 
 /// Makes the folder and its missing parents, 0700.
 fn private_dirs(dir: &Path) -> Result<(), HostError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(HostError::io("created", dir))
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(HostError::io("created", dir))
 }
 
 /// Makes one managed folder, or checks that it is ours: a real directory, owned by us, inside the root.
 fn private_dir(root: &Path, dir: &Path) -> Result<(), HostError> {
-    let refuse = |reason: &str| HostError::UnsafeHome { path: dir.to_owned(), reason: reason.to_owned() };
+    let refuse = |reason: &str| HostError::UnsafeHome {
+        path: dir.to_owned(),
+        reason: reason.to_owned(),
+    };
     match DirBuilder::new().mode(0o700).create(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             return Err(HostError::io("created", dir)(error));
@@ -158,11 +181,16 @@ fn private_dir(root: &Path, dir: &Path) -> Result<(), HostError> {
     if metadata.uid() != rustix::process::geteuid().as_raw() {
         return Err(refuse("it belongs to another user"));
     }
-    if !dir.canonicalize().map_err(HostError::io("read", dir))?.starts_with(root) {
+    if !dir
+        .canonicalize()
+        .map_err(HostError::io("read", dir))?
+        .starts_with(root)
+    {
         return Err(refuse("it leads outside the runtime home"));
     }
     if metadata.mode() & 0o777 != 0o700 {
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(HostError::io("protected", dir))?;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
+            .map_err(HostError::io("protected", dir))?;
     }
     Ok(())
 }
@@ -179,7 +207,10 @@ fn lock(paths: &HomePaths) -> Result<File, HostError> {
                 "" => "unknown".to_owned(),
                 pid => pid.to_owned(),
             };
-            return Err(HostError::HomeLocked { path: paths.root().to_owned(), pid });
+            return Err(HostError::HomeLocked {
+                path: paths.root().to_owned(),
+                pid,
+            });
         }
         Err(fs::TryLockError::Error(error)) => return Err(HostError::io("locked", path)(error)),
     }
@@ -211,9 +242,16 @@ fn empty_dir(dir: &Path) -> Result<(), HostError> {
     for entry in fs::read_dir(dir).map_err(HostError::io("read", dir))? {
         let entry = entry.map_err(HostError::io("read", dir))?;
         let path = entry.path();
-        let is_dir = entry.file_type().map_err(HostError::io("read", &path))?.is_dir();
-        if is_dir { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }
-            .map_err(HostError::io("removed", &path))?;
+        let is_dir = entry
+            .file_type()
+            .map_err(HostError::io("read", &path))?
+            .is_dir();
+        if is_dir {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        }
+        .map_err(HostError::io("removed", &path))?;
     }
     Ok(())
 }
@@ -242,7 +280,10 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let first = RuntimeHome::open(data.path()).unwrap();
         let refused = RuntimeHome::open(data.path()).unwrap_err().to_string();
-        assert!(refused.contains(&std::process::id().to_string()), "{refused}");
+        assert!(
+            refused.contains(&std::process::id().to_string()),
+            "{refused}"
+        );
         assert!(refused.contains("runtime-home"), "{refused}");
         drop(first);
         RuntimeHome::open(data.path()).unwrap();
@@ -256,7 +297,12 @@ mod tests {
         fs::remove_dir(&cache).unwrap();
         symlink(outside.path(), &cache).unwrap();
         let refused = RuntimeHome::open(data.path()).unwrap_err();
-        assert!(refused.to_string().starts_with("Managed runtime directory boundary is unsafe."), "{refused}");
+        assert!(
+            refused
+                .to_string()
+                .starts_with("Managed runtime directory boundary is unsafe."),
+            "{refused}"
+        );
     }
 
     #[test]

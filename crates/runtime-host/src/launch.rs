@@ -59,7 +59,11 @@ impl Launcher {
 }
 
 fn own_program() -> std::io::Result<PathBuf> {
-    if cfg!(target_os = "linux") { Ok(PathBuf::from("/proc/self/exe")) } else { std::env::current_exe() }
+    if cfg!(target_os = "linux") {
+        Ok(PathBuf::from("/proc/self/exe"))
+    } else {
+        std::env::current_exe()
+    }
 }
 
 /// Becomes the launcher when this process was started as one, and then never returns. Otherwise does nothing.

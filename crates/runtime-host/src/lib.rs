@@ -17,3 +17,4 @@ pub mod memory;
 pub mod probe;
 pub mod supervise;
 pub mod gate;
+pub mod status;

@@ -29,15 +29,23 @@ impl MemoryReport {
 #[must_use]
 pub fn measure(pid: i32, budget_bytes: u64) -> MemoryReport {
     let rss_bytes = Pid::from_raw(pid).and_then(|root| {
-        let tree = descendants::of(root).into_iter().filter_map(resident).sum::<u64>();
+        let tree = descendants::of(root)
+            .into_iter()
+            .filter_map(resident)
+            .sum::<u64>();
         Some(resident(root)? + tree)
     });
-    MemoryReport { rss_bytes, budget_bytes }
+    MemoryReport {
+        rss_bytes,
+        budget_bytes,
+    }
 }
 
 fn resident(pid: Pid) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1024)
 }

@@ -87,7 +87,11 @@ pub enum VerdictLevel {
 pub fn assess(observed: &Observed, allow_untested: bool) -> Verdict {
     let mut verdict = version(&observed.version, allow_untested);
     let missing = |needed: &[&str], found: &BTreeSet<String>| -> Vec<String> {
-        needed.iter().filter(|item| !found.contains(**item)).map(|item| (*item).to_owned()).collect()
+        needed
+            .iter()
+            .filter(|item| !found.contains(**item))
+            .map(|item| (*item).to_owned())
+            .collect()
     };
     let mut refuse = |what: &str, missing: Vec<String>| {
         if !missing.is_empty() {
@@ -109,24 +113,40 @@ pub fn assess(observed: &Observed, allow_untested: bool) -> Verdict {
 #[must_use]
 pub fn version(version: &str, allow_untested: bool) -> Verdict {
     let (level, reason) = match version {
-        TESTED_VERSION => return Verdict { level: VerdictLevel::Ok, reasons: Vec::new() },
-        _ if is_tested_line(version) => {
-            (VerdictLevel::Warn, format!("OpenCode {version} is close to the tested {TESTED_VERSION}, but not the same."))
+        TESTED_VERSION => {
+            return Verdict {
+                level: VerdictLevel::Ok,
+                reasons: Vec::new(),
+            };
         }
-        _ if allow_untested => {
-            (VerdictLevel::Warn, format!("OpenCode {version} is untested; you allowed it. Tested is {TESTED_VERSION}."))
-        }
+        _ if is_tested_line(version) => (
+            VerdictLevel::Warn,
+            format!(
+                "OpenCode {version} is close to the tested {TESTED_VERSION}, but not the same."
+            ),
+        ),
+        _ if allow_untested => (
+            VerdictLevel::Warn,
+            format!("OpenCode {version} is untested; you allowed it. Tested is {TESTED_VERSION}."),
+        ),
         _ => (
             VerdictLevel::Refuse,
-            format!("OpenCode {version:?} is untested; install {TESTED_VERSION} or allow untested versions in the settings."),
+            format!(
+                "OpenCode {version:?} is untested; install {TESTED_VERSION} or allow untested versions in the settings."
+            ),
         ),
     };
-    Verdict { level, reasons: vec![reason] }
+    Verdict {
+        level,
+        reasons: vec![reason],
+    }
 }
 
 /// `1.18.<number>`, nothing behind it: a pre-release is another thing.
 fn is_tested_line(version: &str) -> bool {
-    let Some(patch) = version.strip_prefix("1.18.") else { return false };
+    let Some(patch) = version.strip_prefix("1.18.") else {
+        return false;
+    };
     !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit())
 }
 
@@ -144,7 +164,13 @@ mod tests {
 
     #[test]
     fn the_tested_version_is_fine() {
-        assert_eq!(assess(&complete("1.18.33"), false), Verdict { level: VerdictLevel::Ok, reasons: vec![] });
+        assert_eq!(
+            assess(&complete("1.18.33"), false),
+            Verdict {
+                level: VerdictLevel::Ok,
+                reasons: vec![]
+            }
+        );
     }
 
     #[test]
@@ -160,7 +186,11 @@ mod tests {
             ("", false, VerdictLevel::Refuse),
         ] {
             let verdict = assess(&complete(version), allow);
-            assert_eq!((verdict.level, verdict.reasons.len()), (level, 1), "{version}");
+            assert_eq!(
+                (verdict.level, verdict.reasons.len()),
+                (level, 1),
+                "{version}"
+            );
         }
     }
 
@@ -170,29 +200,58 @@ mod tests {
         observed.routes.remove("GET /global/event");
         let verdict = assess(&observed, true);
         assert_eq!(verdict.level, VerdictLevel::Refuse);
-        assert!(verdict.reasons[0].contains("GET /global/event"), "{:?}", verdict.reasons);
+        assert!(
+            verdict.reasons[0].contains("GET /global/event"),
+            "{:?}",
+            verdict.reasons
+        );
 
         let mut observed = complete(TESTED_VERSION);
-        observed.event_kinds.as_mut().unwrap().remove("session.idle");
+        observed
+            .event_kinds
+            .as_mut()
+            .unwrap()
+            .remove("session.idle");
         assert_eq!(assess(&observed, true).level, VerdictLevel::Refuse);
     }
 
     /// The recorded document of the tested version has all that we rely on.
     #[test]
     fn the_recorded_document_has_every_route_and_event() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/opencode-1.18.33/openapi.json");
-        let document: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../fixtures/opencode-1.18.33/openapi.json"
+        );
+        let document: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let routes: BTreeSet<String> = document["paths"]
             .as_object()
             .unwrap()
             .iter()
             .flat_map(|(path, methods)| {
-                methods.as_object().unwrap().keys().map(move |method| format!("{} {path}", method.to_uppercase()))
+                methods
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .map(move |method| format!("{} {path}", method.to_uppercase()))
             })
             .collect();
         let text = document["components"]["schemas"].to_string();
-        let kinds = EVENT_KINDS.iter().filter(|kind| text.contains(&format!("\"{kind}\""))).map(|kind| (*kind).to_owned());
-        let observed = Observed { version: TESTED_VERSION.into(), routes, event_kinds: Some(kinds.collect()) };
-        assert_eq!(assess(&observed, false), Verdict { level: VerdictLevel::Ok, reasons: vec![] });
+        let kinds = EVENT_KINDS
+            .iter()
+            .filter(|kind| text.contains(&format!("\"{kind}\"")))
+            .map(|kind| (*kind).to_owned());
+        let observed = Observed {
+            version: TESTED_VERSION.into(),
+            routes,
+            event_kinds: Some(kinds.collect()),
+        };
+        assert_eq!(
+            assess(&observed, false),
+            Verdict {
+                level: VerdictLevel::Ok,
+                reasons: vec![]
+            }
+        );
     }
 }

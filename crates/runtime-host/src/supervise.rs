@@ -4,35 +4,36 @@
 //! a call without the password, it has the routes that we rely on, and its event stream has begun. A listening
 //! socket alone is not readiness.
 
+mod link;
+mod ready;
+
 use crate::breaker::{Breaker, BreakerLimits, StartVerdict};
 use crate::config::ComposedConfig;
 use crate::environment::{self, EnvironmentOptions};
 use crate::error::HostError;
 use crate::home::RuntimeHome;
 use crate::launch::protocol::{Boot, FromLauncher, ToLauncher};
-use crate::launch::{LAUNCH, Launcher, stray};
+use crate::launch::{Launcher, stray};
 use crate::memory::{self, MemoryReport};
-use crate::probe::{self, Observed, Verdict, VerdictLevel};
+use crate::probe::{Verdict, VerdictLevel};
 use base64::Engine;
-use futures::StreamExt;
-use open_cowork_opencode::{Client, ClientConfig, OpenCodeRuntime, StreamItem};
+use open_cowork_opencode::{Client, ClientConfig};
 use secrecy::{ExposeSecret, SecretString};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{ChildStdin, ChildStdout, Command};
+use tokio::process::ChildStdin;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
+
+use link::{first_answer, read_messages, send, spawn_launcher};
+use ready::prove_ready;
 
 /// User name of the server (05 §5.1).
 pub const USERNAME: &str = "opencode";
 /// For the launcher to end everything: SIGTERM, 2 s, SIGKILL, sweep.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
-/// A message of the launcher is a tail of 16 KiB at most, escaped as JSON.
-const MESSAGE_BYTES: u64 = 256 * 1024;
 
 /// How much OpenCode writes into its log. It also decides what it prints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,7 +139,12 @@ impl Supervisor {
     /// A supervisor whose breaker is closed.
     #[must_use]
     pub fn new(limits: BreakerLimits) -> Self {
-        Self { state: Mutex::new(State { breaker: Breaker::new(limits), last_failure: String::new() }) }
+        Self {
+            state: Mutex::new(State {
+                breaker: Breaker::new(limits),
+                last_failure: String::new(),
+            }),
+        }
     }
 
     /// Starts OpenCode and waits until it is ready. After failures it first waits for the backoff; with the
@@ -155,7 +161,11 @@ impl Supervisor {
             StartVerdict::After(delay) => tokio::time::sleep(delay).await,
             StartVerdict::Open { failures } => {
                 let minutes = state.breaker.limits().window.as_secs().div_ceil(60);
-                return Err(HostError::BreakerOpen { failures, minutes, last: state.last_failure.clone() });
+                return Err(HostError::BreakerOpen {
+                    failures,
+                    minutes,
+                    last: state.last_failure.clone(),
+                });
             }
         }
         let started = start(spec).await;
@@ -279,19 +289,30 @@ impl Running {
             // The launcher may be gone; then its end is what we wait for anyway.
             let _ = send(&mut control, &ToLauncher::Shutdown).await;
         }
-        let exit = tokio::time::timeout(STOP_LIMIT, self.wait()).await.map_err(|_| HostError::Start {
-            message: "it does not end; end its processes by hand".to_owned(),
-            tail: String::new(),
-        })?;
+        let exit = tokio::time::timeout(STOP_LIMIT, self.wait())
+            .await
+            .map_err(|_| HostError::Start {
+                message: "it does not end; end its processes by hand".to_owned(),
+                tail: String::new(),
+            })?;
         self.home.forget_config()?;
         Ok(exit)
     }
 }
 
 async fn wait(mut exit: watch::Receiver<Option<Exit>>) -> Exit {
-    match exit.wait_for(Option::is_some).await.map(|exit| exit.clone()) {
+    match exit
+        .wait_for(Option::is_some)
+        .await
+        .map(|exit| exit.clone())
+    {
         Ok(Some(exit)) => exit,
-        _ => Exit { code: None, signal: None, tail: String::new(), requested: false },
+        _ => Exit {
+            code: None,
+            signal: None,
+            tail: String::new(),
+            requested: false,
+        },
     }
 }
 
@@ -303,7 +324,7 @@ async fn start(spec: &LaunchSpec) -> Result<Running, HostError> {
 
     let password = new_password()?;
     let hide = Hide::new(&password, &spec.config);
-    let (mut control, stdout) = spawn_launcher(spec)?;
+    let (mut control, stdout) = spawn_launcher(&spec.launcher, paths)?;
     let (messages, mut inbox) = mpsc::channel(8);
     let reader = AbortOnDropHandle::new(tokio::spawn(read_messages(stdout, messages)));
     let boot = Boot {
@@ -314,37 +335,64 @@ async fn start(spec: &LaunchSpec) -> Result<Running, HostError> {
             "--port=0".to_owned(),
             format!("--log-level={}", spec.log_level.as_str()),
         ],
-        env: environment::compose(spec.host_environment.clone(), paths, USERNAME, &password, spec.environment),
+        env: environment::compose(
+            spec.host_environment.clone(),
+            paths,
+            USERNAME,
+            &password,
+            spec.environment,
+        ),
         cwd: paths.root().to_owned(),
         timeout_ms: u64::try_from(spec.start_timeout.as_millis()).unwrap_or(u64::MAX),
         lock: paths.launcher_lock(),
     };
-    send(&mut control, &ToLauncher::Boot(boot)).await.map_err(HostError::io("written", "the launcher's pipe"))?;
+    send(&mut control, &ToLauncher::Boot(boot))
+        .await
+        .map_err(HostError::io("written", "the launcher's pipe"))?;
 
     // The launcher has its own limit; ours is for a launcher that hangs.
     let limit = spec.start_timeout + Duration::from_secs(30);
     let (base_url, pid) = match tokio::time::timeout(limit, first_answer(&mut inbox)).await {
         Ok(Some(FromLauncher::Ready { url, pid })) => (url, pid),
-        Ok(Some(FromLauncher::StartupError { message, stdout_tail })) => {
-            return Err(HostError::Start { message: hide.text(&message), tail: hide.text(&stdout_tail) });
+        Ok(Some(FromLauncher::StartupError {
+            message,
+            stdout_tail,
+        })) => {
+            return Err(HostError::Start {
+                message: hide.text(&message),
+                tail: hide.text(&stdout_tail),
+            });
         }
         Ok(_) => {
             return Err(HostError::Start {
-                message: "its launcher ended; the program must call `run_if_launcher` first in `main`".to_owned(),
+                message:
+                    "its launcher ended; the program must call `run_if_launcher` first in `main`"
+                        .to_owned(),
                 tail: String::new(),
             });
         }
-        Err(_) => return Err(HostError::Start { message: "its launcher does not answer".to_owned(), tail: String::new() }),
+        Err(_) => {
+            return Err(HostError::Start {
+                message: "its launcher does not answer".to_owned(),
+                tail: String::new(),
+            });
+        }
     };
 
     let (exited, exit) = watch::channel(None);
     let (stopping, requested) = watch::channel(false);
     let pump = tokio::spawn(follow(inbox, reader, exited, requested, hide));
     let mut running = Running {
-        client: Client::new(ClientConfig { username: USERNAME.to_owned(), ..ClientConfig::new(&base_url, password.clone()) })?,
+        client: Client::new(ClientConfig {
+            username: USERNAME.to_owned(),
+            ..ClientConfig::new(&base_url, password.clone())
+        })?,
         base_url,
         password,
-        verdict: Verdict { level: VerdictLevel::Ok, reasons: Vec::new() },
+        verdict: Verdict {
+            level: VerdictLevel::Ok,
+            reasons: Vec::new(),
+        },
         pid,
         memory_budget_bytes: spec.memory_budget_bytes,
         control: Some(control),
@@ -369,101 +417,16 @@ async fn start(spec: &LaunchSpec) -> Result<Running, HostError> {
     }
 }
 
-/// Health and version, the password, the routes, the first frame: in this order.
-async fn prove_ready(client: &Client, allow_untested: bool) -> Result<Verdict, HostError> {
-    let refuse = |reasons: Vec<String>| HostError::Incompatible(reasons.join(" "));
-    let health = client.health().await?;
-    if !health.healthy {
-        return Err(HostError::Start { message: "it says that it is not healthy".to_owned(), tail: String::new() });
-    }
-    let version = probe::version(&health.version, allow_untested);
-    if version.level == VerdictLevel::Refuse {
-        return Err(refuse(version.reasons));
-    }
-    if !client.rejects_unauthenticated().await? {
-        return Err(refuse(vec!["It answers without a password; another program may have its port.".to_owned()]));
-    }
-    let observed = Observed { version: health.version, routes: client.doc_paths().await?, event_kinds: None };
-    let verdict = probe::assess(&observed, allow_untested);
-    if verdict.level == VerdictLevel::Refuse {
-        return Err(refuse(verdict.reasons));
-    }
-    // The stream has its own deadline for the first frame.
-    match client.events().next().await {
-        Some(StreamItem::Connected | StreamItem::Frame(_)) => Ok(verdict),
-        Some(StreamItem::Broken(broken)) => {
-            Err(HostError::Start { message: broken.to_string(), tail: String::new() })
-        }
-        None => Err(HostError::Start { message: "its event stream ended at once".to_owned(), tail: String::new() }),
-    }
-}
-
 /// Ends what a killed launcher left (05 §5.6).
 async fn end_strays(spec: &LaunchSpec) {
     let home = spec.home.clone();
     match tokio::task::spawn_blocking(move || stray::end(home.paths())).await {
         Ok(0) => {}
-        Ok(count) => tracing::warn!(count, "ended processes that an earlier OpenCode left behind"),
+        Ok(count) => tracing::warn!(
+            count,
+            "ended processes that an earlier OpenCode left behind"
+        ),
         Err(error) => tracing::warn!(%error, "the search for stray processes failed"),
-    }
-}
-
-/// The launcher, in its own process group: a Ctrl-C in the host's terminal must not race with an orderly end.
-fn spawn_launcher(spec: &LaunchSpec) -> Result<(ChildStdin, ChildStdout), HostError> {
-    let program = spec.launcher.program().map_err(HostError::io("found", "the launcher"))?;
-    let mut child = Command::new(&program)
-        .arg0("open-cowork-launcher")
-        .arg(LAUNCH)
-        .env_clear()
-        .current_dir(spec.home.paths().root())
-        .process_group(0)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(HostError::io("started", &program))?;
-    // tokio reaps the child when its handle is dropped; the pipes are how we follow it.
-    match (child.stdin.take(), child.stdout.take()) {
-        (Some(stdin), Some(stdout)) => Ok((stdin, stdout)),
-        _ => Err(HostError::Start { message: "its launcher has no pipes".to_owned(), tail: String::new() }),
-    }
-}
-
-async fn send(control: &mut ChildStdin, message: &ToLauncher) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(message)?;
-    line.push(b'\n');
-    control.write_all(&line).await?;
-    control.flush().await
-}
-
-/// Reads the launcher's messages until its pipe closes.
-async fn read_messages(stdout: ChildStdout, messages: mpsc::Sender<FromLauncher>) {
-    let mut stdout = BufReader::new(stdout);
-    loop {
-        let mut line = Vec::new();
-        match (&mut stdout).take(MESSAGE_BYTES).read_until(b'\n', &mut line).await {
-            Ok(1..) => {}
-            Ok(0) | Err(_) => return,
-        }
-        let message = match serde_json::from_slice(&line) {
-            Ok(message) => message,
-            Err(error) => {
-                tracing::debug!(%error, "a message of the launcher was not understood");
-                continue;
-            }
-        };
-        if messages.send(message).await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn first_answer(inbox: &mut mpsc::Receiver<FromLauncher>) -> Option<FromLauncher> {
-    loop {
-        match inbox.recv().await? {
-            FromLauncher::SupervisorReady => {}
-            answer => return Some(answer),
-        }
     }
 }
 
@@ -477,13 +440,23 @@ async fn follow(
 ) {
     let mut ended = (None, None, String::new());
     while let Some(message) = inbox.recv().await {
-        if let FromLauncher::Exited { code, signal, stdout_tail } = message {
+        if let FromLauncher::Exited {
+            code,
+            signal,
+            stdout_tail,
+        } = message
+        {
             ended = (code, signal, hide.text(&stdout_tail));
         }
     }
     let (code, signal, tail) = ended;
     let requested = *requested.borrow();
-    exited.send_replace(Some(Exit { code, signal, tail, requested }));
+    exited.send_replace(Some(Exit {
+        code,
+        signal,
+        tail,
+        requested,
+    }));
 }
 
 /// 32 random bytes, as base64url (05 §5.1).
@@ -493,7 +466,9 @@ fn new_password() -> Result<SecretString, HostError> {
         message: format!("the system has no random numbers ({error})"),
         tail: String::new(),
     })?;
-    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes).into())
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .encode(bytes)
+        .into())
 }
 
 /// Removes secrets from OpenCode's output before anyone sees it.
@@ -501,11 +476,20 @@ struct Hide(Vec<SecretString>);
 
 impl Hide {
     fn new(password: &SecretString, config: &ComposedConfig) -> Self {
-        Self(config.secrets().iter().cloned().chain([password.clone()]).collect())
+        Self(
+            config
+                .secrets()
+                .iter()
+                .cloned()
+                .chain([password.clone()])
+                .collect(),
+        )
     }
 
     fn text(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "[hidden]"))
+        self.0.iter().fold(text.to_owned(), |text, secret| {
+            text.replace(secret.expose_secret(), "[hidden]")
+        })
     }
 }
 
@@ -523,12 +507,26 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_exit_that_was_asked_for_is_no_failure() {
         let supervisor = Supervisor::default();
-        let exit = |requested| Exit { code: None, signal: Some(9), tail: "a\nlast words\n\n".into(), requested };
+        let exit = |requested| Exit {
+            code: None,
+            signal: Some(9),
+            tail: "a\nlast words\n\n".into(),
+            requested,
+        };
         supervisor.note_exit(&exit(true)).await;
-        assert_eq!(supervisor.state.lock().await.breaker.verdict(now()), StartVerdict::Now);
+        assert_eq!(
+            supervisor.state.lock().await.breaker.verdict(now()),
+            StartVerdict::Now
+        );
         supervisor.note_exit(&exit(false)).await;
         let mut state = supervisor.state.lock().await;
-        assert!(matches!(state.breaker.verdict(now()), StartVerdict::After(_)));
-        assert_eq!(state.last_failure, "OpenCode was ended by signal 9 (last words)");
+        assert!(matches!(
+            state.breaker.verdict(now()),
+            StartVerdict::After(_)
+        ));
+        assert_eq!(
+            state.last_failure,
+            "OpenCode was ended by signal 9 (last words)"
+        );
     }
 }

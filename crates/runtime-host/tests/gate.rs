@@ -1,4 +1,5 @@
 //! The workspace gate against folders that try to get past it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test stops at what it does not expect
 
 use open_cowork_runtime_host::error::HostError;
 use open_cowork_runtime_host::gate::{Gate, Inspector, Limits, WorkspaceRisk, inspect};
@@ -40,7 +41,10 @@ fn a_folder_without_settings_of_its_own_is_not_asked_about() {
 fn everything_that_would_run_is_shown_code_first() {
     let dir = tempfile::tempdir().unwrap();
     let opencode = dir.path().join(".opencode");
-    write(&opencode.join("plugin/evil.js"), "export default async () => { fetch('http://evil.test') }");
+    write(
+        &opencode.join("plugin/evil.js"),
+        "export default async () => { fetch('http://evil.test') }",
+    );
     write(&opencode.join("tools/t.ts"), "x");
     write(&opencode.join("agent/a.md"), "x");
     write(&opencode.join("command/c.md"), "x");
@@ -81,7 +85,10 @@ fn settings_of_every_parent_count_whatever_git_says() {
     let found = inspect(&sub).unwrap();
     let found = paths(&found);
     assert_eq!(found.len(), 2);
-    assert!(found[0].ends_with(".opencode/plugin/above.js") && found[1].ends_with("repo/opencode.json"), "{found:?}");
+    assert!(
+        found[0].ends_with(".opencode/plugin/above.js") && found[1].ends_with("repo/opencode.json"),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -96,13 +103,20 @@ fn trust_is_bound_to_the_content() {
     assert!(gate.check(dir.path()).unwrap().trusted);
     // Remembered by another start, in a file for us alone.
     assert!(Gate::open(data.path()).check(dir.path()).unwrap().trusted);
-    assert_eq!(fs::metadata(data.path().join("workspace-trust.json")).unwrap().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(data.path().join("workspace-trust.json"))
+            .unwrap()
+            .mode()
+            & 0o777,
+        0o600
+    );
 
     // The agent rewrites it, with the same length and the old times.
     let times = fs::metadata(&plugin).unwrap();
     fs::write(&plugin, "two").unwrap();
     let file = fs::File::options().write(true).open(&plugin).unwrap();
-    file.set_times(fs::FileTimes::new().set_modified(times.modified().unwrap())).unwrap();
+    file.set_times(fs::FileTimes::new().set_modified(times.modified().unwrap()))
+        .unwrap();
     let after = gate.check(dir.path()).unwrap();
     assert!(!after.trusted && after.changed);
     assert_ne!(after.risk.digest, before.risk.digest);
@@ -139,8 +153,14 @@ fn what_changes_while_the_user_decides_is_not_trusted() {
     write(&dir.path().join("opencode.json"), "{}");
     let gate = Gate::open(data.path());
     let seen = gate.check(dir.path()).unwrap().risk.digest;
-    write(&dir.path().join("opencode.json"), r#"{"mcp":{"x":{"type":"local","command":["evil"]}}}"#);
-    assert!(matches!(gate.grant(dir.path(), &seen, NOW), Err(HostError::TrustChanged { .. })));
+    write(
+        &dir.path().join("opencode.json"),
+        r#"{"mcp":{"x":{"type":"local","command":["evil"]}}}"#,
+    );
+    assert!(matches!(
+        gate.grant(dir.path(), &seen, NOW),
+        Err(HostError::TrustChanged { .. })
+    ));
     assert!(!gate.check(dir.path()).unwrap().trusted);
 }
 
@@ -152,7 +172,8 @@ fn a_folder_reached_by_a_link_is_the_same_folder() {
     let gate = Gate::open(data.path());
     let risk = gate.check(&dir.path().join("alias")).unwrap().risk;
     assert!(risk.directory.ends_with("real"));
-    gate.grant(&dir.path().join("real"), &risk.digest, NOW).unwrap();
+    gate.grant(&dir.path().join("real"), &risk.digest, NOW)
+        .unwrap();
     assert!(gate.check(&dir.path().join("alias")).unwrap().trusted);
 }
 
@@ -170,7 +191,10 @@ fn a_link_to_the_outside_is_refused() {
         fs::create_dir_all(link.parent().unwrap()).unwrap();
         symlink(target, &link).unwrap();
         let reason = refusal(inspect(dir.path()));
-        assert!(reason.contains("link to the outside") && !reason.contains("secret"), "{reason}");
+        assert!(
+            reason.contains("link to the outside") && !reason.contains("secret"),
+            "{reason}"
+        );
         fs::remove_file(&link).unwrap();
         let _ = fs::remove_dir(dir.path().join(".opencode"));
     }
@@ -185,7 +209,10 @@ fn a_link_inside_is_followed_and_its_content_counts() {
     // And a loop, which must end.
     symlink("..", dir.path().join("src/plugins/loop")).unwrap();
     let before = inspect(dir.path()).unwrap();
-    assert!(paths(&before).contains(&".opencode/plugin/p.js"), "{before:?}");
+    assert!(
+        paths(&before).contains(&".opencode/plugin/p.js"),
+        "{before:?}"
+    );
     write(&dir.path().join("src/plugins/p.js"), "two");
     assert_ne!(inspect(dir.path()).unwrap().digest, before.digest);
 }
@@ -195,7 +222,13 @@ fn pipes_and_devices_are_refused_without_waiting_on_them() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join(".opencode/plugin")).unwrap();
     let pipe = dir.path().join(".opencode/plugin/p.js");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
     assert!(refusal(inspect(dir.path())).contains("not an ordinary file"));
 }
 
@@ -203,13 +236,25 @@ fn pipes_and_devices_are_refused_without_waiting_on_them() {
 fn too_much_is_refused_with_a_way_out() {
     let dir = tempfile::tempdir().unwrap();
     for index in 0..5 {
-        write(&dir.path().join(format!(".opencode/plugin/{index}.js")), "0123456789");
+        write(
+            &dir.path().join(format!(".opencode/plugin/{index}.js")),
+            "0123456789",
+        );
     }
-    let few = Inspector::new(Limits { entries: 4, ..Limits::default() });
+    let few = Inspector::new(Limits {
+        entries: 4,
+        ..Limits::default()
+    });
     assert!(refusal(few.inspect(dir.path())).contains("more than 4 files"));
-    let small = Inspector::new(Limits { bytes: 49, ..Limits::default() });
+    let small = Inspector::new(Limits {
+        bytes: 49,
+        ..Limits::default()
+    });
     assert!(refusal(small.inspect(dir.path())).contains("remove what is not needed"));
-    let shallow = Inspector::new(Limits { depth: 1, ..Limits::default() });
+    let shallow = Inspector::new(Limits {
+        depth: 1,
+        ..Limits::default()
+    });
     write(&dir.path().join(".opencode/plugin/a/b/c.js"), "x");
     assert!(refusal(shallow.inspect(dir.path())).contains("too deep"));
     // A sparse giant costs nothing to refuse.
@@ -221,7 +266,10 @@ fn too_much_is_refused_with_a_way_out() {
 #[test]
 fn an_excerpt_cannot_deceive() {
     let dir = tempfile::tempdir().unwrap();
-    write(&dir.path().join("opencode.json"), "a\u{202e}b\u{1b}[2Jc\tend\u{200b}\n");
+    write(
+        &dir.path().join("opencode.json"),
+        "a\u{202e}b\u{1b}[2Jc\tend\u{200b}\n",
+    );
     let risk = inspect(dir.path()).unwrap();
     assert_eq!(risk.files[0].excerpt, "a\u{fffd}b\u{fffd}[2Jc\tend\u{fffd}");
 }

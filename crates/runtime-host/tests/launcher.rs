@@ -1,6 +1,7 @@
 //! The launcher against programs that misbehave. Shell scripts stand in for OpenCode, so that the misbehaviour is
 //! certain; the real OpenCode has its turn in `real_process.rs`.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test stops at what it does not expect
 
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
@@ -30,7 +31,11 @@ impl Launcher {
         });
         writeln!(control, "{boot}").unwrap();
         let messages = BufReader::new(child.stdout.take().unwrap());
-        let mut launcher = Self { child, control: Some(control), messages };
+        let mut launcher = Self {
+            child,
+            control: Some(control),
+            messages,
+        };
         assert_eq!(launcher.next().unwrap()["type"], "supervisor-ready");
         launcher
     }
@@ -56,8 +61,14 @@ impl Drop for Launcher {
 
 fn alive(pid: i64) -> bool {
     // A zombie is dead: only its parent has not looked yet.
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.trim_start().starts_with('Z'))
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        !stat
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .trim_start()
+            .starts_with('Z')
+    })
 }
 
 fn pid_in(path: &Path) -> Option<i64> {
@@ -89,14 +100,20 @@ fn a_dead_host_leaves_nothing_behind_not_even_shells_with_a_session_of_their_own
     );
     let mut launcher = Launcher::start(dir.path(), &script, 20_000);
     let ready = launcher.next().unwrap();
-    assert_eq!((&ready["type"], &ready["url"]), (&json!("ready"), &json!("http://127.0.0.1:1")));
+    assert_eq!(
+        (&ready["type"], &ready["url"]),
+        (&json!("ready"), &json!("http://127.0.0.1:1"))
+    );
     let mut pids = vec![ready["pid"].as_i64().unwrap()];
     pids.extend(["one", "two", "three"].map(|name| pid_in(&dir.path().join(name)).unwrap()));
     assert!(pids.iter().all(|pid| alive(*pid)));
 
     launcher.host_dies();
     let exited = launcher.next().unwrap();
-    assert_eq!((&exited["type"], &exited["signal"]), (&json!("exited"), &json!(9)));
+    assert_eq!(
+        (&exited["type"], &exited["signal"]),
+        (&json!("exited"), &json!(9))
+    );
     assert_eq!(launcher.next(), None);
     let left: Vec<&i64> = pids.iter().filter(|pid| alive(**pid)).collect();
     assert!(left.is_empty(), "{left:?}");
@@ -106,7 +123,11 @@ fn a_dead_host_leaves_nothing_behind_not_even_shells_with_a_session_of_their_own
 #[test]
 fn a_killed_launcher_takes_its_server_along() {
     let dir = tempfile::tempdir().unwrap();
-    let mut launcher = Launcher::start(dir.path(), &format!("trap '' TERM HUP; {READY}; exec sleep 1000"), 20_000);
+    let mut launcher = Launcher::start(
+        dir.path(),
+        &format!("trap '' TERM HUP; {READY}; exec sleep 1000"),
+        20_000,
+    );
     let server = launcher.next().unwrap()["pid"].as_i64().unwrap();
     assert!(alive(server));
     launcher.child.kill().unwrap();
@@ -117,7 +138,9 @@ fn a_killed_launcher_takes_its_server_along() {
 #[test]
 fn an_ended_launcher_ends_everything_in_order() {
     let dir = tempfile::tempdir().unwrap();
-    let script = format!("setsid sh -c 'echo $$ > shell; exec sleep 1000' & while [ ! -s shell ]; do sleep 0.01; done; {READY}; wait");
+    let script = format!(
+        "setsid sh -c 'echo $$ > shell; exec sleep 1000' & while [ ! -s shell ]; do sleep 0.01; done; {READY}; wait"
+    );
     let mut launcher = Launcher::start(dir.path(), &script, 20_000);
     assert_eq!(launcher.next().unwrap()["type"], "ready");
     let shell = pid_in(&dir.path().join("shell")).unwrap();
@@ -138,8 +161,17 @@ fn a_server_that_crashes_takes_its_shells_along_and_leaves_its_last_words() {
     assert_eq!(launcher.next().unwrap()["type"], "ready");
     std::fs::write(dir.path().join("crash"), "").unwrap();
     let exited = launcher.next().unwrap();
-    assert_eq!((&exited["type"], &exited["code"]), (&json!("exited"), &json!(3)));
-    assert!(exited["stdoutTail"].as_str().unwrap().ends_with("last words\n"), "{exited}");
+    assert_eq!(
+        (&exited["type"], &exited["code"]),
+        (&json!("exited"), &json!(3))
+    );
+    assert!(
+        exited["stdoutTail"]
+            .as_str()
+            .unwrap()
+            .ends_with("last words\n"),
+        "{exited}"
+    );
     assert!(!alive(pid_in(&dir.path().join("shell")).unwrap()));
 }
 
@@ -147,15 +179,35 @@ fn a_server_that_crashes_takes_its_shells_along_and_leaves_its_last_words() {
 fn a_start_that_fails_says_why() {
     let dir = tempfile::tempdir().unwrap();
     for (script, timeout_ms, message) in [
-        ("echo no such luck >&2; exit 7", 20_000, "Server exited with code 7"),
+        (
+            "echo no such luck >&2; exit 7",
+            20_000,
+            "Server exited with code 7",
+        ),
         ("kill -9 $$", 20_000, "Server was ended by signal 9"),
-        ("exec sleep 1000", 50, "Timeout waiting for server to start after 50ms"),
-        ("printf 'opencode server listening on http://127.0.0.1:1'; exec sleep 1000", 300, "Timeout waiting for server to start after 300ms"),
-        ("echo opencode server listening; exec sleep 1000", 20_000, "Server printed a readiness line without an address"),
+        (
+            "exec sleep 1000",
+            50,
+            "Timeout waiting for server to start after 50ms",
+        ),
+        (
+            "printf 'opencode server listening on http://127.0.0.1:1'; exec sleep 1000",
+            300,
+            "Timeout waiting for server to start after 300ms",
+        ),
+        (
+            "echo opencode server listening; exec sleep 1000",
+            20_000,
+            "Server printed a readiness line without an address",
+        ),
     ] {
         let mut launcher = Launcher::start(dir.path(), script, timeout_ms);
         let failed = launcher.next().unwrap();
-        assert_eq!((&failed["type"], &failed["message"]), (&json!("startup-error"), &json!(message)), "{script}");
+        assert_eq!(
+            (&failed["type"], &failed["message"]),
+            (&json!("startup-error"), &json!(message)),
+            "{script}"
+        );
         assert_eq!(launcher.next(), None);
     }
 }
@@ -163,11 +215,17 @@ fn a_start_that_fails_says_why() {
 #[test]
 fn the_server_gets_exactly_the_given_environment_a_tight_umask_and_a_group_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
-    let script = "tr '\\0' '\\n' < /proc/$$/environ; umask; ps -o pgid= -p $$ | tr -d ' '; echo $$; exit 1";
+    let script =
+        "tr '\\0' '\\n' < /proc/$$/environ; umask; ps -o pgid= -p $$ | tr -d ' '; echo $$; exit 1";
     let mut launcher = Launcher::start(dir.path(), script, 20_000);
-    let tail = launcher.next().unwrap()["stdoutTail"].as_str().unwrap().to_owned();
+    let tail = launcher.next().unwrap()["stdoutTail"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let lines: Vec<&str> = tail.lines().collect();
-    let [only, path, umask, group, pid] = lines[..] else { panic!("{tail}") };
+    let [only, path, umask, group, pid] = lines[..] else {
+        panic!("{tail}")
+    };
     assert_eq!((only, umask), ("ONLY=this", "0077"));
     assert!(path.starts_with("PATH="));
     assert_eq!(group, pid);
@@ -177,17 +235,27 @@ fn the_server_gets_exactly_the_given_environment_a_tight_umask_and_a_group_of_it
 fn two_servers_never_share_a_home_even_while_the_first_is_being_ended() {
     let dir = tempfile::tempdir().unwrap();
     // Takes the whole two seconds of grace to end.
-    let mut first = Launcher::start(dir.path(), &format!("trap '' TERM; {READY}; while :; do sleep 1000; done"), 20_000);
+    let mut first = Launcher::start(
+        dir.path(),
+        &format!("trap '' TERM; {READY}; while :; do sleep 1000; done"),
+        20_000,
+    );
     let server = first.next().unwrap()["pid"].as_i64().unwrap();
     first.host_dies();
-    let mut second = Launcher::start(dir.path(), &format!("[ -e /proc/{server}/exe ] && exit 9; {READY}; wait"), 20_000);
+    let mut second = Launcher::start(
+        dir.path(),
+        &format!("[ -e /proc/{server}/exe ] && exit 9; {READY}; wait"),
+        20_000,
+    );
     assert_eq!(second.next().unwrap()["type"], "ready");
     assert!(!alive(server));
 }
 
 #[test]
 fn the_helper_does_nothing_when_started_by_hand() {
-    let output = Command::new(env!("CARGO_BIN_EXE_open-cowork-launcher")).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_open-cowork-launcher"))
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
 }

@@ -1,6 +1,7 @@
 //! Database errors as store errors: by what the caller can do, naming the file.
 
 use open_cowork_providers::store::StoreError;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Knows the file that errors are about.
@@ -38,7 +39,13 @@ impl Failure {
         match &error {
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => return StoreError::Closed,
             sqlx::Error::PoolTimedOut => return self.busy(),
-            sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => return StoreError::Full { path },
+            sqlx::Error::Io(io) => match io.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => return StoreError::Full { path },
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory => {
+                    return StoreError::ReadOnly { path };
+                }
+                _ => {}
+            },
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => return StoreError::Corrupt { path },
             _ => {}
         }

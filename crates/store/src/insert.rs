@@ -30,9 +30,9 @@ impl EventRow {
 }
 
 /// Rows per statement. Few sizes, so that each statement is prepared once.
-const SIZES: [usize; 3] = [100, 10, 1];
+const SIZES: [usize; 4] = [128, 32, 8, 1];
 
-static STATEMENTS: LazyLock<[Arc<str>; 3]> = LazyLock::new(|| SIZES.map(|rows| statement(rows).into()));
+static STATEMENTS: LazyLock<[Arc<str>; 4]> = LazyLock::new(|| SIZES.map(|rows| statement(rows).into()));
 
 fn statement(rows: usize) -> String {
     const COLUMNS: usize = 10;

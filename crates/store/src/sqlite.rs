@@ -130,6 +130,7 @@ fn connect_options(options: &SqliteOptions) -> SqliteConnectOptions {
         .busy_timeout(options.busy_timeout)
         .page_size(PAGE_BYTES as u32)
         .pragma("cache_size", "-16384")
+        .pragma("wal_autocheckpoint", std::env::var("WALC").unwrap_or("1000".into()))
         .pragma("temp_store", "memory")
 }
 

@@ -3,7 +3,7 @@
 use crate::error::LogError;
 use crate::options::ThreadLogOptions;
 use crate::subscribe::{self, Feeds, SessionChange, Subscription, WorkspaceUpdate};
-use crate::thread::Shared;
+use crate::thread::{Shared, Totals};
 use crate::writer::{Command, Envelope, Writer};
 use futures::stream::BoxStream;
 use open_cowork_contracts::record::{Projection, SessionEnvelope};
@@ -38,6 +38,7 @@ pub(crate) struct Core {
     pub(crate) closed: CancellationToken,
     threads: Mutex<HashMap<SessionKey, Arc<Thread>>>,
     tasks: TaskTracker,
+    totals: Arc<Totals>,
     ticks: AtomicU64,
 }
 
@@ -50,9 +51,6 @@ pub(crate) struct Thread {
 
 /// Commands of one thread that may wait; senders beyond that wait themselves (backpressure).
 const COMMAND_QUEUE: usize = 256;
-
-/// Views grow by appends, so every so many uses the bounds are checked there too.
-const TRIM_EVERY: u64 = 64;
 
 /// What an append did.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +119,7 @@ impl ThreadLog {
             closed: CancellationToken::new(),
             threads: Mutex::default(),
             tasks: TaskTracker::new(),
+            totals: Arc::default(),
             ticks: AtomicU64::new(0),
         };
         ThreadLog { core: Arc::new(core) }
@@ -190,9 +189,7 @@ impl ThreadLog {
         let (reply, answer) = oneshot::channel();
         self.send(key, Command::Append { events, reply }).await?;
         let receipt = self.answered(answer).await?;
-        if self.core.ticks.load(Ordering::Relaxed).is_multiple_of(TRIM_EVERY) {
-            self.trim(key);
-        }
+        self.trim(key);
         Ok(receipt)
     }
 
@@ -316,7 +313,7 @@ impl ThreadLog {
         }
         let thread = threads.entry(key.clone()).or_insert_with(|| {
             let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
-            let shared = Arc::new(Shared::new(key.clone()));
+            let shared = Arc::new(Shared::new(key.clone(), self.core.totals.clone()));
             self.core.tasks.spawn(Writer::new(self.core.clone(), shared.clone()).run(queue));
             Arc::new(Thread { shared, commands })
         });
@@ -364,15 +361,12 @@ impl ThreadLog {
     /// store what waits and to drop their view.
     fn trim(&self, current: &SessionKey) {
         let options = &self.core.options;
-        let mut loaded: Vec<Arc<Thread>> = {
-            let threads = self.threads();
-            threads.values().filter(|thread| thread.shared.bytes() > 0).cloned().collect()
-        };
-        let mut bytes: usize = loaded.iter().map(|thread| thread.shared.bytes()).sum();
-        let mut count = loaded.len();
+        let (mut count, mut bytes) = self.core.totals.now();
         if count <= options.max_threads && bytes <= options.max_bytes {
             return;
         }
+        let mut loaded: Vec<Arc<Thread>> =
+            self.threads().values().filter(|thread| thread.shared.bytes() > 0).cloned().collect();
         loaded.sort_by_key(|thread| thread.shared.last_used());
         for thread in loaded.iter().filter(|thread| thread.shared.key != *current) {
             if count <= options.max_threads && bytes <= options.max_bytes {

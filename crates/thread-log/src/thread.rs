@@ -37,6 +37,20 @@ impl Loaded {
     }
 }
 
+/// What the views of all threads take together.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    threads: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Totals {
+    /// Loaded threads and their estimated bytes.
+    pub(crate) fn now(&self) -> (usize, usize) {
+        (self.threads.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+}
+
 /// Everything of a thread but its writer.
 pub(crate) struct Shared {
     pub(crate) key: SessionKey,
@@ -46,10 +60,11 @@ pub(crate) struct Shared {
     published: watch::Sender<u64>,
     last_used: AtomicU64,
     bytes: AtomicUsize,
+    totals: Arc<Totals>,
 }
 
 impl Shared {
-    pub(crate) fn new(key: SessionKey) -> Self {
+    pub(crate) fn new(key: SessionKey, totals: Arc<Totals>) -> Self {
         Shared {
             key,
             state: RwLock::new(None),
@@ -57,6 +72,7 @@ impl Shared {
             published: watch::Sender::new(0),
             last_used: AtomicU64::new(0),
             bytes: AtomicUsize::new(0),
+            totals,
         }
     }
 
@@ -119,7 +135,12 @@ impl Shared {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Keeps the totals; the writer task only.
     pub(crate) fn set_bytes(&self, bytes: usize) {
-        self.bytes.store(bytes, Ordering::Relaxed);
+        let before = self.bytes.swap(bytes, Ordering::Relaxed);
+        // Additions wrap, so adding the negative difference subtracts.
+        self.totals.bytes.fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
+        let threads = usize::from(bytes > 0).wrapping_sub(usize::from(before > 0));
+        self.totals.threads.fetch_add(threads, Ordering::Relaxed);
     }
 }

@@ -192,8 +192,8 @@ async fn the_bounds_of_the_cache_hold_and_cost_no_data() {
     }
     for n in 0..20 {
         let session = format!("s{n}");
-        assert_eq!(view(&log, &session).await.messages[0].content, "ab");
         log.flush(&key(&session)).await.unwrap();
+        assert_eq!(view(&log, &session).await.messages[0].content, "ab");
         assert_eq!(view(&log, &session).await, folded(&*store, &session).await);
     }
     let debug = format!("{log:?}");

@@ -184,6 +184,13 @@
     clearTimeout(retryTimer);
     retryTimer = setTimeout(connect, retry + Math.random() * 100);
     retry = Math.min(retry * 2, 5_000);
+    if (retry > 1_000) refused();
+  };
+  // A restarted program knows no earlier visit, and a page can't ask for the new address by itself.
+  const refused = async () => {
+    const answer = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => null);
+    const line = $("offline");
+    if (answer?.status === 403 && line) line.textContent = "The program was restarted; open the address that it printed. Nothing is lost.";
   };
   // The page re-reads itself: the log moved on too far to patch.
   const refresh = async () => {

@@ -34,7 +34,9 @@ fn checked_prompt(app: &App, fields: &Fields) -> Result<PromptInput, WorkspaceEr
         return Err(WorkspaceError::TooLarge(sentence));
     }
     if text.trim().is_empty() {
-        return Err(WorkspaceError::Invalid("The prompt is empty; write what should be done.".into()));
+        return Err(WorkspaceError::Invalid(
+            "The prompt is empty; write what should be done.".into(),
+        ));
     }
     Ok(PromptInput {
         text,
@@ -45,7 +47,11 @@ fn checked_prompt(app: &App, fields: &Fields) -> Result<PromptInput, WorkspaceEr
 }
 
 /// `POST /chats`: a new chat with its first prompt.
-pub(crate) async fn new_chat(State(app): AppState, Extension(visitor): Who, fields: Fields) -> Response {
+pub(crate) async fn new_chat(
+    State(app): AppState,
+    Extension(visitor): Who,
+    fields: Fields,
+) -> Response {
     let draft = home::Draft {
         text: fields.get("text").to_owned(),
         directory: fields.optional("directory"),
@@ -54,7 +60,12 @@ pub(crate) async fn new_chat(State(app): AppState, Extension(visitor): Who, fiel
     };
     let made = async {
         let prompt = checked_prompt(&app, &fields)?;
-        let id = app.workspace.create_thread(NewThread { directory: draft.directory.clone() }).await?;
+        let id = app
+            .workspace
+            .create_thread(NewThread {
+                directory: draft.directory.clone(),
+            })
+            .await?;
         Ok((id, prompt))
     };
     let (id, prompt) = match made.await {
@@ -66,7 +77,12 @@ pub(crate) async fn new_chat(State(app): AppState, Extension(visitor): Who, fiel
         Ok(()) => go(&fields, &url::chat(id.as_str())),
         // The chat exists: it shows what hinders (such as a folder to trust) and keeps the text.
         Err(error) => {
-            let unsent = chat::Unsent { text: draft.text, agent: draft.agent, model: draft.model, error: Some(error) };
+            let unsent = chat::Unsent {
+                text: draft.text,
+                agent: draft.agent,
+                model: draft.model,
+                error: Some(error),
+            };
             prompt_failed(&app, &visitor, &fields, id.as_str(), unsent, true).await
         }
     }
@@ -126,19 +142,41 @@ pub(crate) async fn retry(
 ) -> Response {
     let session: SessionId = id.as_str().into();
     let last = read(&app, &session, |state| {
-        state.view.messages.iter().rev().find(|m| m.role == Role::User).map(|m| m.content.clone())
+        state
+            .view
+            .messages
+            .iter()
+            .rev()
+            .find(|m| m.role == Role::User)
+            .map(|m| m.content.clone())
     });
     let result = async {
-        let text = last.await?.filter(|text| !text.trim().is_empty()).ok_or_else(|| {
-            WorkspaceError::Conflict("There is no prompt to try again; write one.".into())
-        })?;
-        app.workspace.prompt(&session, PromptInput { text, ..PromptInput::default() }).await
+        let text = last
+            .await?
+            .filter(|text| !text.trim().is_empty())
+            .ok_or_else(|| {
+                WorkspaceError::Conflict("There is no prompt to try again; write one.".into())
+            })?;
+        app.workspace
+            .prompt(
+                &session,
+                PromptInput {
+                    text,
+                    ..PromptInput::default()
+                },
+            )
+            .await
     };
     settle(&app, &visitor, &fields, &id, result.await)
 }
 
 /// `POST /chats/{id}/stop`
-pub(crate) async fn stop(State(app): AppState, Extension(visitor): Who, Path(id): Path<String>, fields: Fields) -> Response {
+pub(crate) async fn stop(
+    State(app): AppState,
+    Extension(visitor): Who,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Response {
     let result = app.workspace.stop(&id.as_str().into()).await;
     settle(&app, &visitor, &fields, &id, result)
 }
@@ -151,8 +189,14 @@ pub(crate) async fn rename(
     fields: Fields,
 ) -> Response {
     let result = match fields.optional("title") {
-        Some(title) => app.workspace.rename_thread(&id.as_str().into(), &title).await,
-        None => Err(WorkspaceError::Invalid("A chat needs a name; write one.".into())),
+        Some(title) => {
+            app.workspace
+                .rename_thread(&id.as_str().into(), &title)
+                .await
+        }
+        None => Err(WorkspaceError::Invalid(
+            "A chat needs a name; write one.".into(),
+        )),
     };
     settle(&app, &visitor, &fields, &id, result)
 }
@@ -164,7 +208,10 @@ pub(crate) async fn trust(
     Path(id): Path<String>,
     fields: Fields,
 ) -> Response {
-    let result = app.workspace.grant_trust(&id.as_str().into(), fields.get("digest")).await;
+    let result = app
+        .workspace
+        .grant_trust(&id.as_str().into(), fields.get("digest"))
+        .await;
     settle(&app, &visitor, &fields, &id, result)
 }
 
@@ -177,8 +224,16 @@ pub(crate) async fn answer_approval(
 ) -> Response {
     let session = id.as_str().into();
     let result = match fields.get("answer") {
-        "allow" => app.workspace.answer_approval(&session, &ask, true, None).await,
-        "deny" => app.workspace.answer_approval(&session, &ask, false, fields.optional("reason")).await,
+        "allow" => {
+            app.workspace
+                .answer_approval(&session, &ask, true, None)
+                .await
+        }
+        "deny" => {
+            app.workspace
+                .answer_approval(&session, &ask, false, fields.optional("reason"))
+                .await
+        }
         _ => Err(WorkspaceError::Invalid("Choose Allow once or Deny.".into())),
     };
     settle(&app, &visitor, &fields, &id, result)
@@ -191,9 +246,17 @@ pub(crate) async fn answer_question(
     Path((id, question)): Path<(String, String)>,
     fields: Fields,
 ) -> Response {
-    let answers = if fields.get("answer") == "skip" { Ok(None) } else { answers(&fields).map(Some) };
+    let answers = if fields.get("answer") == "skip" {
+        Ok(None)
+    } else {
+        answers(&fields).map(Some)
+    };
     let result = match answers {
-        Ok(answers) => app.workspace.answer_question(&id.as_str().into(), &question, answers).await,
+        Ok(answers) => {
+            app.workspace
+                .answer_question(&id.as_str().into(), &question, answers)
+                .await
+        }
         Err(error) => Err(error),
     };
     settle(&app, &visitor, &fields, &id, result)
@@ -210,15 +273,28 @@ fn answers(fields: &Fields) -> Result<Vec<Vec<String>>, WorkspaceError> {
     }
     (0..count)
         .map(|index| {
-            let mut chosen: Vec<String> = fields.all(&format!("q{index}")).map(str::to_owned).collect();
+            let mut chosen: Vec<String> = fields
+                .all(&format!("q{index}"))
+                .map(str::to_owned)
+                .collect();
             chosen.extend(fields.optional(&format!("t{index}")));
-            if chosen.is_empty() { Err(invalid()) } else { Ok(chosen) }
+            if chosen.is_empty() {
+                Err(invalid())
+            } else {
+                Ok(chosen)
+            }
         })
         .collect()
 }
 
 /// The answer to a form of a chat.
-fn settle(app: &App, visitor: &Visitor, fields: &Fields, id: &str, result: Result<(), WorkspaceError>) -> Response {
+fn settle(
+    app: &App,
+    visitor: &Visitor,
+    fields: &Fields,
+    id: &str,
+    result: Result<(), WorkspaceError>,
+) -> Response {
     let error = match result {
         Ok(()) => return done(fields, &url::chat(id)),
         Err(error) => error,
@@ -227,7 +303,11 @@ fn settle(app: &App, visitor: &Visitor, fields: &Fields, id: &str, result: Resul
         return error_response(&error, false);
     }
     let (here, text) = (url::chat(id), error.to_string());
-    let page = NoticePage { title: "That did not work", text: &text, way_out: Some((&here, "Back to the chat")) };
+    let page = NoticePage {
+        title: "That did not work",
+        text: &text,
+        way_out: Some((&here, "Back to the chat")),
+    };
     notice(app, status_of(&error), visitor.theme, &page)
 }
 
@@ -241,7 +321,11 @@ fn entered(fields: &Fields) -> SettingsInput {
 }
 
 /// `POST /settings`
-pub(crate) async fn save_settings(State(app): AppState, Extension(visitor): Who, fields: Fields) -> Response {
+pub(crate) async fn save_settings(
+    State(app): AppState,
+    Extension(visitor): Who,
+    fields: Fields,
+) -> Response {
     let input = entered(&fields);
     match app.workspace.save_settings(input.clone()).await {
         Ok(()) if fields.script => told(StatusCode::OK, &settings::Word::Saved, false),
@@ -249,20 +333,41 @@ pub(crate) async fn save_settings(State(app): AppState, Extension(visitor): Who,
         Err(error) if fields.script => error_response(&error, false),
         Err(error) => {
             let status = status_of(&error);
-            settings::page(&app, &visitor, status, Some(settings::Word::Failed(error)), Some(&input)).await
+            settings::page(
+                &app,
+                &visitor,
+                status,
+                Some(settings::Word::Failed(error)),
+                Some(&input),
+            )
+            .await
         }
     }
 }
 
 /// `POST /settings/test`: a real call to the provider.
-pub(crate) async fn test_connection(State(app): AppState, Extension(visitor): Who, fields: Fields) -> Response {
+pub(crate) async fn test_connection(
+    State(app): AppState,
+    Extension(visitor): Who,
+    fields: Fields,
+) -> Response {
     let input = entered(&fields);
-    let report = match tokio::time::timeout(TEST_DEADLINE, app.workspace.test_connection(input.clone())).await {
+    let report = match tokio::time::timeout(
+        TEST_DEADLINE,
+        app.workspace.test_connection(input.clone()),
+    )
+    .await
+    {
         Ok(Ok(report)) => report,
-        Ok(Err(error)) => ConnectionReport { ok: false, message: error.to_string() },
+        Ok(Err(error)) => ConnectionReport {
+            ok: false,
+            message: error.to_string(),
+        },
         Err(_) => ConnectionReport {
             ok: false,
-            message: "The provider did not answer within 45 seconds; check the address and the network.".into(),
+            message:
+                "The provider did not answer within 45 seconds; check the address and the network."
+                    .into(),
         },
     };
     let word = settings::Word::Tested(report);
@@ -280,7 +385,10 @@ fn told(status: StatusCode, word: &settings::Word, key_was_entered: bool) -> Res
 /// `POST /theme`: remembered in a cookie, so that it works without script.
 pub(crate) async fn theme(fields: Fields) -> Response {
     let choice = ThemeChoice::parse(fields.get("theme"));
-    let cookie = format!("{THEME_COOKIE}={}; Max-Age=31536000; SameSite=Strict; HttpOnly; Path=/", choice.as_str());
+    let cookie = format!(
+        "{THEME_COOKIE}={}; Max-Age=31536000; SameSite=Strict; HttpOnly; Path=/",
+        choice.as_str()
+    );
     let mut response = done(&fields, url::local(fields.get("back")));
     if let Ok(value) = cookie.parse() {
         response.headers_mut().insert(header::SET_COOKIE, value);

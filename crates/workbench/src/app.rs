@@ -67,11 +67,18 @@ impl ThemeChoice {
 
 impl App {
     pub(crate) fn clock(&self) -> Clock {
-        Clock { now: (self.options.now)(), zone: self.options.zone.clone() }
+        Clock {
+            now: (self.options.now)(),
+            zone: self.options.zone.clone(),
+        }
     }
 
     pub(crate) fn context(&self, visitor: &Visitor, chat: &str) -> Context {
-        Context { chat: chat.to_owned(), csrf: visitor.csrf.clone(), clock: self.clock() }
+        Context {
+            chat: chat.to_owned(),
+            csrf: visitor.csrf.clone(),
+            clock: self.clock(),
+        }
     }
 }
 
@@ -80,9 +87,18 @@ impl App {
 /// Serve it on loopback only; the visitor opens [`crate::Access::entry_path`] first.
 pub fn router(workspace: Arc<dyn Workspace>, options: Options) -> Router {
     let secret = random_token().unwrap_or_default();
-    let suffix: String = random_token().unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    let suffix: String = random_token()
+        .unwrap_or_default()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(8)
+        .collect();
     // Percent-encoding triples a byte at most; the rest is for the other fields.
-    let body_limit = options.limits.prompt_bytes.saturating_mul(3).saturating_add(256 * 1024);
+    let body_limit = options
+        .limits
+        .prompt_bytes
+        .saturating_mul(3)
+        .saturating_add(256 * 1024);
     let app = Arc::new(App {
         cookie: format!("workbench_{suffix}"),
         secret,
@@ -104,8 +120,14 @@ pub fn router(workspace: Arc<dyn Workspace>, options: Options) -> Router {
         .route("/chats/{id}/rename", post(actions::rename))
         .route("/chats/{id}/trust", post(actions::trust))
         .route("/chats/{id}/asks/{ask}", post(actions::answer_approval))
-        .route("/chats/{id}/questions/{question}", post(actions::answer_question))
-        .route("/settings", get(pages::settings::show).post(actions::save_settings))
+        .route(
+            "/chats/{id}/questions/{question}",
+            post(actions::answer_question),
+        )
+        .route(
+            "/settings",
+            get(pages::settings::show).post(actions::save_settings),
+        )
         .route("/settings/test", post(actions::test_connection))
         .route("/theme", post(actions::theme))
         .route("/health", get(pages::health::show))
@@ -129,5 +151,7 @@ pub(crate) async fn read<T: Send + 'static>(
         let _ = sender.send(f(state));
     });
     app.workspace.read_thread(id, read).await?;
-    receiver.await.map_err(|_| WorkspaceError::Internal("The chat was not read; reload the page.".into()))
+    receiver
+        .await
+        .map_err(|_| WorkspaceError::Internal("The chat was not read; reload the page.".into()))
 }

@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::theme::Theme;
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,7 +21,7 @@ pub(crate) struct Asset {
     /// File name with a digest of the content.
     pub(crate) name: String,
     mime: &'static str,
-    body: String,
+    body: Bytes,
 }
 
 impl Asset {
@@ -30,7 +31,11 @@ impl Asset {
         for byte in Sha256::digest(body.as_bytes()).iter().take(8) {
             let _ = write!(digest, "{byte:02x}");
         }
-        Asset { name: format!("{stem}-{digest}.{extension}"), mime, body }
+        Asset {
+            name: format!("{stem}-{digest}.{extension}"),
+            mime,
+            body: body.into(),
+        }
     }
 
     /// Its address.
@@ -55,7 +60,10 @@ impl Assets {
 /// `GET /assets/{file}`
 pub(crate) async fn serve(State(app): State<Arc<App>>, Path(file): Path<String>) -> Response {
     let assets = &app.assets;
-    match [&assets.style, &assets.script, &assets.icon].into_iter().find(|asset| asset.name == file) {
+    match [&assets.style, &assets.script, &assets.icon]
+        .into_iter()
+        .find(|asset| asset.name == file)
+    {
         Some(asset) => {
             let headers = [
                 (header::CONTENT_TYPE, asset.mime),

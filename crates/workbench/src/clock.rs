@@ -12,7 +12,9 @@ pub(crate) struct Clock {
 impl Clock {
     /// `14:02` today, `Mon 14:02` within a week, else `12 Nov`; empty for anything that is no time.
     pub(crate) fn short(&self, iso: &str) -> String {
-        let Ok(at) = iso.parse::<Timestamp>() else { return String::new() };
+        let Ok(at) = iso.parse::<Timestamp>() else {
+            return String::new();
+        };
         let then = at.to_zoned(self.zone.clone());
         let today = self.now.to_zoned(self.zone.clone());
         let age = self.now.as_second().saturating_sub(at.as_second());
@@ -33,7 +35,10 @@ impl Clock {
 pub(crate) fn duration(from: Option<&str>, to: Option<&str>) -> Option<String> {
     let from: Timestamp = from?.parse().ok()?;
     let to: Timestamp = to?.parse().ok()?;
-    let ms = to.as_millisecond().checked_sub(from.as_millisecond()).filter(|ms| *ms >= 100)?;
+    let ms = to
+        .as_millisecond()
+        .checked_sub(from.as_millisecond())
+        .filter(|ms| *ms >= 100)?;
     let seconds = ms / 1000;
     Some(match seconds {
         0..10 => format!("{}.{} s", seconds, (ms % 1000) / 100),
@@ -49,15 +54,24 @@ mod tests {
 
     #[test]
     fn times_are_short_and_durations_readable() {
-        let clock = Clock { now: "2026-03-04T15:00:00Z".parse().unwrap(), zone: TimeZone::UTC };
+        let clock = Clock {
+            now: "2026-03-04T15:00:00Z".parse().unwrap(),
+            zone: TimeZone::UTC,
+        };
         assert_eq!(clock.short("2026-03-04T09:05:00.000Z"), "09:05");
         assert_eq!(clock.short("2026-03-02T09:05:00Z"), "Mon 09:05");
         assert_eq!(clock.short("2026-01-02T09:05:00Z"), "2 Jan");
         assert_eq!(clock.short("2025-01-02T09:05:00Z"), "2 Jan 2025");
         assert_eq!(clock.short("<b>"), "");
         let span = |a, b| duration(Some(a), Some(b));
-        assert_eq!(span("2026-03-04T09:00:00Z", "2026-03-04T09:00:00.450Z").as_deref(), Some("0.4 s"));
-        assert_eq!(span("2026-03-04T09:00:00Z", "2026-03-04T09:03:20Z").as_deref(), Some("3 min 20 s"));
+        assert_eq!(
+            span("2026-03-04T09:00:00Z", "2026-03-04T09:00:00.450Z").as_deref(),
+            Some("0.4 s")
+        );
+        assert_eq!(
+            span("2026-03-04T09:00:00Z", "2026-03-04T09:03:20Z").as_deref(),
+            Some("3 min 20 s")
+        );
         assert_eq!(span("2026-03-04T09:00:01Z", "2026-03-04T09:00:00Z"), None);
     }
 }

@@ -21,7 +21,10 @@ pub(crate) struct Fields {
 impl Fields {
     /// The first value of that name, untrimmed.
     pub(crate) fn get(&self, name: &str) -> &str {
-        self.fields.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str())
+        self.fields
+            .iter()
+            .find(|(key, _)| key == name)
+            .map_or("", |(_, value)| value.as_str())
     }
 
     /// The same, trimmed; `None` when blank.
@@ -32,7 +35,10 @@ impl Fields {
 
     /// All values of that name.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.fields.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.fields
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -41,15 +47,29 @@ impl FromRequest<Arc<App>> for Fields {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Response> {
         let script = wants_json(request.headers());
-        let header_token =
-            request.headers().get("x-csrf-token").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header_token = request
+            .headers()
+            .get("x-csrf-token")
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
         let visitor = request.extensions().get::<Visitor>().cloned();
-        let theme = visitor.as_ref().map_or(ThemeChoice::System, |visitor| visitor.theme);
+        let theme = visitor
+            .as_ref()
+            .map_or(ThemeChoice::System, |visitor| visitor.theme);
         let refuse = |status: StatusCode, title: &str, text: &str| {
             if script {
                 return (status, Json(json!({ "error": text }))).into_response();
             }
-            notice(app, status, theme, &NoticePage { title, text, way_out: Some(("/", "Home")) })
+            notice(
+                app,
+                status,
+                theme,
+                &NoticePage {
+                    title,
+                    text,
+                    way_out: Some(("/", "Home")),
+                },
+            )
         };
         let fields = match Form::<Vec<(String, String)>>::from_request(request, &()).await {
             Ok(Form(fields)) => fields,
@@ -59,13 +79,18 @@ impl FromRequest<Arc<App>> for Fields {
                 return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "Too long", text));
             }
             Err(rejection) => {
-                return Err(refuse(rejection.status(), "Not understood", "The form could not be read; go back and try again."));
+                return Err(refuse(
+                    rejection.status(),
+                    "Not understood",
+                    "The form could not be read; go back and try again.",
+                ));
             }
         };
         let fields = Fields { fields, script };
         let token = header_token.unwrap_or_else(|| fields.get("csrf").to_owned());
         if !visitor.is_some_and(|visitor| same(&token, &visitor.csrf)) {
-            let text = "This form is from an earlier visit; go back, reload the page and send it again.";
+            let text =
+                "This form is from an earlier visit; go back, reload the page and send it again.";
             return Err(refuse(StatusCode::FORBIDDEN, "Refused", text));
         }
         Ok(fields)
@@ -112,12 +137,21 @@ pub(crate) fn error_response(error: &WorkspaceError, bare: bool) -> Response {
     if bare {
         return plain(status_of(error), &error.to_string());
     }
-    (status_of(error), Json(json!({ "error": error.to_string() }))).into_response()
+    (
+        status_of(error),
+        Json(json!({ "error": error.to_string() })),
+    )
+        .into_response()
 }
 
 /// A line of text.
 pub(crate) fn plain(status: StatusCode, text: &str) -> Response {
-    (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text.to_owned()).into_response()
+    (
+        status,
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
+        text.to_owned(),
+    )
+        .into_response()
 }
 
 /// A page that says one thing and the way out.
@@ -129,7 +163,12 @@ pub(crate) struct NoticePage<'a> {
 }
 
 /// Renders it, without the rail: it must work when nothing else does.
-pub(crate) fn notice(app: &App, status: StatusCode, theme: ThemeChoice, page: &NoticePage<'_>) -> Response {
+pub(crate) fn notice(
+    app: &App,
+    status: StatusCode,
+    theme: ThemeChoice,
+    page: &NoticePage<'_>,
+) -> Response {
     let body = html! {
         main.notice {
             h1 { (page.title) }
@@ -137,11 +176,17 @@ pub(crate) fn notice(app: &App, status: StatusCode, theme: ThemeChoice, page: &N
             @if let Some((href, words)) = page.way_out { p { a.button.primary href=(href) { (words) } } }
         }
     };
-    (status, document(app, theme, page.title, None, body)).into_response()
+    (status, document(app, theme, page.title, None, &body)).into_response()
 }
 
 /// The document around a body. No inline script or style: the policy forbids both.
-pub(crate) fn document(app: &App, theme: ThemeChoice, title: &str, stream: Option<&str>, body: Markup) -> Markup {
+pub(crate) fn document(
+    app: &App,
+    theme: ThemeChoice,
+    title: &str,
+    stream: Option<&str>,
+    body: &Markup,
+) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" data-theme=(theme.as_str()) {

@@ -26,7 +26,10 @@ const HEADERS: [(&str, &str); 8] = [
     ("x-frame-options", "DENY"),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
-    ("permissions-policy", "camera=(), microphone=(), geolocation=()"),
+    (
+        "permissions-policy",
+        "camera=(), microphone=(), geolocation=()",
+    ),
     ("x-dns-prefetch-control", "off"),
     (
         "content-security-policy",
@@ -36,35 +39,61 @@ const HEADERS: [(&str, &str); 8] = [
 ];
 
 /// The middleware around every route.
-pub(crate) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn guard(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let mut response = match admit(&app, &mut request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => *refusal,
     };
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
     }
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
 /// Lets a request in and notes who asks, or says why not.
 fn admit(app: &App, request: &mut Request) -> Result<(), Box<Response>> {
     let refuse = |title: &str, text: &str| {
-        let page = NoticePage { title, text, way_out: None };
-        Err(Box::new(notice(app, StatusCode::FORBIDDEN, ThemeChoice::System, &page)))
+        let page = NoticePage {
+            title,
+            text,
+            way_out: None,
+        };
+        Err(Box::new(notice(
+            app,
+            StatusCode::FORBIDDEN,
+            ThemeChoice::System,
+            &page,
+        )))
     };
     // HTTP/2 has no Host header but the same name in the address.
     let host = request
         .headers()
         .get(header::HOST)
         .and_then(|value| value.to_str().ok())
-        .or_else(|| request.uri().authority().map(axum::http::uri::Authority::as_str))
+        .or_else(|| {
+            request
+                .uri()
+                .authority()
+                .map(axum::http::uri::Authority::as_str)
+        })
         .unwrap_or_default()
         .to_ascii_lowercase();
     if !app.options.access.hosts.contains(&host) {
-        return refuse("Wrong address", "This page answers only under the address that the program printed; open that one.");
+        return refuse(
+            "Wrong address",
+            "This page answers only under the address that the program printed; open that one.",
+        );
     }
     if request.uri().path().starts_with("/assets/") {
         return Ok(());
@@ -82,7 +111,10 @@ fn admit(app: &App, request: &mut Request) -> Result<(), Box<Response>> {
     };
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
     if is_change && !is_own_page(request.headers(), &host) {
-        return refuse("Refused", "This change was sent from another page; open the workbench itself and try again.");
+        return refuse(
+            "Refused",
+            "This change was sent from another page; open the workbench itself and try again.",
+        );
     }
     request.extensions_mut().insert(Visitor { csrf, theme });
     Ok(())
@@ -94,8 +126,14 @@ fn entry_token(request: &Request) -> Option<String> {
         return None;
     }
     let query = request.uri().query()?;
-    let value = query.split('&').find_map(|pair| pair.strip_prefix("token="))?;
-    Some(percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned())
+    let value = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("token="))?;
+    Some(
+        percent_encoding::percent_decode_str(value)
+            .decode_utf8_lossy()
+            .into_owned(),
+    )
 }
 
 /// Gives a visit cookie for the right token and leads to the clean address.
@@ -118,13 +156,22 @@ fn enter(app: &App, token: &str) -> Response {
     }
     visits.push_back(visit);
     drop(visits);
-    ([(header::SET_COOKIE, cookie), (header::LOCATION, "/".to_owned())], StatusCode::SEE_OTHER).into_response()
+    (
+        [
+            (header::SET_COOKIE, cookie),
+            (header::LOCATION, "/".to_owned()),
+        ],
+        StatusCode::SEE_OTHER,
+    )
+        .into_response()
 }
 
 /// The form token of a known visit: bound to the visit, so that one visit's form is worth nothing to another.
 fn form_token(app: &App, visit: &str) -> Option<String> {
     let visits = app.visits.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = visits.iter().fold(false, |known, candidate| known | same(visit, candidate));
+    let known = visits
+        .iter()
+        .fold(false, |known, candidate| known | same(visit, candidate));
     drop(visits);
     if !known {
         return None;
@@ -150,7 +197,8 @@ fn is_own_page(headers: &HeaderMap, host: &str) -> bool {
     match text("origin") {
         Some("null") => site == Some("same-origin"),
         Some(origin) => {
-            origin.eq_ignore_ascii_case(&format!("http://{host}")) && site.is_none_or(|site| site == "same-origin")
+            origin.eq_ignore_ascii_case(&format!("http://{host}"))
+                && site.is_none_or(|site| site == "same-origin")
         }
         None => site.is_none_or(|site| site == "same-origin"),
     }

@@ -36,7 +36,10 @@ pub(crate) struct After {
 }
 
 /// `GET /events`: the rail only.
-pub(crate) async fn rail(State(app): State<Arc<App>>, Extension(_): Extension<Visitor>) -> Response {
+pub(crate) async fn rail(
+    State(app): State<Arc<App>>,
+    Extension(_): Extension<Visitor>,
+) -> Response {
     respond(app, None).await
 }
 
@@ -49,7 +52,10 @@ pub(crate) async fn chat(
     Query(query): Query<After>,
     headers: HeaderMap,
 ) -> Response {
-    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
+    let last = headers
+        .get("last-event-id")
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse().ok());
     let after = last.or(query.after).unwrap_or(0);
     let session = id.as_str().into();
     let updates = match app.workspace.follow_thread(&session, after).await {
@@ -57,7 +63,16 @@ pub(crate) async fn chat(
         Err(error) => return crate::form::error_response(&error, true),
     };
     let context = app.context(&visitor, &id);
-    respond(app, Some(Chat { id: session, context, updates: updates.ready_chunks(BATCH), page: OpenPage::default() })).await
+    respond(
+        app,
+        Some(Chat {
+            id: session,
+            context,
+            updates: updates.ready_chunks(BATCH),
+            page: OpenPage::default(),
+        }),
+    )
+    .await
 }
 
 struct Chat {
@@ -88,7 +103,12 @@ async fn respond(app: Arc<App>, chat: Option<Chat>) -> Response {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         interval
     };
-    let rail = app.workspace.follow_threads().await.chain(stream::pending()).boxed();
+    let rail = app
+        .workspace
+        .follow_threads()
+        .await
+        .chain(stream::pending())
+        .boxed();
     let connection_html = shell::connection(&app.workspace.overview().await).into_string();
     let live = Live {
         app,
@@ -100,13 +120,21 @@ async fn respond(app: Arc<App>, chat: Option<Chat>) -> Response {
         ended: false,
         _permit: permit,
     };
-    let hello = stream::iter([Ok::<_, Infallible>(Event::default().comment("connected").event("tick").data("0"))]);
+    let hello = stream::iter([Ok::<_, Infallible>(
+        Event::default()
+            .comment("connected")
+            .event("tick")
+            .data("0"),
+    )]);
     let frames = stream::unfold(live, |mut live| async move {
         let event = live.next().await?;
         Some((Ok::<_, Infallible>(event), live))
     });
     let mut response = Sse::new(hello.chain(frames)).into_response();
-    response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
+    response.headers_mut().insert(
+        "x-accel-buffering",
+        axum::http::HeaderValue::from_static("no"),
+    );
     response
 }
 
@@ -117,7 +145,16 @@ impl Live {
             return None;
         }
         loop {
-            let Live { app, chat, rail, alive, connection, connection_html, ended, .. } = self;
+            let Live {
+                app,
+                chat,
+                rail,
+                alive,
+                connection,
+                connection_html,
+                ended,
+                ..
+            } = self;
             let app = app.clone();
             let batch = async {
                 match chat {
@@ -160,13 +197,19 @@ impl Live {
 
 impl Chat {
     /// One frame for all events of a batch. `Err` holds the last frame of this stream.
-    async fn frame(&mut self, app: &App, batch: &[ThreadUpdate]) -> Result<Option<Event>, Option<Event>> {
+    async fn frame(
+        &mut self,
+        app: &App,
+        batch: &[ThreadUpdate],
+    ) -> Result<Option<Event>, Option<Event>> {
         let mut touched = Touched::default();
         for update in batch {
             match update {
                 ThreadUpdate::Event(event) => touched.add(event),
                 ThreadUpdate::Reset { sequence } => {
-                    return Err(Some(Event::default().event("reset").data(sequence.to_string())));
+                    return Err(Some(
+                        Event::default().event("reset").data(sequence.to_string()),
+                    ));
                 }
             }
         }

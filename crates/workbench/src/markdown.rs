@@ -34,7 +34,11 @@ pub(crate) struct Blocks {
 
 /// The whole message as blocks.
 pub(crate) fn render(text: &str) -> Vec<String> {
-    parse(text).blocks.into_iter().map(|block| block.html).collect()
+    parse(text)
+        .blocks
+        .into_iter()
+        .map(|block| block.html)
+        .collect()
 }
 
 /// How far a growing message was sent: everything before `stable` is closed.
@@ -66,29 +70,49 @@ impl Growing {
             }
         } else {
             let complete = tail.rfind('\n').unwrap_or(0);
-            let closed = parsed.blocks.iter().skip(1).take_while(|next| next.start < complete).count();
-            if let Some([last, next]) = closed.checked_sub(1).and_then(|index| parsed.blocks.get(index..index + 2)) {
+            let closed = parsed
+                .blocks
+                .iter()
+                .skip(1)
+                .take_while(|next| next.start < complete)
+                .count();
+            if let Some([last, next]) = closed
+                .checked_sub(1)
+                .and_then(|index| parsed.blocks.get(index..index + 2))
+            {
                 self.stable += line_between(tail, last.end, next.start);
                 self.closed += closed;
             }
         }
-        Some(Tail { from, blocks: parsed.blocks.into_iter().map(|block| block.html).collect() })
+        Some(Tail {
+            from,
+            blocks: parsed.blocks.into_iter().map(|block| block.html).collect(),
+        })
     }
 }
 
 /// Start of the first line at or after `end`, but never past the line of `next`: the tail must begin where the
 /// parser is between lines, and a block's range may reach into the indentation of the next one.
 fn line_between(text: &str, end: usize, next: usize) -> usize {
-    let next_line = text.get(..next).and_then(|before| before.rfind('\n')).map_or(0, |found| found + 1);
+    let next_line = text
+        .get(..next)
+        .and_then(|before| before.rfind('\n'))
+        .map_or(0, |found| found + 1);
     if end >= next_line {
         return next_line;
     }
-    let rest = text.as_bytes().get(end.saturating_sub(1)..next_line).unwrap_or_default();
-    rest.iter().position(|b| *b == b'\n').map_or(next_line, |found| end.saturating_sub(1) + found + 1)
+    let rest = text
+        .as_bytes()
+        .get(end.saturating_sub(1)..next_line)
+        .unwrap_or_default();
+    rest.iter()
+        .position(|b| *b == b'\n')
+        .map_or(next_line, |found| end.saturating_sub(1) + found + 1)
 }
 
 fn parse(text: &str) -> Blocks {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut parser = Parser::new_ext(text, options).into_offset_iter();
     let mut blocks = Vec::new();
     let mut events = Vec::new();
@@ -106,17 +130,28 @@ fn parse(text: &str) -> Blocks {
         events.push(event);
         if depth == 0 {
             let html = block_html(std::mem::take(&mut events));
-            blocks.push(Block { html, start, end: range.end });
+            blocks.push(Block {
+                html,
+                start,
+                end: range.end,
+            });
         }
     }
     let has_definitions = parser.reference_definitions().iter().next().is_some();
-    Blocks { blocks, has_definitions }
+    Blocks {
+        blocks,
+        has_definitions,
+    }
 }
 
 fn block_html(events: Vec<Event<'_>>) -> String {
     if let Some(Event::Start(Tag::CodeBlock(kind))) = events.first() {
         let language = match kind {
-            CodeBlockKind::Fenced(info) => info.split([' ', ',', '{']).next().unwrap_or_default().to_owned(),
+            CodeBlockKind::Fenced(info) => info
+                .split([' ', ',', '{'])
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
             CodeBlockKind::Indented => String::new(),
         };
         let code: String = events
@@ -132,7 +167,11 @@ fn block_html(events: Vec<Event<'_>>) -> String {
     let mut unsafe_html = String::new();
     pulldown_cmark::html::push_html(&mut unsafe_html, tame(events).into_iter());
     let clean = SANITIZER.clean(&unsafe_html).to_string();
-    if table { format!("<div class=\"scroll\" tabindex=\"0\">{clean}</div>") } else { clean }
+    if table {
+        format!("<div class=\"scroll\" tabindex=\"0\">{clean}</div>")
+    } else {
+        clean
+    }
 }
 
 /// A code block with its language and a copy button (shown by the script only).
@@ -157,10 +196,28 @@ fn tame(events: Vec<Event<'_>>) -> Vec<Event<'_>> {
                 depth += 1;
                 let tag = match tag {
                     Tag::HtmlBlock => Tag::Paragraph,
-                    Tag::Heading { level, id, classes, attrs } => {
-                        Tag::Heading { level: lower(level), id, classes, attrs }
-                    }
-                    Tag::Image { link_type, dest_url, title, id } => Tag::Link { link_type, dest_url, title, id },
+                    Tag::Heading {
+                        level,
+                        id,
+                        classes,
+                        attrs,
+                    } => Tag::Heading {
+                        level: lower(level),
+                        id,
+                        classes,
+                        attrs,
+                    },
+                    Tag::Image {
+                        link_type,
+                        dest_url,
+                        title,
+                        id,
+                    } => Tag::Link {
+                        link_type,
+                        dest_url,
+                        title,
+                        id,
+                    },
                     tag => tag,
                 };
                 if let Tag::Link { .. } = tag {
@@ -194,7 +251,11 @@ fn tame(events: Vec<Event<'_>>) -> Vec<Event<'_>> {
             }
             Event::Html(text) | Event::InlineHtml(text) => out.push(Event::Text(text)),
             Event::TaskListMarker(done) => {
-                out.push(Event::Text(CowStr::Borrowed(if done { "☑ " } else { "☐ " })));
+                out.push(Event::Text(CowStr::Borrowed(if done {
+                    "☑ "
+                } else {
+                    "☐ "
+                })));
             }
             event => out.push(event),
         }
@@ -216,10 +277,34 @@ static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::empty();
     builder
         .tags(HashSet::from([
-            "p", "h3", "h4", "h5", "h6", "ul", "ol", "li", "code", "pre", "em", "strong", "del", "a", "blockquote",
-            "hr", "br", "table", "thead", "tbody", "tr", "th", "td",
+            "p",
+            "h3",
+            "h4",
+            "h5",
+            "h6",
+            "ul",
+            "ol",
+            "li",
+            "code",
+            "pre",
+            "em",
+            "strong",
+            "del",
+            "a",
+            "blockquote",
+            "hr",
+            "br",
+            "table",
+            "thead",
+            "tbody",
+            "tr",
+            "th",
+            "td",
         ]))
-        .tag_attributes(HashMap::from([("a", HashSet::from(["href", "title"])), ("ol", HashSet::from(["start"]))]))
+        .tag_attributes(HashMap::from([
+            ("a", HashSet::from(["href", "title"])),
+            ("ol", HashSet::from(["start"])),
+        ]))
         .clean_content_tags(HashSet::from(["script", "style"]))
         .url_schemes(HashSet::from(["http", "https", "mailto"]))
         .url_relative(UrlRelative::Deny)
@@ -254,7 +339,16 @@ mod tests {
             "| <b onclick=x> |\n|-|\n| <style>*{}</style> |",
         ] {
             let html = whole(hostile).to_ascii_lowercase();
-            for bad in ["<script", "<img", "<svg", "<iframe", "<style", "<a href=\"javascript", "<a href=\"data", "<b "] {
+            for bad in [
+                "<script",
+                "<img",
+                "<svg",
+                "<iframe",
+                "<style",
+                "<a href=\"javascript",
+                "<a href=\"data",
+                "<b ",
+            ] {
                 assert!(!html.contains(bad), "{hostile} gave {html}");
             }
         }
@@ -263,7 +357,10 @@ mod tests {
     #[test]
     fn images_become_links_and_raw_html_is_shown() {
         let html = whole("![a chart](https://example.org/c.png) and <b>bold</b>");
-        assert!(html.contains("href=\"https://example.org/c.png\""), "{html}");
+        assert!(
+            html.contains("href=\"https://example.org/c.png\""),
+            "{html}"
+        );
         assert!(html.contains("&lt;b&gt;bold&lt;/b&gt;"), "{html}");
         let badge = whole("[![alt](https://a.example/i.png)](https://b.example/)");
         assert_eq!(badge.matches("<a ").count(), 1, "{badge}");
@@ -282,7 +379,10 @@ mod tests {
         let mut growing = Growing::default();
         let text = "# Title\n\nFirst paragraph.\n\nSecond ";
         growing.advance(&text[growing.stable..]).unwrap();
-        assert_eq!(growing.closed, 1, "the last line is not complete, so the paragraph before it stays open");
+        assert_eq!(
+            growing.closed, 1,
+            "the last line is not complete, so the paragraph before it stays open"
+        );
         let text = "# Title\n\nFirst paragraph.\n\nSecond one\ngoes on";
         let tail = growing.advance(&text[growing.stable..]).unwrap();
         assert_eq!((tail.from, growing.closed), (1, 2));
@@ -304,10 +404,56 @@ mod tests {
 
     fn piece() -> impl Strategy<Value = String> {
         prop::sample::select(vec![
-            "word ", "two words", "\n", "\n\n", "# ", "## head\n", "- ", "- item\n", "  - inner\n", "1. ", "2. two\n",
-            "```rust\n", "```\n", "``", "`", "let x;\n", "    code\n", "> ", "> quote\n", "***", "**", "*", "_", "---\n",
-            "===\n", "-", "| a | b |\n", "|---|---|\n", "| 1 | 2 |\n", "<div>\n", "</div>\n", "<!-- ", "-->\n", "[x](", "https://e.org)",
-            "[ref]", "[ref]: /url\n", "\"title", "~~", "\t", "é", "\\", "&amp;", "- [ ] do\n", "#", "+", "1", ".", " ", "\r\n",
+            "word ",
+            "two words",
+            "\n",
+            "\n\n",
+            "# ",
+            "## head\n",
+            "- ",
+            "- item\n",
+            "  - inner\n",
+            "1. ",
+            "2. two\n",
+            "```rust\n",
+            "```\n",
+            "``",
+            "`",
+            "let x;\n",
+            "    code\n",
+            "> ",
+            "> quote\n",
+            "***",
+            "**",
+            "*",
+            "_",
+            "---\n",
+            "===\n",
+            "-",
+            "| a | b |\n",
+            "|---|---|\n",
+            "| 1 | 2 |\n",
+            "<div>\n",
+            "</div>\n",
+            "<!-- ",
+            "-->\n",
+            "[x](",
+            "https://e.org)",
+            "[ref]",
+            "[ref]: /url\n",
+            "\"title",
+            "~~",
+            "\t",
+            "é",
+            "\\",
+            "&amp;",
+            "- [ ] do\n",
+            "#",
+            "+",
+            "1",
+            ".",
+            " ",
+            "\r\n",
         ])
         .prop_map(str::to_owned)
     }

@@ -39,7 +39,10 @@ impl Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("access", &self.access).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("access", &self.access)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,8 +65,14 @@ impl Access {
 
     /// The same with a given token (at least 16 characters make sense; an empty one opens for nobody).
     pub fn with_token(port: u16, token: impl Into<String>) -> Self {
-        let hosts = ["127.0.0.1", "localhost", "[::1]"].iter().map(|host| format!("{host}:{port}")).collect();
-        Access { token: token.into(), hosts }
+        let hosts = ["127.0.0.1", "localhost", "[::1]"]
+            .iter()
+            .map(|host| format!("{host}:{port}"))
+            .collect();
+        Access {
+            token: token.into(),
+            hosts,
+        }
     }
 
     /// The token, for the address that opens the page.
@@ -79,7 +88,10 @@ impl Access {
 
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Access").field("hosts", &self.hosts).field("token", &"[hidden]").finish()
+        f.debug_struct("Access")
+            .field("hosts", &self.hosts)
+            .field("token", &"[hidden]")
+            .finish()
     }
 }
 
@@ -98,7 +110,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { prompt_bytes: 8 * 1024 * 1024, streams: 64, timeline_items: 100, list_rows: 50 }
+        Limits {
+            prompt_bytes: 8 * 1024 * 1024,
+            streams: 64,
+            timeline_items: 100,
+            list_rows: 50,
+        }
     }
 }
 

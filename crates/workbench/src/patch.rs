@@ -19,13 +19,21 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 #[serde(tag = "op", rename_all = "lowercase")]
 pub(crate) enum Op {
     /// Puts an item of the timeline: replaces the element with that id, or inserts it by its order.
-    Put { id: String, order: f64, html: String },
+    Put {
+        id: String,
+        order: f64,
+        html: String,
+    },
     /// Removes an item.
     Remove { id: String },
     /// Removes the items at or after `from` that are not listed.
     Keep { ids: Vec<String>, from: f64 },
     /// Replaces the blocks of an answer from index `from` on.
-    Tail { id: String, from: usize, blocks: Vec<String> },
+    Tail {
+        id: String,
+        from: usize,
+        blocks: Vec<String>,
+    },
     /// Replaces what is inside a region.
     Region { id: String, html: String },
     /// Says whether the transcript grows at the moment.
@@ -49,7 +57,15 @@ pub(crate) struct Touched {
 
 /// Payload keys that name what an event is about (01 §2.1).
 const ID_KEYS: [&str; 10] = [
-    "messageId", "id", "callId", "toolCallId", "taskRunId", "permissionId", "requestId", "requestID", "questionId",
+    "messageId",
+    "id",
+    "callId",
+    "toolCallId",
+    "taskRunId",
+    "permissionId",
+    "requestId",
+    "requestID",
+    "questionId",
     "commandId",
 ];
 
@@ -62,7 +78,11 @@ impl Touched {
         self.last = event.sequence;
         self.files |= matches!(event.kind, EventType::ToolCall | EventType::TaskRun);
         let appends = event.payload.get("mode").and_then(Value::as_str) == Some("append");
-        for id in ID_KEYS.iter().filter_map(|key| event.payload.get(*key)).filter_map(Value::as_str) {
+        for id in ID_KEYS
+            .iter()
+            .filter_map(|key| event.payload.get(*key))
+            .filter_map(Value::as_str)
+        {
             let id = id.trim();
             if event.kind == EventType::AssistantMessage && !appends {
                 self.replaced.insert(id.to_owned());
@@ -77,7 +97,8 @@ impl Touched {
     }
 
     fn has(&self, entry: &timeline::Entry<'_>) -> bool {
-        (self.first as f64..=self.last as f64).contains(&entry.order) || entry.any_id(|id| self.ids.contains(id.trim()))
+        (self.first as f64..=self.last as f64).contains(&entry.order)
+            || entry.any_id(|id| self.ids.contains(id.trim()))
     }
 }
 
@@ -111,7 +132,12 @@ pub(crate) struct Draft {
 
 impl OpenPage {
     /// Copies what changed. Quick: looks at the newest `limit` items only.
-    pub(crate) fn collect(&mut self, state: &ThreadState<'_>, touched: &Touched, limit: usize) -> Draft {
+    pub(crate) fn collect(
+        &mut self,
+        state: &ThreadState<'_>,
+        touched: &Touched,
+        limit: usize,
+    ) -> Draft {
         let (entries, _) = timeline::entries(state, None, limit);
         let first_batch = self.known.is_none();
         let known = self.known.take().unwrap_or_default();
@@ -136,24 +162,49 @@ impl OpenPage {
                 self.growing.remove(&entry.key);
                 new.insert(entry.key.clone());
             }
-            let skip = self.growing.get(&entry.key).map_or(0, |growing| growing.stable);
+            let skip = self
+                .growing
+                .get(&entry.key)
+                .map_or(0, |growing| growing.stable);
             items.push(entry.to_item(skip));
-            now.insert(entry.key.clone(), Known { order, shape, sent: true });
+            now.insert(
+                entry.key.clone(),
+                Known {
+                    order,
+                    shape,
+                    sent: true,
+                },
+            );
         }
 
         let removals = if first_batch {
             let from = entries.first().map_or(0.0, |entry| entry.order);
-            vec![Op::Keep { ids: entries.iter().map(|entry| entry.key.clone()).collect(), from }]
+            vec![Op::Keep {
+                ids: entries.iter().map(|entry| entry.key.clone()).collect(),
+                from,
+            }]
         } else {
             // Items that only left the window are older than everything in it; they stay on the page.
             let oldest = entries.first().map_or(f64::MAX, |entry| entry.order);
-            let gone = known.iter().filter(|(key, item)| !now.contains_key(*key) && item.order >= oldest);
-            gone.map(|(key, _)| Op::Remove { id: key.clone() }).collect()
+            let gone = known
+                .iter()
+                .filter(|(key, item)| !now.contains_key(*key) && item.order >= oldest);
+            gone.map(|(key, _)| Op::Remove { id: key.clone() })
+                .collect()
         };
         self.growing.retain(|key, _| now.contains_key(key));
         self.known = Some(now);
-        let before = if touched.files { None } else { self.facts.as_ref() };
-        Draft { items, removals, new, facts: Facts::take(state, before) }
+        let before = if touched.files {
+            None
+        } else {
+            self.facts.as_ref()
+        };
+        Draft {
+            items,
+            removals,
+            new,
+            facts: Facts::take(state, before),
+        }
     }
 
     /// Renders a draft. The second value names messages that must be read once more, from their start.
@@ -163,7 +214,11 @@ impl OpenPage {
         for item in draft.items {
             let id = item.key.clone();
             let Body::Answer { text, skip } = &item.body else {
-                ops.push(Op::Put { id, order: item.order, html: render::item(context, &item).into_string() });
+                ops.push(Op::Put {
+                    id,
+                    order: item.order,
+                    html: render::item(context, &item).into_string(),
+                });
                 continue;
             };
             let growing = self.growing.entry(id.clone()).or_default();
@@ -176,20 +231,37 @@ impl OpenPage {
             };
             if draft.new.contains(&id) {
                 let html = render::answer_shell(&id, item.order, &[]).into_string();
-                ops.push(Op::Put { id: id.clone(), order: item.order, html });
+                ops.push(Op::Put {
+                    id: id.clone(),
+                    order: item.order,
+                    html,
+                });
             }
-            let blocks = tail.blocks.iter().map(|block| render::block(block).into_string()).collect();
-            ops.push(Op::Tail { id: format!("{id}-md"), from: tail.from, blocks });
+            let blocks = tail
+                .blocks
+                .iter()
+                .map(|block| render::block(block).into_string())
+                .collect();
+            ops.push(Op::Tail {
+                id: format!("{id}-md"),
+                from: tail.from,
+                blocks,
+            });
         }
 
         for (name, markup) in render::regions(&draft.facts) {
             let html = markup.into_string();
             if self.changed(name, &html) {
-                ops.push(Op::Region { id: name.to_owned(), html });
+                ops.push(Op::Region {
+                    id: name.to_owned(),
+                    html,
+                });
             }
         }
         if self.changed("busy", if draft.facts.working { "on" } else { "off" }) {
-            ops.push(Op::Busy { on: draft.facts.working });
+            ops.push(Op::Busy {
+                on: draft.facts.working,
+            });
         }
         let text = render::title_text(&draft.facts);
         if self.changed("title", &text) {

@@ -28,7 +28,11 @@ impl Rgb {
     pub fn luminance(self) -> f64 {
         let channel = |c: u8| {
             let c = f64::from(c) / 255.0;
-            if c <= 0.03928 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+            if c <= 0.03928 {
+                c / 12.92
+            } else {
+                ((c + 0.055) / 1.055).powf(2.4)
+            }
         };
         0.2126 * channel(self.0) + 0.7152 * channel(self.1) + 0.0722 * channel(self.2)
     }
@@ -42,7 +46,11 @@ impl Rgb {
     /// White or black, whichever reads better on this colour; white wins a tie (02 §8.3).
     pub fn ink(self) -> Rgb {
         let (white, black) = (Rgb(255, 255, 255), Rgb(0, 0, 0));
-        if self.contrast(white) >= self.contrast(black) { white } else { black }
+        if self.contrast(white) >= self.contrast(black) {
+            white
+        } else {
+            black
+        }
     }
 }
 
@@ -76,47 +84,47 @@ macro_rules! palette {
 
 palette! {
     /// The page.
-    background = "background", 0xfb_fb_fa, 0x0f_10_12;
+    background = "background", 0xfbfbfa, 0x0f1012;
     /// Cards, fields.
-    surface = "surface", 0xff_ff_ff, 0x16_18_1b;
+    surface = "surface", 0xffffff, 0x16181b;
     /// The rail, prompts, code.
-    muted_surface = "muted-surface", 0xf4_f4_f2, 0x1b_1d_21;
+    muted_surface = "muted-surface", 0xf4f4f2, 0x1b1d21;
     /// Under the pointer, chosen rows.
-    surface_active = "surface-active", 0xe9_e9_e6, 0x25_28_2d;
+    surface_active = "surface-active", 0xe9e9e6, 0x25282d;
     /// Hairlines.
-    border = "border", 0xe2_e2_de, 0x2a_2d_32;
+    border = "border", 0xe2e2de, 0x2a2d32;
     /// Edges of fields and buttons.
-    border_strong = "border-strong", 0x8c_8c_86, 0x6b_71_79;
+    border_strong = "border-strong", 0x8c8c86, 0x6b7179;
     /// Text.
-    text = "text", 0x1d_1d_1b, 0xe9_ea_ec;
+    text = "text", 0x1d1d1b, 0xe9eaec;
     /// Secondary text.
-    text_secondary = "text-secondary", 0x54_54_4f, 0xab_b0_b7;
+    text_secondary = "text-secondary", 0x54544f, 0xabb0b7;
     /// Times, hints.
-    muted_text = "muted-text", 0x69_69_63, 0x92_98_a1;
+    muted_text = "muted-text", 0x696963, 0x9298a1;
     /// The one accent: buttons.
-    accent = "accent", 0x2a_5f_d0, 0x7e_a6_ff;
+    accent = "accent", 0x2a5fd0, 0x7ea6ff;
     /// Text on the accent.
-    accent_foreground = "accent-foreground", 0xff_ff_ff, 0x0b_12_24;
+    accent_foreground = "accent-foreground", 0xffffff, 0x0b1224;
     /// The accent as text: links.
-    accent_strong = "accent-strong", 0x23_55_bf, 0x8e_b1_ff;
+    accent_strong = "accent-strong", 0x2355bf, 0x8eb1ff;
     /// Focus rings.
-    focus = "focus", 0x2a_5f_d0, 0x7e_a6_ff;
+    focus = "focus", 0x2a5fd0, 0x7ea6ff;
     /// Running, informing.
-    info = "info", 0x23_5f_b8, 0x82_ae_f5;
+    info = "info", 0x235fb8, 0x82aef5;
     /// Behind it.
-    info_surface = "info-surface", 0xee_f3_fc, 0x15_1f_33;
+    info_surface = "info-surface", 0xeef3fc, 0x151f33;
     /// Done.
-    ok = "ok", 0x1b_6b_43, 0x5f_c9_91;
+    ok = "ok", 0x1b6b43, 0x5fc991;
     /// Behind it.
-    ok_surface = "ok-surface", 0xeb_f6_ef, 0x12_24_1b;
+    ok_surface = "ok-surface", 0xebf6ef, 0x12241b;
     /// Waiting for you.
-    warn = "warn", 0x85_52_00, 0xe6_b0_5a;
+    warn = "warn", 0x855200, 0xe6b05a;
     /// Behind it.
-    warn_surface = "warn-surface", 0xfd_f5_e6, 0x29_20_10;
+    warn_surface = "warn-surface", 0xfdf5e6, 0x292010;
     /// Failed, dangerous.
-    danger = "danger", 0xb0_25_35, 0xff_8d_94;
+    danger = "danger", 0xb02535, 0xff8d94;
     /// Behind it.
-    danger_surface = "danger-surface", 0xfd_ee_ee, 0x2e_17_19;
+    danger_surface = "danger-surface", 0xfdeeee, 0x2e1719;
 }
 
 const fn hex(value: u32) -> Rgb {
@@ -134,7 +142,10 @@ pub struct Theme {
 
 impl Default for Theme {
     fn default() -> Self {
-        Theme { light: Palette::LIGHT, dark: Palette::DARK }
+        Theme {
+            light: Palette::LIGHT,
+            dark: Palette::DARK,
+        }
     }
 }
 
@@ -146,7 +157,9 @@ impl Theme {
         for palette in [&mut self.light, &mut self.dark] {
             palette.accent = accent;
             palette.accent_foreground = accent.ink();
-            if accent.contrast(palette.muted_surface) >= 4.5 && accent.contrast(palette.background) >= 4.5 {
+            if accent.contrast(palette.muted_surface) >= 4.5
+                && accent.contrast(palette.background) >= 4.5
+            {
                 palette.accent_strong = accent;
             }
         }
@@ -172,10 +185,17 @@ mod tests {
     fn every_text_pair_has_aa_contrast_in_both_themes() {
         for (name, p) in [("light", Palette::LIGHT), ("dark", Palette::DARK)] {
             let grounds = [p.background, p.surface, p.muted_surface, p.surface_active];
-            for (ink_name, ink) in [("text", p.text), ("secondary", p.text_secondary), ("muted", p.muted_text)] {
+            for (ink_name, ink) in [
+                ("text", p.text),
+                ("secondary", p.text_secondary),
+                ("muted", p.muted_text),
+            ] {
                 for ground in grounds {
                     let ratio = ink.contrast(ground);
-                    assert!(ratio >= 4.5, "{name} {ink_name} {ink} on {ground}: {ratio:.2}");
+                    assert!(
+                        ratio >= 4.5,
+                        "{name} {ink_name} {ink} on {ground}: {ratio:.2}"
+                    );
                 }
             }
             let tones = [
@@ -190,13 +210,19 @@ mod tests {
                     let ratio = ink.contrast(ground);
                     assert!(ratio >= 4.5, "{name} {tone} {ink} on {ground}: {ratio:.2}");
                 }
-                assert!(p.text.contrast(soft) >= 4.5 && p.muted_text.contrast(soft) >= 4.5, "{name} text on {tone}");
+                assert!(
+                    p.text.contrast(soft) >= 4.5 && p.muted_text.contrast(soft) >= 4.5,
+                    "{name} text on {tone}"
+                );
             }
             let ratio = p.accent_foreground.contrast(p.accent);
             assert!(ratio >= 4.5, "{name} button: {ratio:.2}");
             // Edges of fields and focus rings are graphics: 3:1.
             for ground in [p.background, p.surface, p.muted_surface] {
-                assert!(p.focus.contrast(ground) >= 3.0 && p.border_strong.contrast(ground) >= 3.0, "{name} edges");
+                assert!(
+                    p.focus.contrast(ground) >= 3.0 && p.border_strong.contrast(ground) >= 3.0,
+                    "{name} edges"
+                );
             }
         }
     }
@@ -206,7 +232,11 @@ mod tests {
         let theme = Theme::default().with_accent(Rgb::parse("#ffd400").unwrap());
         assert_eq!(theme.light.accent_foreground, Rgb(0, 0, 0));
         assert_eq!(theme.light.focus, Palette::LIGHT.focus);
-        assert_eq!(theme.light.accent_strong, Palette::LIGHT.accent_strong, "yellow is no link colour on white");
+        assert_eq!(
+            theme.light.accent_strong,
+            Palette::LIGHT.accent_strong,
+            "yellow is no link colour on white"
+        );
         assert_eq!(theme.dark.accent_strong, Rgb(255, 212, 0));
     }
 

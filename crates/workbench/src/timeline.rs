@@ -3,7 +3,8 @@
 
 use crate::workspace::ThreadState;
 use open_cowork_contracts::view::{
-    Message, PendingApproval, PendingQuestion, ResolvedApproval, ResolvedQuestion, Role, TaskRun, ToolCall, ViewError,
+    Message, PendingApproval, PendingQuestion, ResolvedApproval, ResolvedQuestion, Role, TaskRun,
+    ToolCall, ViewError,
 };
 use serde_json::Value;
 
@@ -23,13 +24,21 @@ pub(crate) enum Source<'a> {
     /// One call, or consecutive reads that fold into one line.
     Calls(Vec<&'a ToolCall>),
     Task(&'a TaskRun),
-    Ask { ask: &'a PendingApproval, asker: Option<&'a str> },
+    Ask {
+        ask: &'a PendingApproval,
+        asker: Option<&'a str>,
+    },
     Asked(&'a ResolvedApproval),
     Question(&'a PendingQuestion),
     Answered(&'a ResolvedQuestion),
     /// `open`: nothing went on after it, so the page offers the way out.
-    Error { error: &'a ViewError, open: bool },
-    Interrupted { open: bool },
+    Error {
+        error: &'a ViewError,
+        open: bool,
+    },
+    Interrupted {
+        open: bool,
+    },
 }
 
 /// One line, card or lane, owned, so that it is rendered after the log was released.
@@ -41,21 +50,40 @@ pub(crate) struct Item {
 
 /// The owned counterpart of [`Source`].
 pub(crate) enum Body {
-    Prompt { text: String, at: String, attachments: Vec<String> },
+    Prompt {
+        text: String,
+        at: String,
+        attachments: Vec<String>,
+    },
     /// `text` starts at `skip` bytes of the message.
-    Answer { text: String, skip: usize },
+    Answer {
+        text: String,
+        skip: usize,
+    },
     Calls(Vec<ToolCall>),
     Task(Box<TaskRun>),
-    Ask { ask: Box<PendingApproval>, asker: Option<String> },
+    Ask {
+        ask: Box<PendingApproval>,
+        asker: Option<String>,
+    },
     Asked(Box<ResolvedApproval>),
     Question(Box<PendingQuestion>),
     Answered(Box<ResolvedQuestion>),
-    Error { message: String, open: bool },
-    Interrupted { open: bool },
+    Error {
+        message: String,
+        open: bool,
+    },
+    Interrupted {
+        open: bool,
+    },
 }
 
 /// The newest `limit` entries below `before`, oldest first, and whether there are earlier ones.
-pub(crate) fn entries<'a>(state: &ThreadState<'a>, before: Option<f64>, limit: usize) -> (Vec<Entry<'a>>, bool) {
+pub(crate) fn entries<'a>(
+    state: &ThreadState<'a>,
+    before: Option<f64>,
+    limit: usize,
+) -> (Vec<Entry<'a>>, bool) {
     let view = state.view;
     let below = |order: f64| before.is_none_or(|before| order < before);
     let mut found: Vec<Entry<'a>> = Vec::new();
@@ -68,50 +96,119 @@ pub(crate) fn entries<'a>(state: &ThreadState<'a>, before: Option<f64>, limit: u
         .rev()
         .filter(|m| below(message_order(m)) && is_shown(m))
         .take(most)
-        .for_each(|m| collect(Entry { key: format!("m-{}", m.id), order: message_order(m), source: Source::Message(m) }));
+        .for_each(|m| {
+            collect(Entry {
+                key: format!("m-{}", m.id),
+                order: message_order(m),
+                source: Source::Message(m),
+            })
+        });
     // Folded reads make one entry out of many, so more calls may be needed than entries.
     view.tool_calls
         .iter()
         .rev()
         .filter(|c| below(c.order.0) && !is_stood_for(c, &view.task_runs))
         .take(most.saturating_mul(4))
-        .for_each(|c| collect(Entry { key: format!("t-{}", c.id), order: c.order.0, source: Source::Calls(vec![c]) }));
+        .for_each(|c| {
+            collect(Entry {
+                key: format!("t-{}", c.id),
+                order: c.order.0,
+                source: Source::Calls(vec![c]),
+            })
+        });
     view.task_runs
         .iter()
         .rev()
         .filter(|t| below(t.order.0))
         .take(most)
-        .for_each(|t| collect(Entry { key: format!("k-{}", t.id), order: t.order.0, source: Source::Task(t) }));
-    view.pending_approvals.iter().filter(|a| below(a.order.0)).for_each(|ask| {
-        let asker = ask
-            .task_run_id
-            .as_ref()
-            .map(|id| view.task_runs.iter().find(|t| t.id == *id).map_or("a sub-agent", |t| t.title.as_str()));
-        collect(Entry { key: format!("a-{}", ask.id), order: ask.order.0, source: Source::Ask { ask, asker } });
-    });
+        .for_each(|t| {
+            collect(Entry {
+                key: format!("k-{}", t.id),
+                order: t.order.0,
+                source: Source::Task(t),
+            })
+        });
+    view.pending_approvals
+        .iter()
+        .filter(|a| below(a.order.0))
+        .for_each(|ask| {
+            let asker = ask.task_run_id.as_ref().map(|id| {
+                view.task_runs
+                    .iter()
+                    .find(|t| t.id == *id)
+                    .map_or("a sub-agent", |t| t.title.as_str())
+            });
+            collect(Entry {
+                key: format!("a-{}", ask.id),
+                order: ask.order.0,
+                source: Source::Ask { ask, asker },
+            });
+        });
     view.resolved_approvals
         .iter()
         .rev()
         // An id that is asked again waits again.
         .filter(|a| below(a.order.0) && !view.pending_approvals.iter().any(|ask| ask.id == a.id))
         .take(most)
-        .for_each(|a| collect(Entry { key: format!("a-{}", a.id), order: a.order.0, source: Source::Asked(a) }));
-    view.pending_questions.iter().filter(|q| below(question_order(q))).for_each(|q| {
-        collect(Entry { key: format!("q-{}", q.id), order: question_order(q), source: Source::Question(q) });
-    });
+        .for_each(|a| {
+            collect(Entry {
+                key: format!("a-{}", a.id),
+                order: a.order.0,
+                source: Source::Asked(a),
+            })
+        });
+    view.pending_questions
+        .iter()
+        .filter(|q| below(question_order(q)))
+        .for_each(|q| {
+            collect(Entry {
+                key: format!("q-{}", q.id),
+                order: question_order(q),
+                source: Source::Question(q),
+            });
+        });
     view.resolved_questions
         .iter()
         .rev()
         .filter(|q| below(q.order.0) && !view.pending_questions.iter().any(|ask| ask.id == q.id))
         .take(most)
-        .for_each(|q| collect(Entry { key: format!("q-{}", q.id), order: q.order.0, source: Source::Answered(q) }));
-    let open_error = view.last_error.is_some().then(|| view.errors.last()).flatten();
-    view.errors.iter().rev().filter(|e| below(e.order.0)).take(most).for_each(|error| {
-        let open = open_error.is_some_and(|last| std::ptr::eq(last, error));
-        collect(Entry { key: format!("e-{}", error.id), order: error.order.0, source: Source::Error { error, open } });
-    });
-    if let Some(order) = state.interrupted.map(|sequence| sequence as f64).filter(|order| below(*order)) {
-        collect(Entry { key: "interrupted".into(), order, source: Source::Interrupted { open: !view.is_generating } });
+        .for_each(|q| {
+            collect(Entry {
+                key: format!("q-{}", q.id),
+                order: q.order.0,
+                source: Source::Answered(q),
+            })
+        });
+    let open_error = view
+        .last_error
+        .is_some()
+        .then(|| view.errors.last())
+        .flatten();
+    view.errors
+        .iter()
+        .rev()
+        .filter(|e| below(e.order.0))
+        .take(most)
+        .for_each(|error| {
+            let open = open_error.is_some_and(|last| std::ptr::eq(last, error));
+            collect(Entry {
+                key: format!("e-{}", error.id),
+                order: error.order.0,
+                source: Source::Error { error, open },
+            });
+        });
+    if let Some(order) = state
+        .interrupted
+        .map(|sequence| sequence as f64)
+        .filter(|order| below(*order))
+    {
+        collect(Entry {
+            key: "interrupted".into(),
+            order,
+            source: Source::Interrupted {
+                open: !view.is_generating,
+            },
+        });
     }
 
     found.sort_by(|a, b| a.order.total_cmp(&b.order).then_with(|| a.key.cmp(&b.key)));
@@ -128,7 +225,10 @@ fn fold_reads(entries: Vec<Entry<'_>>) -> Vec<Entry<'_>> {
     let mut out: Vec<Entry<'_>> = Vec::with_capacity(entries.len());
     for entry in entries {
         if let Source::Calls(more) = &entry.source
-            && let Some(Entry { source: Source::Calls(calls), .. }) = out.last_mut()
+            && let Some(Entry {
+                source: Source::Calls(calls),
+                ..
+            }) = out.last_mut()
             && calls.iter().chain(more).all(|call| is_read(&call.name))
         {
             calls.extend(more);
@@ -145,7 +245,10 @@ pub(crate) fn is_read(tool: &str) -> bool {
 }
 
 fn is_shown(message: &Message) -> bool {
-    let has_attachments = message.attachments.as_ref().is_some_and(|list| !list.is_empty());
+    let has_attachments = message
+        .attachments
+        .as_ref()
+        .is_some_and(|list| !list.is_empty());
     match message.role {
         Role::User => true,
         Role::Assistant => has_attachments || !message.content.trim().is_empty(),
@@ -158,7 +261,12 @@ fn is_stood_for(call: &ToolCall, tasks: &[TaskRun]) -> bool {
     match call.name.as_str() {
         "task" => {
             let description = call.input.get("description").and_then(Value::as_str);
-            description.is_some_and(|text| tasks.iter().rev().any(|t| t.title == text && t.order.0 >= call.order.0))
+            description.is_some_and(|text| {
+                tasks
+                    .iter()
+                    .rev()
+                    .any(|t| t.title == text && t.order.0 >= call.order.0)
+            })
         }
         "question" => true,
         _ => false,
@@ -182,7 +290,9 @@ impl Entry<'_> {
             Source::Calls(calls) => calls.iter().any(|c| test(&c.id)),
             Source::Task(t) => test(&t.id),
             // The card names its sub-agent.
-            Source::Ask { ask, .. } => test(&ask.id) || ask.task_run_id.as_deref().is_some_and(test),
+            Source::Ask { ask, .. } => {
+                test(&ask.id) || ask.task_run_id.as_deref().is_some_and(test)
+            }
             Source::Asked(a) => test(&a.id),
             Source::Question(q) => test(&q.id),
             Source::Answered(q) => test(&q.id),
@@ -204,7 +314,9 @@ impl Entry<'_> {
     /// for its call, an error loses its way out.
     pub(crate) fn depends_on_others(&self) -> bool {
         match &self.source {
-            Source::Calls(calls) => calls.iter().any(|call| is_read(&call.name) || call.name == "task"),
+            Source::Calls(calls) => calls
+                .iter()
+                .any(|call| is_read(&call.name) || call.name == "task"),
             Source::Error { .. } | Source::Interrupted { .. } => true,
             _ => false,
         }
@@ -214,26 +326,45 @@ impl Entry<'_> {
     pub(crate) fn to_item(&self, skip: usize) -> Item {
         let body = match &self.source {
             Source::Message(m) if m.role == Role::Assistant => match m.content.get(skip..) {
-                Some(text) => Body::Answer { text: text.to_owned(), skip },
-                None => Body::Answer { text: m.content.clone(), skip: 0 },
+                Some(text) => Body::Answer {
+                    text: text.to_owned(),
+                    skip,
+                },
+                None => Body::Answer {
+                    text: m.content.clone(),
+                    skip: 0,
+                },
             },
             Source::Message(m) => Body::Prompt {
                 text: m.content.clone(),
                 at: m.created_at.clone(),
-                attachments: m.attachments.iter().flatten().map(attachment_name).collect(),
+                attachments: m
+                    .attachments
+                    .iter()
+                    .flatten()
+                    .map(attachment_name)
+                    .collect(),
             },
             Source::Calls(calls) => Body::Calls(calls.iter().map(|call| (*call).clone()).collect()),
             Source::Task(t) => Body::Task(Box::new((*t).clone())),
-            Source::Ask { ask, asker } => {
-                Body::Ask { ask: Box::new((*ask).clone()), asker: asker.map(str::to_owned) }
-            }
+            Source::Ask { ask, asker } => Body::Ask {
+                ask: Box::new((*ask).clone()),
+                asker: asker.map(str::to_owned),
+            },
             Source::Asked(a) => Body::Asked(Box::new((*a).clone())),
             Source::Question(q) => Body::Question(Box::new((*q).clone())),
             Source::Answered(q) => Body::Answered(Box::new((*q).clone())),
-            Source::Error { error, open } => Body::Error { message: error.message.clone(), open: *open },
+            Source::Error { error, open } => Body::Error {
+                message: error.message.clone(),
+                open: *open,
+            },
             Source::Interrupted { open } => Body::Interrupted { open: *open },
         };
-        Item { key: self.key.clone(), order: self.order, body }
+        Item {
+            key: self.key.clone(),
+            order: self.order,
+            body,
+        }
     }
 }
 

@@ -3,7 +3,11 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Everything but the unreserved characters of RFC 3986.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// One path segment or query value.
 pub(crate) fn segment(text: &str) -> String {
@@ -56,7 +60,14 @@ mod tests {
     #[test]
     fn the_way_back_stays_on_this_host() {
         assert_eq!(local("/chats/x?before=3"), "/chats/x?before=3");
-        for foreign in ["https://evil", "//evil", "/\\evil", "evil", "/a\r\nSet-Cookie: x", ""] {
+        for foreign in [
+            "https://evil",
+            "//evil",
+            "/\\evil",
+            "evil",
+            "/a\r\nSet-Cookie: x",
+            "",
+        ] {
             assert_eq!(local(foreign), "/", "{foreign}");
         }
     }

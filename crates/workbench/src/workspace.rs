@@ -76,7 +76,10 @@ pub trait Workspace: Send + Sync + 'static {
     async fn save_settings(&self, settings: SettingsInput) -> Result<(), WorkspaceError>;
 
     /// Calls the provider for real with the given (or stored) settings.
-    async fn test_connection(&self, settings: SettingsInput) -> Result<ConnectionReport, WorkspaceError>;
+    async fn test_connection(
+        &self,
+        settings: SettingsInput,
+    ) -> Result<ConnectionReport, WorkspaceError>;
 
     /// The health page: one row per check.
     async fn health(&self) -> Vec<HealthRow>;

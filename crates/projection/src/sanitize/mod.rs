@@ -77,6 +77,7 @@ pub(crate) fn exact_text(redactor: &Redactor, value: Option<&Value>) -> Option<S
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value)] // JSON literals read better without a borrow
 mod tests {
     use super::*;
     use serde_json::json;

@@ -175,6 +175,7 @@ fn cut(text: &str) -> Cow<'_, str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value)] // JSON literals read better without a borrow
 mod tests {
     use super::*;
     use proptest::prelude::*;

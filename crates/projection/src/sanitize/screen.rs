@@ -125,10 +125,8 @@ fn look(bytes: &[u8], at: usize, found: &mut Suspicions) {
                 found.add(Suspicions::HOME);
             }
         }
-        b'\\' => {
-            if rest.first() == Some(&b'\\') && starts_a_path(before) {
-                found.add(Suspicions::PATH);
-            }
+        b'\\' if rest.first() == Some(&b'\\') && starts_a_path(before) => {
+            found.add(Suspicions::PATH)
         }
         b'@' => {
             let name = before
@@ -160,37 +158,25 @@ fn look(bytes: &[u8], at: usize, found: &mut Suspicions) {
             }
         }
         b'-' => {
-            if matches!(
-                before,
-                [.., b's', b'k'] | [.., b'x', b'o', b'x', _] | [.., b'C', b'S', b'P', b'X']
-            ) {
+            let token = match before {
+                // `task-list` is no key: one begins at a word boundary and is long.
+                [.., before, b's', b'k'] => {
+                    !(before.is_ascii_alphanumeric() || *before == b'_') && rest.len() >= 20
+                }
+                [b's', b'k'] => true,
+                [.., b'x', b'o', b'x', _] | [.., b'C', b'S', b'P', b'X'] => true,
+                _ => false,
+            };
+            if token {
                 found.add(Suspicions::TOKEN);
             }
         }
-        b'9' => {
-            if before.ends_with(b"ya2") && rest.starts_with(b".") {
-                found.add(Suspicions::TOKEN);
-            }
-        }
-        b'J' => {
-            if before.ends_with(b"ey") {
-                found.add(Suspicions::TOKEN);
-            }
-        }
-        b'I' => {
-            if before.ends_with(b"A") && rest.starts_with(b"za") {
-                found.add(Suspicions::TOKEN);
-            }
-        }
-        b'K' => {
-            if before.ends_with(b"A") && rest.starts_with(b"IA") {
-                found.add(Suspicions::TOKEN);
-            }
-        }
-        b'p' => {
-            if before.ends_with(b"da") && rest.first() == Some(&b'i') && rest.len() > 32 {
-                found.add(Suspicions::TOKEN);
-            }
+        b'9' if before.ends_with(b"ya2") && rest.starts_with(b".") => found.add(Suspicions::TOKEN),
+        b'J' if before.ends_with(b"ey") => found.add(Suspicions::TOKEN),
+        b'I' if before.ends_with(b"A") && rest.starts_with(b"za") => found.add(Suspicions::TOKEN),
+        b'K' if before.ends_with(b"A") && rest.starts_with(b"IA") => found.add(Suspicions::TOKEN),
+        b'p' if before.ends_with(b"da") && rest.first() == Some(&b'i') && rest.len() > 32 => {
+            found.add(Suspicions::TOKEN)
         }
         _ => {}
     }

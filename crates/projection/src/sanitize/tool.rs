@@ -147,6 +147,7 @@ fn filename(name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value)] // JSON literals read better without a borrow
 mod tests {
     use super::*;
     use serde_json::json;

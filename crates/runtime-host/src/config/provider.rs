@@ -30,7 +30,9 @@ pub enum ProviderChoice {
 impl std::fmt::Debug for ProviderChoice {
     /// Shows no options: they may hold headers and tokens.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ProviderChoice").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("ProviderChoice")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -97,11 +99,16 @@ impl ProviderChoice {
         let id = self.id();
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if id.is_empty() || !id.chars().all(plain) {
-            return Err(HostError::Config(format!("the provider id {id:?} may hold only letters, digits, - _ and .")));
+            return Err(HostError::Config(format!(
+                "the provider id {id:?} may hold only letters, digits, - _ and ."
+            )));
         }
         if let Self::OpenAiCompatible { base_url, .. } = self {
-            check_base_url(base_url)
-                .map_err(|reason| HostError::Config(format!("the endpoint of {id} {reason}; correct it in the settings")))?;
+            check_base_url(base_url).map_err(|reason| {
+                HostError::Config(format!(
+                    "the endpoint of {id} {reason}; correct it in the settings"
+                ))
+            })?;
         }
         Ok(())
     }
@@ -110,7 +117,9 @@ impl ProviderChoice {
 /// An absolute http(s) address with a host, without credentials, query or fragment. The reason never repeats
 /// the address, which may hold a password.
 fn check_base_url(url: &str) -> Result<(), &'static str> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
     let rest = rest.ok_or("must start with http:// or https://")?;
     if url.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err("holds a space or a control character");
@@ -136,18 +145,24 @@ pub(super) fn entry(
     chosen: &[&str],
 ) -> Result<Option<Value>, HostError> {
     let with_key = |mut options: Map<String, Value>| {
-        if let Some(key) = api_key.map(ExposeSecret::expose_secret).filter(|key| !key.trim().is_empty()) {
+        if let Some(key) = api_key
+            .map(ExposeSecret::expose_secret)
+            .filter(|key| !key.trim().is_empty())
+        {
             options.insert("apiKey".into(), json!(key.trim()));
         }
         options
     };
     match choice {
         ProviderChoice::Known { id, options } if id == "openrouter" => {
-            let mut all = Map::from_iter([("baseURL".to_owned(), json!("https://openrouter.ai/api/v1"))]);
+            let mut all =
+                Map::from_iter([("baseURL".to_owned(), json!("https://openrouter.ai/api/v1"))]);
             all.extend(options.clone());
             let options = with_key(all);
             if !options.contains_key("apiKey") {
-                return Err(HostError::Config("OpenRouter needs an API key; add it in the settings".into()));
+                return Err(HostError::Config(
+                    "OpenRouter needs an API key; add it in the settings".into(),
+                ));
             }
             let models: Map<String, Value> = chosen
                 .iter()
@@ -161,12 +176,21 @@ pub(super) fn entry(
             let options = with_key(options.clone());
             Ok((!options.is_empty()).then(|| json!({ "options": options })))
         }
-        ProviderChoice::OpenAiCompatible { name, base_url, models, .. } => {
+        ProviderChoice::OpenAiCompatible {
+            name,
+            base_url,
+            models,
+            ..
+        } => {
             let options = with_key(Map::from_iter([("baseURL".to_owned(), json!(base_url))]));
-            let mut entries: Map<String, Value> =
-                models.iter().map(|model| (model.id.clone(), model_entry(model))).collect();
+            let mut entries: Map<String, Value> = models
+                .iter()
+                .map(|model| (model.id.clone(), model_entry(model)))
+                .collect();
             for model in chosen {
-                entries.entry(*model).or_insert_with(|| json!({"name": model, "tool_call": true}));
+                entries
+                    .entry(*model)
+                    .or_insert_with(|| json!({"name": model, "tool_call": true}));
             }
             Ok(Some(json!({
                 "npm": "@ai-sdk/openai-compatible", "name": name, "options": options, "models": entries,
@@ -177,21 +201,33 @@ pub(super) fn entry(
 
 fn model_entry(model: &ModelEntry) -> Value {
     let mut entry = Map::new();
-    entry.insert("name".into(), json!(model.name.as_deref().unwrap_or(&model.id)));
+    entry.insert(
+        "name".into(),
+        json!(model.name.as_deref().unwrap_or(&model.id)),
+    );
     entry.insert("tool_call".into(), json!(true));
     if let Some(reasoning) = model.reasoning {
         entry.insert("reasoning".into(), json!(reasoning));
     }
     if let Some(limit) = model.limit {
-        entry.insert("limit".into(), json!({"context": limit.context, "output": limit.output}));
+        entry.insert(
+            "limit".into(),
+            json!({"context": limit.context, "output": limit.output}),
+        );
     }
     if let Some(cost) = model.cost {
         let mut prices = Map::from_iter([
             ("input".to_owned(), json!(cost.input)),
             ("output".to_owned(), json!(cost.output)),
         ]);
-        prices.extend(cost.cache_read.map(|price| ("cache_read".to_owned(), json!(price))));
-        prices.extend(cost.cache_write.map(|price| ("cache_write".to_owned(), json!(price))));
+        prices.extend(
+            cost.cache_read
+                .map(|price| ("cache_read".to_owned(), json!(price))),
+        );
+        prices.extend(
+            cost.cache_write
+                .map(|price| ("cache_write".to_owned(), json!(price))),
+        );
         entry.insert("cost".into(), Value::Object(prices));
     }
     Value::Object(entry)
@@ -203,10 +239,22 @@ mod tests {
 
     #[test]
     fn an_endpoint_is_a_plain_web_address() {
-        for good in ["https://a.test/v1", "http://127.0.0.1:11434/v1", "http://[::1]:1/v1"] {
+        for good in [
+            "https://a.test/v1",
+            "http://127.0.0.1:11434/v1",
+            "http://[::1]:1/v1",
+        ] {
             assert_eq!(check_base_url(good), Ok(()), "{good}");
         }
-        for bad in ["", "a.test", "file:///etc/passwd", "https://", "https://u:p@a.test", "https://a.test?k=1", "https://a b"] {
+        for bad in [
+            "",
+            "a.test",
+            "file:///etc/passwd",
+            "https://",
+            "https://u:p@a.test",
+            "https://a.test?k=1",
+            "https://a b",
+        ] {
             assert!(check_base_url(bad).is_err(), "{bad}");
         }
     }
@@ -225,7 +273,10 @@ mod tests {
 
     #[test]
     fn openrouter_needs_a_key() {
-        let choice = ProviderChoice::Known { id: "openrouter".into(), options: Map::new() };
+        let choice = ProviderChoice::Known {
+            id: "openrouter".into(),
+            options: Map::new(),
+        };
         assert!(entry(&choice, None, &["m"]).is_err());
         assert!(entry(&choice, Some(&"  ".into()), &["m"]).is_err());
     }

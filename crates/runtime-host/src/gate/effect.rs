@@ -23,7 +23,9 @@ impl Effect {
             }
             Self::Dependencies => "Code that plugins and tools of this folder can load.",
             Self::Agent => "Adds or changes an agent, with permissions of its own.",
-            Self::Command => "Adds a command for the agent; it can run shell commands when it is used.",
+            Self::Command => {
+                "Adds a command for the agent; it can run shell commands when it is used."
+            }
             Self::Skill => "Gives the agent more instructions.",
             Self::Other => "Belongs to this folder's OpenCode settings; its plugins can load it.",
         }
@@ -47,7 +49,9 @@ pub(super) fn of(components: &[&str]) -> Option<Effect> {
         "agent" | "agents" | "mode" | "modes" => Effect::Agent,
         "command" | "commands" => Effect::Command,
         "skill" | "skills" => Effect::Skill,
-        "node_modules" | "package.json" | "package-lock.json" | "bun.lock" | "bun.lockb" => Effect::Dependencies,
+        "node_modules" | "package.json" | "package-lock.json" | "bun.lock" | "bun.lockb" => {
+            Effect::Dependencies
+        }
         "config.json" => Effect::Config,
         name if CONFIG_FILES.contains(&name) => Effect::Config,
         _ => Effect::Other,

@@ -58,15 +58,27 @@ impl Gate {
     #[must_use]
     pub fn open(data_dir: &Path) -> Self {
         let path = data_dir.join("workspace-trust.json");
-        Self { inspector: Inspector::default(), grants: Mutex::new(load(&path)), path }
+        Self {
+            inspector: Inspector::default(),
+            grants: Mutex::new(load(&path)),
+            path,
+        }
     }
 
     /// What opening the folder would run, and whether that was granted.
     pub fn check(&self, directory: &Path) -> Result<GateState, HostError> {
         let risk = self.inspector.inspect(directory)?;
-        let granted = self.grants().folders.get(&key(&risk)).map(|grant| grant.digest.clone());
+        let granted = self
+            .grants()
+            .folders
+            .get(&key(&risk))
+            .map(|grant| grant.digest.clone());
         let trusted = risk.is_empty() || granted.as_ref() == Some(&risk.digest);
-        Ok(GateState { trusted, changed: !trusted && granted.is_some(), risk })
+        Ok(GateState {
+            trusted,
+            changed: !trusted && granted.is_some(),
+            risk,
+        })
     }
 
     /// Trusts exactly the content with this digest, the one that the user saw. `now` is ISO-8601. Fails with
@@ -74,15 +86,28 @@ impl Gate {
     pub fn grant(&self, directory: &Path, digest: &str, now: &str) -> Result<(), HostError> {
         let risk = self.inspector.inspect(directory)?;
         if risk.digest != digest {
-            return Err(HostError::TrustChanged { path: risk.directory });
+            return Err(HostError::TrustChanged {
+                path: risk.directory,
+            });
         }
         let mut grants = self.grants();
         let mut next = grants.clone();
         next.version = 1;
-        next.folders.insert(key(&risk), Grant { digest: risk.digest, granted_at: now.to_owned() });
+        next.folders.insert(
+            key(&risk),
+            Grant {
+                digest: risk.digest,
+                granted_at: now.to_owned(),
+            },
+        );
         while next.folders.len() > REMEMBERED {
-            let oldest = next.folders.iter().min_by(|a, b| a.1.granted_at.cmp(&b.1.granted_at));
-            let Some(oldest) = oldest.map(|(folder, _)| folder.clone()) else { break };
+            let oldest = next
+                .folders
+                .iter()
+                .min_by(|a, b| a.1.granted_at.cmp(&b.1.granted_at));
+            let Some(oldest) = oldest.map(|(folder, _)| folder.clone()) else {
+                break;
+            };
             next.folders.remove(&oldest);
         }
         save(&self.path, &next)?;
@@ -92,10 +117,16 @@ impl Gate {
 
     /// Takes the trust of a folder back.
     pub fn revoke(&self, directory: &Path) -> Result<(), HostError> {
-        let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+        let directory = directory
+            .canonicalize()
+            .unwrap_or_else(|_| directory.to_owned());
         let mut grants = self.grants();
         let mut next = grants.clone();
-        if next.folders.remove(&directory.to_string_lossy().into_owned()).is_some() {
+        if next
+            .folders
+            .remove(&directory.to_string_lossy().into_owned())
+            .is_some()
+        {
             save(&self.path, &next)?;
             *grants = next;
         }
@@ -112,10 +143,13 @@ fn key(risk: &WorkspaceRisk) -> String {
 }
 
 fn load(path: &Path) -> Grants {
-    let readable = fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= FILE_BYTES);
+    let readable =
+        fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= FILE_BYTES);
     let grants = readable.then(|| fs::read(path).ok()).flatten();
     let grants = grants.and_then(|bytes| serde_json::from_slice::<Grants>(&bytes).ok());
-    grants.filter(|grants| grants.version == 1).unwrap_or_default()
+    grants
+        .filter(|grants| grants.version == 1)
+        .unwrap_or_default()
 }
 
 /// At once or not at all, readable by us only.
@@ -127,7 +161,11 @@ fn save(path: &Path, grants: &Grants) -> Result<(), HostError> {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&fresh)?;
         file.write_all(&text)?;
         file.sync_all()?;
         fs::rename(&fresh, path)

@@ -29,7 +29,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { entries: 20_000, bytes: 256 * 1024 * 1024, depth: 32, listed: 200 }
+        Self {
+            entries: 20_000,
+            bytes: 256 * 1024 * 1024,
+            depth: 32,
+            listed: 200,
+        }
     }
 }
 
@@ -70,18 +75,31 @@ impl Inspector {
     /// An inspector with other limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, cache: Mutex::default() }
+        Self {
+            limits,
+            cache: Mutex::default(),
+        }
     }
 
     /// What opening this folder would run. Blocks; fails with [`HostError::Uninspectable`] rather than to miss
     /// something.
     pub fn inspect(&self, directory: &Path) -> Result<WorkspaceRisk, HostError> {
-        let refuse = |reason: String| HostError::Uninspectable { path: directory.to_owned(), reason };
-        let root = directory.canonicalize().map_err(|error| refuse(format!("it can't be opened ({error})")))?;
+        let refuse = |reason: String| HostError::Uninspectable {
+            path: directory.to_owned(),
+            reason,
+        };
+        let root = directory
+            .canonicalize()
+            .map_err(|error| refuse(format!("it can't be opened ({error})")))?;
         if !root.is_dir() {
             return Err(refuse("it is not a folder".to_owned()));
         }
-        let mut walk = Walk { inspector: self, found: BTreeMap::new(), entries: 0, bytes: 0 };
+        let mut walk = Walk {
+            inspector: self,
+            found: BTreeMap::new(),
+            entries: 0,
+            bytes: 0,
+        };
         for holder in root.ancestors() {
             walk.holder(holder).map_err(&refuse)?;
         }
@@ -118,7 +136,9 @@ impl Walk<'_> {
             }
         }
         let path = holder.join(".opencode");
-        let Some(metadata) = look(&path)? else { return Ok(()) };
+        let Some(metadata) = look(&path)? else {
+            return Ok(());
+        };
         let target = self.resolve(holder, &path, &metadata)?;
         let mut on_the_way = HashSet::new();
         self.tree(holder, &path, &target, &[], &mut on_the_way)
@@ -140,11 +160,19 @@ impl Walk<'_> {
             // A link to a folder that we are in: its content is being hashed already.
             return Ok(());
         }
-        let unreadable = |error: std::io::Error| format!("{} can't be read ({error}); give access or remove it", path.display());
+        let unreadable = |error: std::io::Error| {
+            format!(
+                "{} can't be read ({error}); give access or remove it",
+                path.display()
+            )
+        };
         for entry in fs::read_dir(target).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name();
             let Some(text) = name.to_str() else {
-                return Err(format!("{} holds a name that is not text; remove it", path.display()));
+                return Err(format!(
+                    "{} holds a name that is not text; remove it",
+                    path.display()
+                ));
             };
             let (path, components) = (path.join(text), [components, &[text]].concat());
             self.count_entry()?;
@@ -170,9 +198,12 @@ impl Walk<'_> {
         if !metadata.file_type().is_symlink() {
             return Ok(path.to_owned());
         }
-        let target = path
-            .canonicalize()
-            .map_err(|error| format!("{} is a link that leads nowhere ({error}); remove it", path.display()))?;
+        let target = path.canonicalize().map_err(|error| {
+            format!(
+                "{} is a link that leads nowhere ({error}); remove it",
+                path.display()
+            )
+        })?;
         // Above a whole disk there is nothing to escape from, so nothing may be linked there either.
         match target.starts_with(holder) && holder.parent().is_some() {
             true => Ok(target),
@@ -192,7 +223,10 @@ impl Walk<'_> {
         group: Option<PathBuf>,
     ) -> Result<(), Reason> {
         if !metadata.is_file() {
-            return Err(format!("{} is not an ordinary file; remove it", path.display()));
+            return Err(format!(
+                "{} is not an ordinary file; remove it",
+                path.display()
+            ));
         }
         self.bytes += metadata.len();
         if self.bytes > self.inspector.limits.bytes {
@@ -202,7 +236,15 @@ impl Walk<'_> {
             ));
         }
         let known = self.inspector.known(target, self.inspector.limits.bytes)?;
-        self.found.insert(path, Found { effect, digest: known.digest, excerpt: known.excerpt, group });
+        self.found.insert(
+            path,
+            Found {
+                effect,
+                digest: known.digest,
+                excerpt: known.excerpt,
+                group,
+            },
+        );
         Ok(())
     }
 
@@ -232,7 +274,11 @@ impl Walk<'_> {
             }
         }
         for (group, (effect, count)) in groups {
-            rows.push((effect, format!("{} ({count} files)", shown(&group, &directory)), String::new()));
+            rows.push((
+                effect,
+                format!("{} ({count} files)", shown(&group, &directory)),
+                String::new(),
+            ));
         }
         rows.sort();
         let more = rows.len().saturating_sub(self.inspector.limits.listed);
@@ -242,31 +288,62 @@ impl Walk<'_> {
         }
         let files = rows
             .into_iter()
-            .map(|(effect, path, excerpt)| RiskFile { path, effect: effect.sentence(), excerpt })
+            .map(|(effect, path, excerpt)| RiskFile {
+                path,
+                effect: effect.sentence(),
+                excerpt,
+            })
             .collect();
-        let digest = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        WorkspaceRisk { directory, digest, files }
+        let digest = hasher
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        WorkspaceRisk {
+            directory,
+            digest,
+            files,
+        }
     }
 }
 
 impl Inspector {
     /// Digest and beginning of a file, from the cache when nothing about it changed.
     fn known(&self, path: &Path, limit: u64) -> Result<Known, Reason> {
-        let unreadable = |error: std::io::Error| format!("{} can't be read ({error}); give access or remove it", path.display());
+        let unreadable = |error: std::io::Error| {
+            format!(
+                "{} can't be read ({error}); give access or remove it",
+                path.display()
+            )
+        };
         // Not blocking: a pipe that was put there a moment ago must not stop us.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let mut file: File =
-            OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path).map_err(unreadable)?;
+        let mut file: File = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.bits().cast_signed())
+            .open(path)
+            .map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
-            return Err(format!("{} is not an ordinary file; remove it", path.display()));
+            return Err(format!(
+                "{} is not an ordinary file; remove it",
+                path.display()
+            ));
         }
         let identity = identity(&metadata);
-        if let Some(known) = self.cache().get(path).filter(|known| known.identity == identity) {
+        if let Some(known) = self
+            .cache()
+            .get(path)
+            .filter(|known| known.identity == identity)
+        {
             return Ok(known.clone());
         }
         let (digest, excerpt) = hash(&mut file, limit).map_err(unreadable)?;
-        let known = Known { identity, digest, excerpt };
+        let known = Known {
+            identity,
+            digest,
+            excerpt,
+        };
         if settled(&metadata) {
             let mut cache = self.cache();
             if cache.len() >= CACHE_ENTRIES {
@@ -286,13 +363,26 @@ impl Inspector {
 fn look(path: &Path) -> Result<Option<Metadata>, Reason> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(format!("{} can't be read ({error}); give access or remove it", path.display())),
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(format!(
+            "{} can't be read ({error}); give access or remove it",
+            path.display()
+        )),
     }
 }
 
 fn gone(path: &Path) -> Reason {
-    format!("{} changed while it was inspected; try again", path.display())
+    format!(
+        "{} changed while it was inspected; try again",
+        path.display()
+    )
 }
 
 fn identity(metadata: &Metadata) -> Identity {
@@ -308,7 +398,9 @@ fn identity(metadata: &Metadata) -> Identity {
 /// The file has not changed for a while, so another change would get another time.
 fn settled(metadata: &Metadata) -> bool {
     let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(metadata.ctime()).unwrap_or(0));
-    SystemTime::now().duration_since(changed).is_ok_and(|age| age > RACY)
+    SystemTime::now()
+        .duration_since(changed)
+        .is_ok_and(|age| age > RACY)
 }
 
 /// SHA-256 and the beginning. Reads no more than the limit, whatever the file grows to meanwhile.
@@ -330,7 +422,9 @@ fn hash(file: &mut File, limit: u64) -> std::io::Result<([u8; 32], String)> {
 fn excerpt(start: &[u8]) -> String {
     let text = String::from_utf8_lossy(start);
     let lines = text.lines().take(EXCERPT_LINES).map(|line| {
-        line.chars().map(|c| if is_deceptive(c) { '\u{fffd}' } else { c }).collect::<String>()
+        line.chars()
+            .map(|c| if is_deceptive(c) { '\u{fffd}' } else { c })
+            .collect::<String>()
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -343,11 +437,20 @@ fn is_deceptive(c: char) -> bool {
 
 /// Files of `node_modules` are shown as one row.
 fn group(path: &Path, components: &[&str]) -> Option<PathBuf> {
-    let at = components.iter().position(|name| name.eq_ignore_ascii_case("node_modules"))?;
-    path.ancestors().nth(components.len() - 1 - at).map(Path::to_owned)
+    let at = components
+        .iter()
+        .position(|name| name.eq_ignore_ascii_case("node_modules"))?;
+    path.ancestors()
+        .nth(components.len() - 1 - at)
+        .map(Path::to_owned)
 }
 
 fn shown(path: &Path, directory: &Path) -> String {
-    let name = path.strip_prefix(directory).unwrap_or(path).to_string_lossy();
-    name.chars().map(|c| if is_deceptive(c) { '\u{fffd}' } else { c }).collect()
+    let name = path
+        .strip_prefix(directory)
+        .unwrap_or(path)
+        .to_string_lossy();
+    name.chars()
+        .map(|c| if is_deceptive(c) { '\u{fffd}' } else { c })
+        .collect()
 }

@@ -25,8 +25,13 @@ pub(crate) fn of(root: Pid) -> Vec<Pid> {
 
 /// Every process id of this system's `/proc`; empty where there is none.
 pub(crate) fn all() -> Vec<i32> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
 }
 
 /// Parent and whether it is a zombie.
@@ -63,13 +68,23 @@ mod tests {
 
     #[test]
     fn grandchildren_descend_too() {
-        let mut shell =
-            Command::new("sh").args(["-c", "sleep 60 & echo $!; wait"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut shell = Command::new("sh")
+            .args(["-c", "sleep 60 & echo $!; wait"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(shell.stdout.take().unwrap()), &mut line).unwrap();
+        std::io::BufRead::read_line(
+            &mut std::io::BufReader::new(shell.stdout.take().unwrap()),
+            &mut line,
+        )
+        .unwrap();
         let sleeper = Pid::from_raw(line.trim().parse().unwrap()).unwrap();
         let found = of(rustix::process::getpid());
-        assert!(found.contains(&Pid::from_child(&shell)) && found.contains(&sleeper), "{found:?}");
+        assert!(
+            found.contains(&Pid::from_child(&shell)) && found.contains(&sleeper),
+            "{found:?}"
+        );
         kill_process(sleeper, Signal::KILL).unwrap();
         shell.wait().unwrap();
         assert!(!of(rustix::process::getpid()).contains(&sleeper));

@@ -34,7 +34,10 @@ enum Event {
 pub(super) fn run() -> i32 {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     if let Err(message) = become_subreaper() {
-        say(&FromLauncher::StartupError { message, stdout_tail: String::new() });
+        say(&FromLauncher::StartupError {
+            message,
+            stdout_tail: String::new(),
+        });
         return 1;
     }
     say(&FromLauncher::SupervisorReady);
@@ -45,7 +48,10 @@ pub(super) fn run() -> i32 {
     }
     drop(control);
     let Ok(ToLauncher::Boot(boot)) = serde_json::from_str(&first) else {
-        say(&FromLauncher::StartupError { message: "the launcher got no boot message".into(), stdout_tail: String::new() });
+        say(&FromLauncher::StartupError {
+            message: "the launcher got no boot message".into(),
+            stdout_tail: String::new(),
+        });
         return 1;
     };
     let tail = Arc::new(Mutex::new(Tail::default()));
@@ -67,7 +73,10 @@ pub(super) fn run() -> i32 {
             signal: status.and_then(WaitStatus::terminating_signal),
             stdout_tail,
         }),
-        Err(message) => say(&FromLauncher::StartupError { message, stdout_tail }),
+        Err(message) => say(&FromLauncher::StartupError {
+            message,
+            stdout_tail,
+        }),
     }
     i32::from(!left.is_empty())
 }
@@ -103,7 +112,10 @@ fn supervise(
             return Err(message);
         }
     };
-    say(&FromLauncher::Ready { url, pid: opencode.as_raw_nonzero().get() });
+    say(&FromLauncher::Ready {
+        url,
+        pid: opencode.as_raw_nonzero().get(),
+    });
     loop {
         match events.recv() {
             Ok(Event::OpenCodeEnded(status)) => return Ok(Some(status)),
@@ -113,23 +125,32 @@ fn supervise(
     }
 }
 
-fn wait_until_ready(boot: &Boot, events: &Receiver<Event>, opencode: Pid) -> Result<String, String> {
+fn wait_until_ready(
+    boot: &Boot,
+    events: &Receiver<Event>,
+    opencode: Pid,
+) -> Result<String, String> {
     match events.recv_timeout(Duration::from_millis(boot.timeout_ms)) {
         Ok(Event::Said(Said::Listening(url))) => Ok(url),
         Ok(Event::Said(Said::ListeningNowhere)) => {
             Err("Server printed a readiness line without an address".into())
         }
-        Ok(Event::OpenCodeEnded(status)) => Err(match (status.exit_status(), status.terminating_signal()) {
-            (Some(code), _) => format!("Server exited with code {code}"),
-            (None, signal) => format!("Server was ended by signal {}", signal.unwrap_or_default()),
-        }),
+        Ok(Event::OpenCodeEnded(status)) => {
+            Err(match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => format!("Server exited with code {code}"),
+                (None, signal) => {
+                    format!("Server was ended by signal {}", signal.unwrap_or_default())
+                }
+            })
+        }
         Ok(Event::End) => {
             terminate(opencode, events);
             Err("the start was cancelled".into())
         }
-        Err(RecvTimeoutError::Timeout) => {
-            Err(format!("Timeout waiting for server to start after {}ms", boot.timeout_ms))
-        }
+        Err(RecvTimeoutError::Timeout) => Err(format!(
+            "Timeout waiting for server to start after {}ms",
+            boot.timeout_ms
+        )),
         Err(RecvTimeoutError::Disconnected) => Err("the launcher lost its threads".into()),
     }
 }
@@ -161,7 +182,8 @@ fn spawn(
     send: &SyncSender<Event>,
     drains: &mut Vec<JoinHandle<()>>,
 ) -> Result<Pid, String> {
-    let program = own_program().map_err(|error| format!("the launcher can't find itself ({error})"))?;
+    let program =
+        own_program().map_err(|error| format!("the launcher can't find itself ({error})"))?;
     let mut child = Command::new(program)
         .arg0("open-cowork-launcher")
         .arg(EXEC)
@@ -195,9 +217,15 @@ fn drain(
     std::thread::spawn(move || {
         let (mut buffer, mut lines) = ([0; 8192], Lines::default());
         while let Ok(count @ 1..) = stream.read(&mut buffer) {
-            tail.lock().unwrap_or_else(PoisonError::into_inner).push(&buffer[..count]);
+            tail.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(&buffer[..count]);
             let Some(send) = &send else { continue };
-            for said in lines.push(&buffer[..count]).iter().filter_map(|line| read_line(line)) {
+            for said in lines
+                .push(&buffer[..count])
+                .iter()
+                .filter_map(|line| read_line(line))
+            {
                 // After readiness nobody needs another line; a full queue must not stop the draining.
                 let _ = send.try_send(Event::Said(said));
             }
@@ -238,7 +266,12 @@ fn watch_control(send: SyncSender<Event>) {
 fn watch_signals(send: SyncSender<Event>) {
     use tokio::signal::unix::{SignalKind, signal};
     std::thread::spawn(move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+        else {
+            return;
+        };
         let ended = runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate()).ok()?;
             let mut interrupt = signal(SignalKind::interrupt()).ok()?;
@@ -275,8 +308,13 @@ fn say(message: &FromLauncher) {
 /// The stub between fork and exec: asks for the parent-death signal, then becomes OpenCode.
 /// Arguments: pid of the launcher, program, its arguments.
 pub(super) fn exec(mut arguments: impl Iterator<Item = OsString>) -> i32 {
-    let launcher = arguments.next().and_then(|pid| pid.to_str()?.parse().ok()).and_then(Pid::from_raw);
-    let (Some(launcher), Some(program)) = (launcher, arguments.next()) else { return 2 };
+    let launcher = arguments
+        .next()
+        .and_then(|pid| pid.to_str()?.parse().ok())
+        .and_then(Pid::from_raw);
+    let (Some(launcher), Some(program)) = (launcher, arguments.next()) else {
+        return 2;
+    };
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
         eprintln!("the parent-death signal can't be set ({error})");
@@ -287,6 +325,9 @@ pub(super) fn exec(mut arguments: impl Iterator<Item = OsString>) -> i32 {
         return 126;
     }
     let error = Command::new(&program).args(arguments).exec();
-    eprintln!("{} can't be executed ({error})", Path::new(&program).display());
+    eprintln!(
+        "{} can't be executed ({error})",
+        Path::new(&program).display()
+    );
     127
 }

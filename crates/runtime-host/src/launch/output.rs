@@ -24,7 +24,9 @@ pub(super) fn read_line(line: &str) -> Option<Said> {
     }
     let address = line.match_indices("on http").find_map(|(at, _)| {
         let url = line[at + 3..].split_whitespace().next()?;
-        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?;
+        let rest = url
+            .strip_prefix("http://")
+            .or_else(|| url.strip_prefix("https://"))?;
         (!rest.is_empty()).then(|| url.to_owned())
     });
     Some(address.map_or(Said::ListeningNowhere, Said::Listening))
@@ -43,7 +45,8 @@ impl Lines {
         for &byte in bytes {
             match byte {
                 b'\n' if self.skipping => self.skipping = false,
-                b'\n' => complete.push(String::from_utf8_lossy(&std::mem::take(&mut self.open)).into_owned()),
+                b'\n' => complete
+                    .push(String::from_utf8_lossy(&std::mem::take(&mut self.open)).into_owned()),
                 _ if self.skipping => {}
                 _ if self.open.len() == LINE_BYTES => {
                     self.open.clear();
@@ -62,7 +65,8 @@ pub(super) struct Tail(VecDeque<u8>);
 
 impl Tail {
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.0.extend(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]);
+        self.0
+            .extend(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]);
         self.0.drain(..self.0.len().saturating_sub(TAIL_BYTES));
     }
 
@@ -83,9 +87,18 @@ mod tests {
             said("opencode server listening on http://127.0.0.1:4096\r"),
             Some(Said::Listening("http://127.0.0.1:4096".into()))
         );
-        assert_eq!(said("opencode server listening"), Some(Said::ListeningNowhere));
-        assert_eq!(said("opencode server listening on http://"), Some(Said::ListeningNowhere));
-        assert_eq!(said("Warning: opencode server listening on http://evil"), None);
+        assert_eq!(
+            said("opencode server listening"),
+            Some(Said::ListeningNowhere)
+        );
+        assert_eq!(
+            said("opencode server listening on http://"),
+            Some(Said::ListeningNowhere)
+        );
+        assert_eq!(
+            said("Warning: opencode server listening on http://evil"),
+            None
+        );
         assert_eq!(said(""), None);
     }
 

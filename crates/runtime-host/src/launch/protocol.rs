@@ -6,7 +6,11 @@ use std::path::PathBuf;
 
 /// Host to launcher, on stdin. The end of stdin means that the host is gone.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
 pub(crate) enum ToLauncher {
     /// Start OpenCode.
     Boot(Boot),
@@ -30,16 +34,27 @@ pub(crate) struct Boot {
 
 /// Launcher to host, on stdout. `stdoutTail` is the end of OpenCode's output, stderr included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
 pub(crate) enum FromLauncher {
     /// The launcher listens.
     SupervisorReady,
     /// OpenCode printed its address.
     Ready { url: String, pid: i32 },
     /// It did not come up; nothing of it is left.
-    StartupError { message: String, stdout_tail: String },
+    StartupError {
+        message: String,
+        stdout_tail: String,
+    },
     /// It ended after `ready`; nothing of it is left.
-    Exited { code: Option<i32>, signal: Option<i32>, stdout_tail: String },
+    Exited {
+        code: Option<i32>,
+        signal: Option<i32>,
+        stdout_tail: String,
+    },
 }
 
 #[cfg(test)]
@@ -49,16 +64,28 @@ mod tests {
     #[test]
     fn messages_have_the_names_of_the_contract() {
         let json = |message: &FromLauncher| serde_json::to_string(message).unwrap();
-        assert_eq!(json(&FromLauncher::SupervisorReady), r#"{"type":"supervisor-ready"}"#);
         assert_eq!(
-            json(&FromLauncher::Ready { url: "http://127.0.0.1:1".into(), pid: 7 }),
+            json(&FromLauncher::SupervisorReady),
+            r#"{"type":"supervisor-ready"}"#
+        );
+        assert_eq!(
+            json(&FromLauncher::Ready {
+                url: "http://127.0.0.1:1".into(),
+                pid: 7
+            }),
             r#"{"type":"ready","url":"http://127.0.0.1:1","pid":7}"#
         );
         assert_eq!(
-            json(&FromLauncher::StartupError { message: "m".into(), stdout_tail: "t".into() }),
+            json(&FromLauncher::StartupError {
+                message: "m".into(),
+                stdout_tail: "t".into()
+            }),
             r#"{"type":"startup-error","message":"m","stdoutTail":"t"}"#
         );
-        assert_eq!(serde_json::to_string(&ToLauncher::Shutdown).unwrap(), r#"{"type":"shutdown"}"#);
+        assert_eq!(
+            serde_json::to_string(&ToLauncher::Shutdown).unwrap(),
+            r#"{"type":"shutdown"}"#
+        );
         let boot = serde_json::json!({
             "type": "boot", "command": "/o", "args": [], "env": {}, "cwd": "/", "timeoutMs": 1, "lock": "/l",
         });

@@ -37,10 +37,18 @@ pub(crate) fn find(home: &HomePaths) -> Vec<Pid> {
     let carries = |pid: i32| {
         // A zombie's environment is empty; another user's is unreadable.
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let has = |entry: &str| environment.split(|byte| *byte == 0).any(|found| found == entry.as_bytes());
+        let has = |entry: &str| {
+            environment
+                .split(|byte| *byte == 0)
+                .any(|found| found == entry.as_bytes())
+        };
         has(&marker) && has(&home)
     };
-    descendants::all().into_iter().filter(|pid| *pid != own && carries(*pid)).filter_map(Pid::from_raw).collect()
+    descendants::all()
+        .into_iter()
+        .filter(|pid| *pid != own && carries(*pid))
+        .filter_map(Pid::from_raw)
+        .collect()
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -51,11 +59,19 @@ mod tests {
     #[test]
     fn only_processes_of_this_home_are_ended() {
         let sleeper = |home: &str| {
-            Command::new("sleep").arg("60").env_clear().env(MARKER, "1").env("HOME", home).spawn().unwrap()
+            Command::new("sleep")
+                .arg("60")
+                .env_clear()
+                .env(MARKER, "1")
+                .env("HOME", home)
+                .spawn()
+                .unwrap()
         };
         let (mut ours, mut other) = (sleeper("/data/ours"), sleeper("/data/other"));
         // The environment is there once the exec is through.
-        while find(&HomePaths::new("/data/ours")).is_empty() || find(&HomePaths::new("/data/other")).is_empty() {
+        while find(&HomePaths::new("/data/ours")).is_empty()
+            || find(&HomePaths::new("/data/other")).is_empty()
+        {
             std::thread::yield_now();
         }
         assert_eq!(end(&HomePaths::new("/data/ours")), 1);

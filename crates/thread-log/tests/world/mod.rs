@@ -1,6 +1,6 @@
 //! A log over a store that can be told to fail.
 
-#![allow(dead_code, reason = "each test file uses its share")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its share")]
 
 use async_trait::async_trait;
 use futures::StreamExt;

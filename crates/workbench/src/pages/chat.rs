@@ -73,8 +73,11 @@ async fn page(app: &App, visitor: &Visitor, id: &str, part: &Part, unsent: &Unse
             directory: state.directory.to_owned(),
         }
     });
-    let (snapshot, shell, trust) =
-        tokio::join!(snapshot, Shell::load(app, visitor), app.workspace.trust(&session));
+    let (snapshot, shell, trust) = tokio::join!(
+        snapshot,
+        Shell::load(app, visitor),
+        app.workspace.trust(&session)
+    );
     let snapshot = match snapshot {
         Ok(snapshot) => snapshot,
         Err(error) => return super::failed(app, visitor, &error),
@@ -83,12 +86,34 @@ async fn page(app: &App, visitor: &Visitor, id: &str, part: &Part, unsent: &Unse
     let trust = trust.ok().filter(|trust| !trust.trusted);
     let context = app.context(visitor, id);
     let live = before.is_none();
-    let stream = if live { format!("{}?after={}", url::chat_path(id, "events"), snapshot.sequence) } else { "/events".into() };
+    let stream = if live {
+        format!(
+            "{}?after={}",
+            url::chat_path(id, "events"),
+            snapshot.sequence
+        )
+    } else {
+        "/events".into()
+    };
     let title = render::title_text(&snapshot.facts);
     let status = unsent.error.as_ref().map_or(StatusCode::OK, status_of);
-    let main = chat_main(&context, &snapshot, &shell, trust.as_ref(), live, part.panel.is_some(), unsent);
+    let main = chat_main(
+        &context,
+        &snapshot,
+        &shell,
+        trust.as_ref(),
+        live,
+        part.panel.is_some(),
+        unsent,
+    );
     let path = url::chat(id);
-    let page = Page { title: &title, path: &path, chat: Some(id), stream: &stream, main };
+    let page = Page {
+        title: &title,
+        path: &path,
+        chat: Some(id),
+        stream: &stream,
+        main,
+    };
     (status, shell.render(app, &page)).into_response()
 }
 
@@ -103,7 +128,12 @@ fn chat_main(
 ) -> Markup {
     let here = url::chat(&context.chat);
     let regions = render::regions(&snapshot.facts);
-    let region = |name: &str| regions.iter().find(|(key, _)| *key == name).map(|(_, markup)| markup);
+    let region = |name: &str| {
+        regions
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, markup)| markup)
+    };
     let part = |name: &str| html! { @if let Some(markup) = region(name) { (markup) } };
     let first = snapshot.items.first().map(|item| item.order);
     html! {
@@ -236,7 +266,12 @@ pub(crate) async fn call(
     let found = read(&app, &session, move |state| {
         let calls: &[ToolCall] = match &whose.agent {
             None => &state.view.tool_calls,
-            Some(task) => state.view.task_runs.iter().find(|run| run.id == *task).map_or(&[], |run| &run.tool_calls),
+            Some(task) => state
+                .view
+                .task_runs
+                .iter()
+                .find(|run| run.id == *task)
+                .map_or(&[], |run| &run.tool_calls),
         };
         calls.iter().rev().find(|one| one.id == call).cloned()
     })
@@ -244,7 +279,9 @@ pub(crate) async fn call(
     let found = match found {
         Ok(Some(found)) => found,
         Ok(None) => {
-            let error = WorkspaceError::NotFound("This chat has no such step; it may have been compacted.".into());
+            let error = WorkspaceError::NotFound(
+                "This chat has no such step; it may have been compacted.".into(),
+            );
             return super::failed(&app, &visitor, &error);
         }
         Err(error) => return super::failed(&app, &visitor, &error),
@@ -253,6 +290,12 @@ pub(crate) async fn call(
     let shell = Shell::load(&app, &visitor).await;
     let main = html! { div.page.wide { (render::call_page(&context, task.as_deref(), &found)) } };
     let path = url::call(&id, task.as_deref(), &found.id);
-    let page = Page { title: "Step", path: &path, chat: Some(&id), stream: "/events", main };
+    let page = Page {
+        title: "Step",
+        path: &path,
+        chat: Some(&id),
+        stream: "/events",
+        main,
+    };
     shell.render(&app, &page).into_response()
 }

@@ -24,8 +24,17 @@ pub(crate) async fn show(
     Extension(visitor): Extension<Visitor>,
     Query(find): Query<Find>,
 ) -> Response {
-    let text = find.q.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-    let query = ThreadQuery { text: text.clone(), cursor: find.cursor, limit: app.options.limits.list_rows };
+    let text = find
+        .q
+        .as_deref()
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned);
+    let query = ThreadQuery {
+        text: text.clone(),
+        cursor: find.cursor,
+        limit: app.options.limits.list_rows,
+    };
     let found = match app.workspace.threads(query).await {
         Ok(found) => found,
         Err(error) => return super::failed(&app, &visitor, &error),
@@ -53,6 +62,12 @@ pub(crate) async fn show(
             }
         }
     };
-    let page = Page { title: "Chats", path: "/chats", chat: None, stream: "/events", main };
+    let page = Page {
+        title: "Chats",
+        path: "/chats",
+        chat: None,
+        stream: "/events",
+        main,
+    };
     shell.render(&app, &page).into_response()
 }

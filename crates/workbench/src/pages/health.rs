@@ -10,7 +10,10 @@ use maud::html;
 use std::sync::Arc;
 
 /// `GET /health`
-pub(crate) async fn show(State(app): State<Arc<App>>, Extension(visitor): Extension<Visitor>) -> Response {
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(visitor): Extension<Visitor>,
+) -> Response {
     let (shell, rows) = tokio::join!(Shell::load(&app, &visitor), app.workspace.health());
     let main = html! {
         div.page {
@@ -33,6 +36,12 @@ pub(crate) async fn show(State(app): State<Arc<App>>, Extension(visitor): Extens
             p { a.button href="/health" { "Check again" } }
         }
     };
-    let page = Page { title: "Health Center", path: "/health", chat: None, stream: "/events", main };
+    let page = Page {
+        title: "Health Center",
+        path: "/health",
+        chat: None,
+        stream: "/events",
+        main,
+    };
     shell.render(&app, &page).into_response()
 }

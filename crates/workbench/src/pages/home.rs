@@ -13,8 +13,13 @@ use maud::{Markup, html};
 use std::sync::Arc;
 
 /// `GET /`
-pub(crate) async fn show(State(app): State<Arc<App>>, Extension(visitor): Extension<Visitor>) -> Response {
-    page(&app, &visitor, StatusCode::OK, None, &Draft::default()).await.into_response()
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(visitor): Extension<Visitor>,
+) -> Response {
+    page(&app, &visitor, StatusCode::OK, None, &Draft::default())
+        .await
+        .into_response()
 }
 
 /// What was entered, kept when it could not be sent.
@@ -27,14 +32,35 @@ pub(crate) struct Draft {
 }
 
 /// The same page after a failed start, with everything that was entered.
-pub(crate) async fn failed(app: &App, visitor: &Visitor, error: &WorkspaceError, draft: &Draft) -> Response {
-    page(app, visitor, status_of(error), Some(&error.to_string()), draft).await
+pub(crate) async fn failed(
+    app: &App,
+    visitor: &Visitor,
+    error: &WorkspaceError,
+    draft: &Draft,
+) -> Response {
+    page(
+        app,
+        visitor,
+        status_of(error),
+        Some(&error.to_string()),
+        draft,
+    )
+    .await
 }
 
-async fn page(app: &App, visitor: &Visitor, status: StatusCode, error: Option<&str>, draft: &Draft) -> Response {
+async fn page(
+    app: &App,
+    visitor: &Visitor,
+    status: StatusCode,
+    error: Option<&str>,
+    draft: &Draft,
+) -> Response {
     let shell = Shell::load(app, visitor).await;
     let overview = &shell.overview;
-    let directory = draft.directory.as_deref().unwrap_or(&overview.default_directory);
+    let directory = draft
+        .directory
+        .as_deref()
+        .unwrap_or(&overview.default_directory);
     let main = html! {
         div.home {
             h1 { "What should be done?" }
@@ -58,7 +84,13 @@ async fn page(app: &App, visitor: &Visitor, status: StatusCode, error: Option<&s
             p.hint { "Press " kbd { "?" } " for all keys. Commands and changes ask you first, unless your settings allow them." }
         }
     };
-    let page = Page { title: "New chat", path: "/", chat: None, stream: "/events", main };
+    let page = Page {
+        title: "New chat",
+        path: "/",
+        chat: None,
+        stream: "/events",
+        main,
+    };
     (status, shell.render(app, &page)).into_response()
 }
 

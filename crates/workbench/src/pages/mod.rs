@@ -17,7 +17,10 @@ use axum::response::Response;
 use std::sync::Arc;
 
 /// Any other address.
-pub(crate) async fn missing(State(app): State<Arc<App>>, Extension(visitor): Extension<Visitor>) -> Response {
+pub(crate) async fn missing(
+    State(app): State<Arc<App>>,
+    Extension(visitor): Extension<Visitor>,
+) -> Response {
     let page = NoticePage {
         title: "There is no such page",
         text: "It may have moved; your chats are all in the list.",
@@ -34,6 +37,10 @@ pub(crate) fn failed(app: &App, visitor: &Visitor, error: &WorkspaceError) -> Re
         _ => "That did not work",
     };
     let text = error.to_string();
-    let page = NoticePage { title, text: &text, way_out: Some(("/chats", "All chats")) };
+    let page = NoticePage {
+        title,
+        text: &text,
+        way_out: Some(("/chats", "All chats")),
+    };
     notice(app, status_of(error), visitor.theme, &page)
 }

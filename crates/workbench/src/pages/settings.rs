@@ -63,11 +63,22 @@ pub(crate) async fn page(
             (form(visitor, &settings, word.as_ref(), key_was_entered))
         }
     };
-    let page = Page { title: "Settings", path: "/settings", chat: None, stream: "/events", main };
+    let page = Page {
+        title: "Settings",
+        path: "/settings",
+        chat: None,
+        stream: "/events",
+        main,
+    };
     (status, shell.render(app, &page)).into_response()
 }
 
-fn form(visitor: &Visitor, settings: &Settings, word: Option<&Word>, key_was_entered: bool) -> Markup {
+fn form(
+    visitor: &Visitor,
+    settings: &Settings,
+    word: Option<&Word>,
+    key_was_entered: bool,
+) -> Markup {
     html! {
         form.settings method="post" action="/settings" data-stay data-report autocomplete="off" {
             (csrf_field(&visitor.csrf))

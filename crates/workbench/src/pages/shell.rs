@@ -36,10 +36,19 @@ pub(crate) struct Page<'a> {
 impl Shell {
     /// Reads the frame's data. A list that can't be read is empty: the page itself must still open.
     pub(crate) async fn load(app: &App, visitor: &Visitor) -> Shell {
-        let query = ThreadQuery { limit: RECENT, ..ThreadQuery::default() };
-        let (overview, recent) = tokio::join!(app.workspace.overview(), app.workspace.threads(query));
+        let query = ThreadQuery {
+            limit: RECENT,
+            ..ThreadQuery::default()
+        };
+        let (overview, recent) =
+            tokio::join!(app.workspace.overview(), app.workspace.threads(query));
         let recent = recent.map(|page| page.threads).unwrap_or_default();
-        Shell { overview, recent, visitor: visitor.clone(), clock: app.clock() }
+        Shell {
+            overview,
+            recent,
+            visitor: visitor.clone(),
+            clock: app.clock(),
+        }
     }
 
     /// The document.
@@ -53,7 +62,7 @@ impl Shell {
             }
             (shortcuts())
         };
-        document(app, self.visitor.theme, &title, Some(page.stream), body)
+        document(app, self.visitor.theme, &title, Some(page.stream), &body)
     }
 
     fn rail(&self, page: &Page<'_>) -> Markup {
@@ -139,7 +148,11 @@ fn dot(state: ThreadDot) -> Markup {
 fn shown_title(title: &str) -> &str {
     let title = title.trim();
     // The default of the wire; "session" is no word of the surface (07 §1).
-    if title.is_empty() || title == "New session" { "New chat" } else { title }
+    if title.is_empty() || title == "New session" {
+        "New chat"
+    } else {
+        title
+    }
 }
 
 fn rail_row(row: &ThreadSummary, clock: &Clock, current: bool) -> Markup {
@@ -175,8 +188,14 @@ pub(crate) fn list_row(row: &ThreadSummary, clock: &Clock) -> Markup {
 /// What a changed chat does to an open page.
 pub(crate) fn row_ops(row: &ThreadSummary, clock: &Clock, current: bool) -> Vec<Op> {
     vec![
-        Op::Row { id: format!("r-{}", row.id), html: rail_row(row, clock, current).into_string() },
-        Op::Row { id: format!("l-{}", row.id), html: list_row(row, clock).into_string() },
+        Op::Row {
+            id: format!("r-{}", row.id),
+            html: rail_row(row, clock, current).into_string(),
+        },
+        Op::Row {
+            id: format!("l-{}", row.id),
+            html: list_row(row, clock).into_string(),
+        },
     ]
 }
 

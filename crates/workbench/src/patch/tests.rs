@@ -27,7 +27,10 @@ impl Page {
             match op {
                 Op::Put { id, order, html } => {
                     let old = self.items.iter().position(|item| item.0 == *id);
-                    if old.is_none() && self.earlier && self.items.first().is_some_and(|first| *order < first.1) {
+                    if old.is_none()
+                        && self.earlier
+                        && self.items.first().is_some_and(|first| *order < first.1)
+                    {
                         continue;
                     }
                     let item = (id.clone(), *order, html.clone(), Vec::new());
@@ -37,15 +40,25 @@ impl Page {
                             if let Some(at) = old {
                                 self.items.remove(at);
                             }
-                            let at = self.items.iter().rposition(|item| item.1 <= *order).map_or(0, |at| at + 1);
+                            let at = self
+                                .items
+                                .iter()
+                                .rposition(|item| item.1 <= *order)
+                                .map_or(0, |at| at + 1);
                             self.items.insert(at, item);
                         }
                     }
                 }
                 Op::Remove { id } => self.items.retain(|item| item.0 != *id),
-                Op::Keep { ids, from } => self.items.retain(|item| item.1 < *from || ids.contains(&item.0)),
+                Op::Keep { ids, from } => self
+                    .items
+                    .retain(|item| item.1 < *from || ids.contains(&item.0)),
                 Op::Tail { id, from, blocks } => {
-                    if let Some(item) = self.items.iter_mut().find(|item| format!("{}-md", item.0) == *id) {
+                    if let Some(item) = self
+                        .items
+                        .iter_mut()
+                        .find(|item| format!("{}-md", item.0) == *id)
+                    {
                         item.3.truncate(*from);
                         item.3.extend(blocks.iter().cloned());
                     }
@@ -68,7 +81,10 @@ struct Log {
 
 impl Log {
     fn new(payloads: &[(&'static str, Value)]) -> Log {
-        let session = Session { session_id: "t1".into(), ..Session::default() };
+        let session = Session {
+            session_id: "t1".into(),
+            ..Session::default()
+        };
         let events = payloads.iter().enumerate().map(|(index, (kind, payload))| {
             Arc::new(SessionEventRecord {
                 tenant_id: None,
@@ -77,11 +93,18 @@ impl Log {
                 sequence: index as u64 + 1,
                 kind: EventType::parse(kind),
                 payload: payload.as_object().unwrap().clone(),
-                created_at: format!("2026-03-04T12:{:02}:{:02}.000Z", index / 60 % 60, index % 60),
+                created_at: format!(
+                    "2026-03-04T12:{:02}:{:02}.000Z",
+                    index / 60 % 60,
+                    index % 60
+                ),
                 extra: serde_json::Map::new(),
             })
         });
-        Log { session, events: events.collect() }
+        Log {
+            session,
+            events: events.collect(),
+        }
     }
 
     fn view(&self, sequence: usize) -> (View, Option<u64>) {
@@ -100,7 +123,13 @@ impl Log {
 
     fn read<T>(&self, sequence: usize, f: impl FnOnce(&ThreadState<'_>) -> T) -> T {
         let (view, interrupted) = self.view(sequence);
-        f(&ThreadState { session: &self.session, view: &view, sequence: sequence as u64, directory: "/d", interrupted })
+        f(&ThreadState {
+            session: &self.session,
+            view: &view,
+            sequence: sequence as u64,
+            directory: "/d",
+            interrupted,
+        })
     }
 
     /// What a fresh visit gets.
@@ -108,19 +137,38 @@ impl Log {
         let context = context();
         self.read(sequence, |state| {
             let (entries, earlier) = timeline::entries(state, None, limit);
-            let items = entries.iter().map(|entry| entry.to_item(0)).map(|item| match &item.body {
-                Body::Answer { text, .. } => {
-                    let blocks = crate::markdown::render(text);
-                    let blocks = blocks.iter().map(|block| render::block(block).into_string()).collect();
-                    (item.key.clone(), item.order, render::answer_shell(&item.key, item.order, &[]).into_string(), blocks)
-                }
-                _ => (item.key.clone(), item.order, render::item(&context, &item).into_string(), Vec::new()),
-            });
+            let items = entries
+                .iter()
+                .map(|entry| entry.to_item(0))
+                .map(|item| match &item.body {
+                    Body::Answer { text, .. } => {
+                        let blocks = crate::markdown::render(text);
+                        let blocks = blocks
+                            .iter()
+                            .map(|block| render::block(block).into_string())
+                            .collect();
+                        (
+                            item.key.clone(),
+                            item.order,
+                            render::answer_shell(&item.key, item.order, &[]).into_string(),
+                            blocks,
+                        )
+                    }
+                    _ => (
+                        item.key.clone(),
+                        item.order,
+                        render::item(&context, &item).into_string(),
+                        Vec::new(),
+                    ),
+                });
             let facts = Facts::take(state, None);
             let regions = render::regions(&facts);
             Page {
                 items: items.collect(),
-                regions: regions.into_iter().map(|(id, markup)| (id.to_owned(), markup.into_string())).collect(),
+                regions: regions
+                    .into_iter()
+                    .map(|(id, markup)| (id.to_owned(), markup.into_string()))
+                    .collect(),
                 title: render::title_text(&facts),
                 busy: facts.working,
                 earlier,
@@ -129,9 +177,18 @@ impl Log {
     }
 
     /// One batch as `live` sends it: events up to `to`, rendered from the state at `at`.
-    fn batch(&self, open: &mut OpenPage, from: usize, to: usize, at: usize, limit: usize) -> Vec<Op> {
+    fn batch(
+        &self,
+        open: &mut OpenPage,
+        from: usize,
+        to: usize,
+        at: usize,
+        limit: usize,
+    ) -> Vec<Op> {
         let mut touched = Touched::default();
-        self.events[from..to].iter().for_each(|event| touched.add(event));
+        self.events[from..to]
+            .iter()
+            .for_each(|event| touched.add(event));
         let mut ops = Vec::new();
         for _ in 0..2 {
             let draft = self.read(at, |state| open.collect(state, &touched, limit));
@@ -148,15 +205,40 @@ impl Log {
 
 fn context() -> Context {
     let now = "2026-03-04T15:00:00Z".parse().unwrap();
-    Context { chat: "t1".into(), csrf: "form-token".into(), clock: Clock { now, zone: TimeZone::UTC } }
+    Context {
+        chat: "t1".into(),
+        csrf: "form-token".into(),
+        clock: Clock {
+            now,
+            zone: TimeZone::UTC,
+        },
+    }
 }
 
 fn event() -> impl Strategy<Value = (&'static str, Value)> {
     let id = |prefix: &'static str, count: u8| (0..count).prop_map(move |n| format!("{prefix}{n}"));
     let text = prop::sample::select(vec![
-        "word ", "\n\n", "# Head\n", "- item\n", "```\ncode\n", "```\n", "[a]: https://example.org\n\n", "[a] ", "  ", "| a |\n|-|\n",
+        "word ",
+        "\n\n",
+        "# Head\n",
+        "- item\n",
+        "```\ncode\n",
+        "```\n",
+        "[a]: https://example.org\n\n",
+        "[a] ",
+        "  ",
+        "| a |\n|-|\n",
     ]);
-    let tool = prop::sample::select(vec!["read", "grep", "read", "bash", "edit", "task", "question", "todowrite"]);
+    let tool = prop::sample::select(vec![
+        "read",
+        "grep",
+        "read",
+        "bash",
+        "edit",
+        "task",
+        "question",
+        "todowrite",
+    ]);
     let status = prop::sample::select(vec!["running", "complete", "error"]);
     let task = prop::option::weighted(0.3, id("k", 2));
     prop_oneof![
@@ -235,14 +317,22 @@ fn a_delta_costs_the_open_block_only() {
     for _ in 0..200 {
         payloads.push(("assistant.message", json!({"messageId": "m1", "content": "A paragraph of some length.\n\n", "mode": "append"})));
     }
-    payloads.push(("assistant.message", json!({"messageId": "m1", "content": "tail\n", "mode": "append"})));
-    payloads.push(("assistant.message", json!({"messageId": "m1", "content": "more", "mode": "append"})));
+    payloads.push((
+        "assistant.message",
+        json!({"messageId": "m1", "content": "tail\n", "mode": "append"}),
+    ));
+    payloads.push((
+        "assistant.message",
+        json!({"messageId": "m1", "content": "more", "mode": "append"}),
+    ));
     let log = Log::new(&payloads);
     let all = log.events.len();
     let mut open = OpenPage::default();
     log.batch(&mut open, 0, all - 1, all - 1, 100);
     let ops = log.batch(&mut open, all - 1, all, all, 100);
-    let [Op::Tail { from, blocks, .. }] = ops.as_slice() else { panic!("{ops:?}") };
+    let [Op::Tail { from, blocks, .. }] = ops.as_slice() else {
+        panic!("{ops:?}")
+    };
     assert_eq!((*from, blocks.len()), (200, 1));
     assert!(serde_json::to_string(&ops).unwrap().len() < 300);
     let growing = open.growing.get("m-m1").unwrap();
@@ -251,7 +341,10 @@ fn a_delta_costs_the_open_block_only() {
 
 #[test]
 fn nothing_changed_means_nothing_sent() {
-    let log = Log::new(&[("prompt.submitted", json!({"text": "go"})), ("later.type", json!({}))]);
+    let log = Log::new(&[
+        ("prompt.submitted", json!({"text": "go"})),
+        ("later.type", json!({})),
+    ]);
     let mut open = OpenPage::default();
     log.batch(&mut open, 0, 1, 1, 100);
     assert_eq!(log.batch(&mut open, 1, 2, 2, 100), []);

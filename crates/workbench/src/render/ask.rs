@@ -5,7 +5,9 @@ use super::call::{one_line, pretty, text};
 use crate::url;
 use maud::{Markup, html};
 use open_cowork_contracts::JsonObject;
-use open_cowork_contracts::view::{PendingApproval, PendingQuestion, QuestionPrompt, ResolvedApproval, ResolvedQuestion};
+use open_cowork_contracts::view::{
+    PendingApproval, PendingQuestion, QuestionPrompt, ResolvedApproval, ResolvedQuestion,
+};
 use serde_json::Value;
 
 /// What an ask is about, first match wins (07 §16).
@@ -26,7 +28,11 @@ fn classify(tool: &str, input: &JsonObject, from_task: bool) -> AskKind {
     let tool = tool.to_ascii_lowercase();
     let has = |key: &str| text(input, key).is_some();
     let any = |words: &[&str]| words.iter().any(|word| tool.contains(word));
-    if matches!(tool.as_str(), "bash" | "shell" | "command" | "exec" | "terminal") || has("command") {
+    if matches!(
+        tool.as_str(),
+        "bash" | "shell" | "command" | "exec" | "terminal"
+    ) || has("command")
+    {
         AskKind::Command
     } else if any(&["search"]) || (has("query") && !has("url")) {
         AskKind::WebSearch
@@ -34,12 +40,16 @@ fn classify(tool: &str, input: &JsonObject, from_task: bool) -> AskKind {
         AskKind::Web
     } else if tool == "external_directory" || tool == "external-directory" {
         AskKind::ExternalFolder
-    } else if any(&["write", "edit", "patch"]) || has("filePath") || (has("path") && (has("content") || has("diff"))) {
+    } else if any(&["write", "edit", "patch"])
+        || has("filePath")
+        || (has("path") && (has("content") || has("diff")))
+    {
         AskKind::FileWrite
     } else if any(&["task", "subagent", "delegate"]) || has("agent") || from_task {
         AskKind::Task
     } else if any(&[
-        "gmail", "sheets", "docs", "slides", "calendar", "drive", "notion", "slack", "linear", "github", "jira",
+        "gmail", "sheets", "docs", "slides", "calendar", "drive", "notion", "slack", "linear",
+        "github", "jira",
     ]) {
         AskKind::Integration
     } else if tool.contains(['_', '.']) {
@@ -53,17 +63,31 @@ fn classify(tool: &str, input: &JsonObject, from_task: bool) -> AskKind {
 fn is_destructive(kind: AskKind, tool: &str, subject: &str) -> bool {
     if kind == AskKind::Command {
         let words = [
-            "rm", "rmdir", "del", "delete", "drop", "truncate", "destroy", "format", "mkfs", "dd", "shutdown", "kill",
+            "rm",
+            "rmdir",
+            "del",
+            "delete",
+            "drop",
+            "truncate",
+            "destroy",
+            "format",
+            "mkfs",
+            "dd",
+            "shutdown",
+            "kill",
             "force-push",
         ];
         let found = subject
             .to_ascii_lowercase()
             .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
             .any(|word| words.contains(&word) || word.starts_with("mkfs"));
-        return found || (subject.contains("push") && (subject.contains("--force") || subject.contains(" -f")));
+        return found
+            || (subject.contains("push")
+                && (subject.contains("--force") || subject.contains(" -f")));
     }
     let tool = tool.to_ascii_lowercase();
-    tool.split(|c: char| !c.is_ascii_alphanumeric()).any(|w| matches!(w, "delete" | "remove" | "drop" | "destroy"))
+    tool.split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|w| matches!(w, "delete" | "remove" | "drop" | "destroy"))
 }
 
 fn sentence(kind: AskKind, tool: &str) -> String {
@@ -81,7 +105,11 @@ fn sentence(kind: AskKind, tool: &str) -> String {
 fn exact(ask: &PendingApproval) -> String {
     ask.subject
         .clone()
-        .or_else(|| ["command", "filePath", "path", "url", "query"].iter().find_map(|key| text(&ask.input, key)))
+        .or_else(|| {
+            ["command", "filePath", "path", "url", "query"]
+                .iter()
+                .find_map(|key| text(&ask.input, key))
+        })
         .unwrap_or_else(|| ask.description.clone())
 }
 
@@ -99,8 +127,15 @@ pub(super) fn approval(
 ) -> Markup {
     let kind = classify(&ask.tool, &ask.input, ask.task_run_id.is_some());
     let subject = exact(ask);
-    let patterns: Vec<&String> = ask.patterns.iter().flatten().filter(|pattern| **pattern != subject).collect();
-    let working_directory = ["workdir", "cwd", "directory"].iter().find_map(|key| text(&ask.input, key));
+    let patterns: Vec<&String> = ask
+        .patterns
+        .iter()
+        .flatten()
+        .filter(|pattern| **pattern != subject)
+        .collect();
+    let working_directory = ["workdir", "cwd", "directory"]
+        .iter()
+        .find_map(|key| text(&ask.input, key));
     let more: JsonObject = ask
         .input
         .iter()
@@ -155,9 +190,18 @@ pub(super) fn approval(
     }
 }
 
-pub(super) fn resolved(context: &Context, key: &str, order: f64, asked: &ResolvedApproval) -> Markup {
+pub(super) fn resolved(
+    context: &Context,
+    key: &str,
+    order: f64,
+    asked: &ResolvedApproval,
+) -> Markup {
     let what = one_line(asked.subject.as_deref().unwrap_or(&asked.description));
-    let reason = asked.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
+    let reason = asked
+        .reason
+        .as_deref()
+        .map(str::trim)
+        .filter(|reason| !reason.is_empty());
     let ended = reason.and_then(|reason| {
         let reason = reason.to_ascii_lowercase();
         ["withdrawn", "interrupted", "aborted", "stopped"]
@@ -232,7 +276,12 @@ fn fields(key: &str, index: usize, prompt: &QuestionPrompt) -> Markup {
     }
 }
 
-pub(super) fn answered(context: &Context, key: &str, order: f64, asked: &ResolvedQuestion) -> Markup {
+pub(super) fn answered(
+    context: &Context,
+    key: &str,
+    order: f64,
+    asked: &ResolvedQuestion,
+) -> Markup {
     let answers: Vec<String> = asked.answers.iter().map(answer_text).collect();
     html! {
         div.item.answered id=(key) data-order=(order) tabindex="-1" {
@@ -266,18 +315,21 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn input(value: Value) -> JsonObject {
+    fn input(value: &Value) -> JsonObject {
         value.as_object().unwrap().clone()
     }
 
     #[test]
     fn asks_are_classified_first_match_wins() {
-        let kind = |tool: &str, value: Value| classify(tool, &input(value), false);
+        let kind = |tool: &str, value: Value| classify(tool, &input(&value), false);
         assert_eq!(kind("bash", json!({})), AskKind::Command);
         assert_eq!(kind("anything", json!({"command": "ls"})), AskKind::Command);
         assert_eq!(kind("lookup", json!({"query": "x"})), AskKind::WebSearch);
         assert_eq!(kind("webfetch", json!({"url": "https://a"})), AskKind::Web);
-        assert_eq!(kind("external_directory", json!({})), AskKind::ExternalFolder);
+        assert_eq!(
+            kind("external_directory", json!({})),
+            AskKind::ExternalFolder
+        );
         assert_eq!(kind("edit", json!({"filePath": "a"})), AskKind::FileWrite);
         assert_eq!(kind("task", json!({})), AskKind::Task);
         assert_eq!(kind("github", json!({})), AskKind::Integration);
@@ -287,11 +339,22 @@ mod tests {
 
     #[test]
     fn destructive_commands_are_flagged_and_harmless_ones_are_not() {
-        for command in ["rm -rf build", "sudo mkfs.ext4 /dev/x", "git push --force", "psql -c 'DROP TABLE a'"] {
-            assert!(is_destructive(AskKind::Command, "bash", command), "{command}");
+        for command in [
+            "rm -rf build",
+            "sudo mkfs.ext4 /dev/x",
+            "git push --force",
+            "psql -c 'DROP TABLE a'",
+        ] {
+            assert!(
+                is_destructive(AskKind::Command, "bash", command),
+                "{command}"
+            );
         }
         for command in ["cargo test", "cat formula.txt", "ls farm", "git push"] {
-            assert!(!is_destructive(AskKind::Command, "bash", command), "{command}");
+            assert!(
+                !is_destructive(AskKind::Command, "bash", command),
+                "{command}"
+            );
         }
         assert!(is_destructive(AskKind::Mcp, "mail_delete", ""));
     }

@@ -35,8 +35,13 @@ fn fold(context: &Context, key: &str, calls: &[ToolCall]) -> Markup {
         1 => Some(format!("1 {one}")),
         n => Some(format!("{n} {many}")),
     };
-    let what: Vec<String> =
-        [plural(reads, "file", "files"), plural(searches, "search", "searches")].into_iter().flatten().collect();
+    let what: Vec<String> = [
+        plural(reads, "file", "files"),
+        plural(searches, "search", "searches"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let state = if calls.iter().any(|c| c.status == ToolStatus::Running) {
         ToolStatus::Running
     } else if calls.iter().any(|c| c.status == ToolStatus::Error) {
@@ -68,11 +73,25 @@ pub(super) fn call(context: &Context, task: Option<&str>, call: &ToolCall) -> Ma
             summary {
                 span.verb { (verb) } " "
                 span.subject title=(subject) { (subject) } " "
-                (state_word(call.status, call.started_at.as_deref(), call.finished_at.as_deref()))
+                (state(call))
             }
             div.inner { (body(context, task, call, false)) }
         }
     }
+}
+
+/// A call that a restart cut short did not fail by itself.
+fn state(call: &ToolCall) -> Markup {
+    if call.status == ToolStatus::Error
+        && call.output.as_ref().and_then(Value::as_str) == Some("interrupted")
+    {
+        return html! { span.state { span.tone-muted { span aria-hidden="true" { "– " } "interrupted" } } };
+    }
+    state_word(
+        call.status,
+        call.started_at.as_deref(),
+        call.finished_at.as_deref(),
+    )
 }
 
 fn state_word(status: ToolStatus, started: Option<&str>, finished: Option<&str>) -> Markup {
@@ -100,7 +119,7 @@ pub(crate) fn call_page(context: &Context, task: Option<&str>, call: &ToolCall) 
         header.page-head {
             p { a href=(url::chat(&context.chat)) { "Back to the chat" } }
             h1.call-title { span.verb { (verb) } " " code { (subject) } }
-            p { (state_word(call.status, call.started_at.as_deref(), call.finished_at.as_deref())) }
+            p { (state(call)) }
         }
         div.call-page { (body(context, task, call, true)) }
     }
@@ -179,7 +198,11 @@ fn clip(text: &str, whole: bool) -> String {
 
 fn edit_diff(context: &Context, task: Option<&str>, call: &ToolCall, whole: bool) -> Markup {
     let input = &call.input;
-    let first = |keys: &[&str]| keys.iter().find_map(|key| text(input, key)).unwrap_or_default();
+    let first = |keys: &[&str]| {
+        keys.iter()
+            .find_map(|key| text(input, key))
+            .unwrap_or_default()
+    };
     let old = first(&["oldString", "old_string"]);
     let new = first(&["newString", "new_string", "content"]);
     if old.is_empty() && new.is_empty() {
@@ -213,7 +236,9 @@ fn attached(attachment: &Attachment) -> Markup {
     let name = attachment.filename.as_deref().unwrap_or("file");
     let picture = ["image/png", "image/jpeg", "image/gif", "image/webp"]
         .iter()
-        .any(|mime| attachment.mime == *mime && attachment.url.starts_with(&format!("data:{mime};base64,")));
+        .any(|mime| {
+            attachment.mime == *mime && attachment.url.starts_with(&format!("data:{mime};base64,"))
+        });
     html! {
         @if picture {
             figure { img src=(attachment.url) alt=(name) loading="lazy"; figcaption { (name) } }
@@ -248,7 +273,9 @@ pub(super) fn changed_file(call: &ToolCall) -> Option<(String, usize, usize)> {
         return None;
     }
     let count = |keys: &[&str]| {
-        keys.iter().find_map(|key| call.input.get(*key).and_then(Value::as_str)).map_or(0, |t| t.lines().count())
+        keys.iter()
+            .find_map(|key| call.input.get(*key).and_then(Value::as_str))
+            .map_or(0, |t| t.lines().count())
     };
     let added = count(&["newString", "new_string", "content"]);
     Some((subject(call), added, count(&["oldString", "old_string"])))
@@ -278,9 +305,22 @@ pub(super) fn verb_and_subject(call: &ToolCall) -> (String, String) {
 
 fn subject(call: &ToolCall) -> String {
     let keys = [
-        "command", "filePath", "file_path", "path", "pattern", "url", "query", "description", "name", "prompt", "title",
+        "command",
+        "filePath",
+        "file_path",
+        "path",
+        "pattern",
+        "url",
+        "query",
+        "description",
+        "name",
+        "prompt",
+        "title",
     ];
-    let found = call.subject.clone().or_else(|| keys.iter().find_map(|key| text(&call.input, key)));
+    let found = call
+        .subject
+        .clone()
+        .or_else(|| keys.iter().find_map(|key| text(&call.input, key)));
     one_line(&found.unwrap_or_default())
 }
 
@@ -294,7 +334,11 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 pub(super) fn text(input: &JsonObject, key: &str) -> Option<String> {
-    input.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+    input
+        .get(key)
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
 }
 
 pub(super) fn pretty(value: &Value) -> String {

@@ -16,7 +16,13 @@ pub(super) fn lines<'a>(old: &'a str, new: &'a str) -> Vec<Line<'a>> {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let most = old.len().min(new.len()) - head;
-    let tail = old.iter().rev().zip(new.iter().rev()).take(most).take_while(|(a, b)| a == b).count();
+    let tail = old
+        .iter()
+        .rev()
+        .zip(new.iter().rev())
+        .take(most)
+        .take_while(|(a, b)| a == b)
+        .count();
     let (a, b) = (&old[head..old.len() - tail], &new[head..new.len() - tail]);
 
     let mut out: Vec<Line<'a>> = old[..head].iter().map(|line| Line::Same(line)).collect();
@@ -48,7 +54,9 @@ fn align<'a>(a: &[&'a str], b: &[&'a str], out: &mut Vec<Line<'a>>) {
         if i < a.len() && j < b.len() && a[i] == b[j] {
             out.push(Line::Same(a[i]));
             (i, j) = (i + 1, j + 1);
-        } else if j == b.len() || (i < a.len() && common[(i + 1) * width + j] >= common[i * width + j + 1]) {
+        } else if j == b.len()
+            || (i < a.len() && common[(i + 1) * width + j] >= common[i * width + j + 1])
+        {
             out.push(Line::Removed(a[i]));
             i += 1;
         } else {
@@ -66,7 +74,16 @@ mod tests {
     #[test]
     fn unchanged_lines_stay_and_changed_ones_show_both_ways() {
         let got = lines("a\nb\nc", "a\nx\nc\nd");
-        assert_eq!(got, [Line::Same("a"), Line::Removed("b"), Line::Added("x"), Line::Same("c"), Line::Added("d")]);
+        assert_eq!(
+            got,
+            [
+                Line::Same("a"),
+                Line::Removed("b"),
+                Line::Added("x"),
+                Line::Same("c"),
+                Line::Added("d")
+            ]
+        );
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! The regions around the transcript: status and cost, todos, what waits, the drawer.
 
+use super::ask_line;
 use super::call::{changed_file, one_line};
 use super::task::task_words;
-use super::ask_line;
 use crate::url;
 use crate::workspace::ThreadState;
 use maud::{Markup, html};
@@ -42,15 +42,29 @@ impl Facts {
     /// passes the ones from before.
     pub(crate) fn take(state: &ThreadState<'_>, before: Option<&Facts>) -> Facts {
         let view = state.view;
-        let asks = view.pending_approvals.iter().map(|ask| (format!("a-{}", ask.id), ask_line(ask)));
+        let asks = view
+            .pending_approvals
+            .iter()
+            .map(|ask| (format!("a-{}", ask.id), ask_line(ask)));
         let questions = view.pending_questions.iter().map(|question| {
-            let text = question.questions.first().map_or("a question", |first| first.question.as_str());
+            let text = question
+                .questions
+                .first()
+                .map_or("a question", |first| first.question.as_str());
             (format!("q-{}", question.id), one_line(text))
         });
-        let title = if view.title.trim().is_empty() { "New chat".to_owned() } else { one_line(&view.title) };
+        let title = if view.title.trim().is_empty() {
+            "New chat".to_owned()
+        } else {
+            one_line(&view.title)
+        };
         Facts {
             // The view's default title is a word of the wire (07 §1: never "session" on the surface).
-            title: if title == "New session" { "New chat".into() } else { title },
+            title: if title == "New session" {
+                "New chat".into()
+            } else {
+                title
+            },
             status: view.status,
             working: view.is_generating,
             waiting: asks.chain(questions).collect(),
@@ -66,7 +80,13 @@ impl Facts {
                 .map(|run| (format!("k-{}", run.id), one_line(&run.title), run.status))
                 .collect(),
             files: before.map_or_else(|| files(state), |facts| facts.files.clone()),
-            artifacts: view.artifacts.iter().rev().take(50).map(|artifact| artifact.filename.clone()).collect(),
+            artifacts: view
+                .artifacts
+                .iter()
+                .rev()
+                .take(50)
+                .map(|artifact| artifact.filename.clone())
+                .collect(),
         }
     }
 }
@@ -74,12 +94,17 @@ impl Facts {
 fn files(state: &ThreadState<'_>) -> Vec<File> {
     let chat = state.session.session_id.as_str();
     let root = state.view.tool_calls.iter().map(|call| (None, call));
-    let of_tasks =
-        state.view.task_runs.iter().flat_map(|run| run.tool_calls.iter().map(|call| (Some(run.id.as_str()), call)));
+    let of_tasks = state.view.task_runs.iter().flat_map(|run| {
+        run.tool_calls
+            .iter()
+            .map(|call| (Some(run.id.as_str()), call))
+    });
     let mut out: Vec<File> = Vec::new();
     let mut at: HashMap<String, usize> = HashMap::new();
     for (task, call) in root.chain(of_tasks) {
-        let Some((path, added, removed)) = changed_file(call) else { continue };
+        let Some((path, added, removed)) = changed_file(call) else {
+            continue;
+        };
         let href = url::call(chat, task, &call.id);
         match at.get(&path).and_then(|index| out.get_mut(*index)) {
             Some(file) => {
@@ -89,7 +114,12 @@ fn files(state: &ThreadState<'_>) -> Vec<File> {
             }
             None if at.len() < FILES => {
                 at.insert(path.clone(), at.len());
-                out.push(File { path, added, removed, href });
+                out.push(File {
+                    path,
+                    added,
+                    removed,
+                    href,
+                });
             }
             None => {}
         }
@@ -158,7 +188,11 @@ fn facts_line(facts: &Facts) -> Markup {
 }
 
 fn money(usd: f64) -> String {
-    if usd < 0.01 { format!("${usd:.4}") } else { format!("${usd:.2}") }
+    if usd < 0.01 {
+        format!("${usd:.4}")
+    } else {
+        format!("${usd:.2}")
+    }
 }
 
 fn tokens(count: f64) -> String {
@@ -208,8 +242,16 @@ fn todo_list(todos: &[Todo]) -> Markup {
 }
 
 fn todo_strip(facts: &Facts) -> Markup {
-    let done = facts.todos.iter().filter(|todo| todo.status == "completed").count();
-    let total = facts.todos.iter().filter(|todo| todo.status != "cancelled").count();
+    let done = facts
+        .todos
+        .iter()
+        .filter(|todo| todo.status == "completed")
+        .count();
+    let total = facts
+        .todos
+        .iter()
+        .filter(|todo| todo.status != "cancelled")
+        .count();
     let current = facts
         .todos
         .iter()

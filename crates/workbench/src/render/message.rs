@@ -56,16 +56,49 @@ pub(crate) fn block_markup(block: &str) -> Markup {
 fn side(message: &str) -> (&'static str, Help) {
     let text = message.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if has(&["api key", "api-key", "apikey", "unauthorized", "401", "403", "authentication", "credential"]) {
+    if has(&[
+        "api key",
+        "api-key",
+        "apikey",
+        "unauthorized",
+        "401",
+        "403",
+        "authentication",
+        "credential",
+    ]) {
         ("The model provider did not accept the key", Help::Settings)
     } else if has(&["model not found", "no such model", "unknown model", "404"]) {
-        ("The model provider does not know this model", Help::Settings)
+        (
+            "The model provider does not know this model",
+            Help::Settings,
+        )
     } else if has(&["quota", "billing", "insufficient", "402"]) {
-        ("The model provider's account needs attention", Help::Settings)
-    } else if has(&["rate limit", "429", "overloaded", "529", "500", "502", "503", "provider"]) {
+        (
+            "The model provider's account needs attention",
+            Help::Settings,
+        )
+    } else if has(&[
+        "rate limit",
+        "429",
+        "overloaded",
+        "529",
+        "500",
+        "502",
+        "503",
+        "provider",
+    ]) {
         ("The model provider could not answer", Help::Retry)
-    } else if has(&["econn", "enotfound", "network", "timed out", "timeout", "dns", "fetch failed", "socket", "offline"])
-    {
+    } else if has(&[
+        "econn",
+        "enotfound",
+        "network",
+        "timed out",
+        "timeout",
+        "dns",
+        "fetch failed",
+        "socket",
+        "offline",
+    ]) {
         ("The network did not get through", Help::Retry)
     } else if has(&["runtime", "opencode", "process", "restart"]) {
         ("The agent runtime on this machine failed", Help::Retry)
@@ -85,7 +118,7 @@ pub(super) fn error(context: &Context, key: &str, order: f64, message: &str, ope
     html! {
         section.item.error id=(key) data-order=(order) tabindex="-1" aria-label="Error" {
             p.head { span.icon aria-hidden="true" { "!" } strong { (whose) } }
-            p.detail { (message) }
+            p.detail { (maud::PreEscaped(message)) }
             @if open {
                 p.kept { "Everything above is kept." }
                 div.buttons {
@@ -125,7 +158,11 @@ mod tests {
     fn an_error_names_a_side_and_a_way_out() {
         assert!(side("401 Unauthorized: invalid x-api-key").1 == Help::Settings);
         assert!(side("429 Too Many Requests").0.contains("provider"));
-        assert!(side("connect ECONNREFUSED 127.0.0.1:1").0.contains("network"));
+        assert!(
+            side("connect ECONNREFUSED 127.0.0.1:1")
+                .0
+                .contains("network")
+        );
         assert!(side("The runtime stopped").0.contains("runtime"));
         assert!(side("odd").1 == Help::Retry);
     }

@@ -42,7 +42,11 @@ pub(crate) fn csrf_field(csrf: &str) -> Markup {
 pub(crate) fn item(context: &Context, item: &Item) -> Markup {
     let (key, order) = (item.key.as_str(), item.order);
     match &item.body {
-        Body::Prompt { text, at, attachments } => message::prompt(context, key, order, text, at, attachments),
+        Body::Prompt {
+            text,
+            at,
+            attachments,
+        } => message::prompt(context, key, order, text, at, attachments),
         Body::Answer { text, .. } => answer_shell(key, order, &crate::markdown::render(text)),
         Body::Calls(calls) => call::calls(context, key, order, calls),
         Body::Task(run) => task::lane(context, key, order, run),

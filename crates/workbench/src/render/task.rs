@@ -20,7 +20,11 @@ enum Step<'a> {
 
 pub(super) fn lane(context: &Context, key: &str, order: f64, run: &TaskRun) -> Markup {
     let running = matches!(run.status, TaskStatus::Queued | TaskStatus::Running);
-    let mut steps: Vec<(f64, Step<'_>)> = run.tool_calls.iter().map(|c| (c.order.0, Step::Call(c))).collect();
+    let mut steps: Vec<(f64, Step<'_>)> = run
+        .tool_calls
+        .iter()
+        .map(|c| (c.order.0, Step::Call(c)))
+        .collect();
     steps.extend(run.transcript.iter().filter_map(piece));
     steps.sort_by(|a, b| a.0.total_cmp(&b.0));
     let hidden = steps.len().saturating_sub(STEPS);
@@ -55,7 +59,10 @@ pub(super) fn lane(context: &Context, key: &str, order: f64, run: &TaskRun) -> M
 }
 
 fn piece(value: &Value) -> Option<(f64, Step<'_>)> {
-    let text = value.get("content").and_then(Value::as_str).filter(|text| !text.trim().is_empty())?;
+    let text = value
+        .get("content")
+        .and_then(Value::as_str)
+        .filter(|text| !text.trim().is_empty())?;
     let order = value.get("order").and_then(Value::as_f64).unwrap_or(0.0);
     Some((order, Step::Text(text)))
 }

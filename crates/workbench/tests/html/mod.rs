@@ -2,7 +2,9 @@
 
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::{RawKind, State};
-use html5ever::tokenizer::{BufferQueue, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
+use html5ever::tokenizer::{
+    BufferQueue, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
+};
 use std::cell::RefCell;
 
 /// Name and attributes of each start tag.
@@ -15,12 +17,18 @@ impl TokenSink for Tags {
     type Handle = ();
 
     fn process_token(&self, token: Token, _: u64) -> TokenSinkResult<()> {
-        let Token::TagToken(tag) = token else { return TokenSinkResult::Continue };
+        let Token::TagToken(tag) = token else {
+            return TokenSinkResult::Continue;
+        };
         if tag.kind != TagKind::StartTag {
             return TokenSinkResult::Continue;
         }
         let name = tag.name.to_string();
-        let attributes = tag.attrs.iter().map(|a| (a.name.local.to_string(), a.value.to_string())).collect();
+        let attributes = tag
+            .attrs
+            .iter()
+            .map(|a| (a.name.local.to_string(), a.value.to_string()))
+            .collect();
         self.0.borrow_mut().push((name.clone(), attributes));
         match name.as_str() {
             "title" | "textarea" => TokenSinkResult::RawData(RawKind::Rcdata),
@@ -35,7 +43,10 @@ impl TokenSink for Tags {
 pub(crate) fn tags(page: &str) -> Vec<Tag> {
     let input = BufferQueue::default();
     input.push_back(StrTendril::from_slice(page));
-    let options = TokenizerOpts { initial_state: Some(State::Data), ..TokenizerOpts::default() };
+    let options = TokenizerOpts {
+        initial_state: Some(State::Data),
+        ..TokenizerOpts::default()
+    };
     let tokenizer = Tokenizer::new(Tags::default(), options);
     while !input.is_empty() {
         let _ = tokenizer.feed(&input);

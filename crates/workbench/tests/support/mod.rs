@@ -1,5 +1,10 @@
 //! A workspace in memory: a log per thread, the real reducer, and a note of everything that was asked of it.
-#![allow(dead_code, reason = "each test binary and the gallery use a part of it")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "test code, of which each binary and the gallery use a part"
+)]
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -14,49 +19,59 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 
-pub struct Thread {
-    pub session: Session,
-    pub projector: Projector,
-    pub log: Vec<Arc<SessionEventRecord>>,
-    pub interrupted: Option<u64>,
+pub(crate) struct Thread {
+    pub(crate) session: Session,
+    pub(crate) projector: Projector,
+    pub(crate) log: Vec<Arc<SessionEventRecord>>,
+    pub(crate) interrupted: Option<u64>,
     live: broadcast::Sender<Arc<SessionEventRecord>>,
 }
 
-pub struct State {
-    pub threads: BTreeMap<String, Thread>,
-    pub calls: Vec<String>,
-    pub trust: TrustState,
-    pub overview: Overview,
-    pub settings: Settings,
-    pub health: Vec<HealthRow>,
-    pub fail: Option<WorkspaceError>,
+pub(crate) struct State {
+    pub(crate) threads: BTreeMap<String, Thread>,
+    pub(crate) calls: Vec<String>,
+    pub(crate) trust: TrustState,
+    pub(crate) overview: Overview,
+    pub(crate) settings: Settings,
+    pub(crate) health: Vec<HealthRow>,
+    pub(crate) fail: Option<WorkspaceError>,
     /// Time of the next event.
-    pub clock: Timestamp,
+    pub(crate) clock: Timestamp,
 }
 
-pub struct Fake {
+pub(crate) struct Fake {
     state: Mutex<State>,
     rail: broadcast::Sender<ThreadSummary>,
 }
 
 /// Noon of the day on which the tests play.
-pub const NOON: &str = "2026-03-04T12:00:00Z";
+pub(crate) const NOON: &str = "2026-03-04T12:00:00Z";
 
 impl Fake {
-    pub fn new() -> Arc<Fake> {
+    pub(crate) fn new() -> Arc<Fake> {
         Arc::new(Fake {
             state: Mutex::new(State {
                 threads: BTreeMap::new(),
                 calls: Vec::new(),
-                trust: TrustState { directory: "/home/ada/shop".into(), trusted: true, ..TrustState::default() },
+                trust: TrustState {
+                    directory: "/home/ada/shop".into(),
+                    trusted: true,
+                    ..TrustState::default()
+                },
                 overview: Overview {
                     product: "Open Cowork".into(),
                     workspace: "Local".into(),
                     connection: Connection::Online,
                     default_directory: "/home/ada/shop".into(),
                     coworkers: vec![
-                        Coworker { name: "build".into(), description: "Changes files and runs commands".into() },
-                        Coworker { name: "plan".into(), description: "Only looks and plans".into() },
+                        Coworker {
+                            name: "build".into(),
+                            description: "Changes files and runs commands".into(),
+                        },
+                        Coworker {
+                            name: "plan".into(),
+                            description: "Only looks and plans".into(),
+                        },
                     ],
                     models: vec!["anthropic/claude-sonnet-4-5".into(), "openai/gpt-5".into()],
                     demo: false,
@@ -68,14 +83,30 @@ impl Fake {
                     model: "claude-sonnet-4-5".into(),
                     has_key: true,
                     key_storage: "Stored in a file that only you can read.".into(),
-                    providers: [("anthropic", "Anthropic"), ("openai", "OpenAI"), ("custom", "My own endpoint")]
-                        .map(|(id, name)| (id.to_owned(), name.to_owned()))
-                        .to_vec(),
+                    providers: [
+                        ("anthropic", "Anthropic"),
+                        ("openai", "OpenAI"),
+                        ("custom", "My own endpoint"),
+                    ]
+                    .map(|(id, name)| (id.to_owned(), name.to_owned()))
+                    .to_vec(),
                 },
                 health: vec![
-                    HealthRow { name: "Agent runtime".into(), level: HealthLevel::Ok, detail: "OpenCode 1.18.33 answers in 3 ms.".into() },
-                    HealthRow { name: "Model provider".into(), level: HealthLevel::Warning, detail: "The last answer took 41 s; the provider may be busy.".into() },
-                    HealthRow { name: "Disk".into(), level: HealthLevel::Error, detail: "Only 90 MB are free; make room, then check again.".into() },
+                    HealthRow {
+                        name: "Agent runtime".into(),
+                        level: HealthLevel::Ok,
+                        detail: "OpenCode 1.18.33 answers in 3 ms.".into(),
+                    },
+                    HealthRow {
+                        name: "Model provider".into(),
+                        level: HealthLevel::Warning,
+                        detail: "The last answer took 41 s; the provider may be busy.".into(),
+                    },
+                    HealthRow {
+                        name: "Disk".into(),
+                        level: HealthLevel::Error,
+                        detail: "Only 90 MB are free; make room, then check again.".into(),
+                    },
                 ],
                 fail: None,
                 clock: NOON.parse().unwrap(),
@@ -84,11 +115,11 @@ impl Fake {
         })
     }
 
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
-    pub fn thread(&self, id: &str, title: &str) {
+    pub(crate) fn thread(&self, id: &str, title: &str) {
         let mut state = self.state();
         let at = state.clock.to_string();
         let session = Session {
@@ -99,24 +130,38 @@ impl Fake {
             ..Session::default()
         };
         let projector = Projector::new(&session);
-        let thread = Thread { session, projector, log: Vec::new(), interrupted: None, live: broadcast::channel(4096).0 };
+        let thread = Thread {
+            session,
+            projector,
+            log: Vec::new(),
+            interrupted: None,
+            live: broadcast::channel(4096).0,
+        };
         state.threads.insert(id.to_owned(), thread);
         drop(state);
         self.emit(id, "session.created", json!({ "title": title }));
     }
 
     /// Appends an event a second after the one before.
-    pub fn emit(&self, id: &str, kind: &str, payload: Value) -> u64 {
+    pub(crate) fn emit(&self, id: &str, kind: &str, payload: Value) -> u64 {
         let mut guard = self.state();
         let state = &mut *guard;
-        state.clock = state.clock.checked_add(jiff::SignedDuration::from_secs(1)).unwrap();
+        state.clock = state
+            .clock
+            .checked_add(jiff::SignedDuration::from_secs(1))
+            .unwrap();
         let at = state.clock.to_string();
         let thread = state.threads.get_mut(id).unwrap();
         let sequence = thread.log.len() as u64 + 1;
-        let reason = payload.get("reason").and_then(Value::as_str).unwrap_or_default();
+        let reason = payload
+            .get("reason")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let kind = EventType::parse(kind);
         match kind {
-            EventType::SessionAborted if reason == "interrupted" => thread.interrupted = Some(sequence),
+            EventType::SessionAborted if reason == "interrupted" => {
+                thread.interrupted = Some(sequence)
+            }
             EventType::PromptSubmitted => thread.interrupted = None,
             _ => {}
         }
@@ -138,7 +183,7 @@ impl Fake {
         sequence
     }
 
-    pub fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         self.state().calls.clone()
     }
 
@@ -181,13 +226,27 @@ impl Workspace for Fake {
     async fn threads(&self, query: ThreadQuery) -> Result<ThreadPage, WorkspaceError> {
         let state = self.state();
         let text = query.text.unwrap_or_default().to_lowercase();
-        let mut threads: Vec<_> =
-            state.threads.values().map(summary).filter(|t| t.title.to_lowercase().contains(&text)).collect();
+        let mut threads: Vec<_> = state
+            .threads
+            .values()
+            .map(summary)
+            .filter(|t| t.title.to_lowercase().contains(&text))
+            .collect();
         threads.sort_by(|a, b| b.updated_at.cmp(&a.updated_at));
-        let from: usize = query.cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
-        let limit = if query.limit == 0 { 50 } else { query.limit as usize };
+        let from: usize = query
+            .cursor
+            .and_then(|cursor| cursor.parse().ok())
+            .unwrap_or(0);
+        let limit = if query.limit == 0 {
+            50
+        } else {
+            query.limit as usize
+        };
         let next = (threads.len() > from + limit).then(|| (from + limit).to_string());
-        Ok(ThreadPage { threads: threads.into_iter().skip(from).take(limit).collect(), next })
+        Ok(ThreadPage {
+            threads: threads.into_iter().skip(from).take(limit).collect(),
+            next,
+        })
     }
 
     async fn create_thread(&self, new: NewThread) -> Result<SessionId, WorkspaceError> {
@@ -229,9 +288,17 @@ impl Workspace for Fake {
         let thread = state.threads.get(id.as_str()).ok_or_else(missing)?;
         let sequence = thread.log.len() as u64;
         if after > sequence {
-            return Ok(stream::iter([ThreadUpdate::Reset { sequence }]).chain(stream::pending()).boxed());
+            return Ok(stream::iter([ThreadUpdate::Reset { sequence }])
+                .chain(stream::pending())
+                .boxed());
         }
-        let backlog: Vec<_> = thread.log.iter().skip(after as usize).cloned().map(ThreadUpdate::Event).collect();
+        let backlog: Vec<_> = thread
+            .log
+            .iter()
+            .skip(after as usize)
+            .cloned()
+            .map(ThreadUpdate::Event)
+            .collect();
         let live = BroadcastStream::new(thread.live.subscribe()).map(move |item| match item {
             Ok(event) => ThreadUpdate::Event(event),
             Err(_) => ThreadUpdate::Reset { sequence },
@@ -240,22 +307,37 @@ impl Workspace for Fake {
     }
 
     async fn follow_threads(&self) -> BoxStream<'static, ThreadSummary> {
-        BroadcastStream::new(self.rail.subscribe()).filter_map(|item| async move { item.ok() }).boxed()
+        BroadcastStream::new(self.rail.subscribe())
+            .filter_map(|item| async move { item.ok() })
+            .boxed()
     }
 
     async fn prompt(&self, id: &SessionId, prompt: PromptInput) -> Result<(), WorkspaceError> {
-        self.note(format!("prompt {id} {:?} {:?} {:?}", prompt.text, prompt.agent, prompt.model))?;
+        self.note(format!(
+            "prompt {id} {:?} {:?} {:?}",
+            prompt.text, prompt.agent, prompt.model
+        ))?;
         let trusted = self.state().trust.trusted;
         if !trusted {
-            return Err(WorkspaceError::TrustRequired("Decide first whether to trust this folder.".into()));
+            return Err(WorkspaceError::TrustRequired(
+                "Decide first whether to trust this folder.".into(),
+            ));
         }
-        self.emit(id.as_str(), "prompt.submitted", json!({ "text": prompt.text }));
+        self.emit(
+            id.as_str(),
+            "prompt.submitted",
+            json!({ "text": prompt.text }),
+        );
         Ok(())
     }
 
     async fn stop(&self, id: &SessionId) -> Result<(), WorkspaceError> {
         self.note(format!("stop {id}"))?;
-        self.emit(id.as_str(), "session.aborted", json!({ "reason": "stopped" }));
+        self.emit(
+            id.as_str(),
+            "session.aborted",
+            json!({ "reason": "stopped" }),
+        );
         Ok(())
     }
 
@@ -267,7 +349,11 @@ impl Workspace for Fake {
         reason: Option<String>,
     ) -> Result<(), WorkspaceError> {
         self.note(format!("approval {id} {approval} {allow} {reason:?}"))?;
-        self.emit(id.as_str(), "permission.resolved", json!({ "permissionId": approval, "allowed": allow, "reason": reason }));
+        self.emit(
+            id.as_str(),
+            "permission.resolved",
+            json!({ "permissionId": approval, "allowed": allow, "reason": reason }),
+        );
         Ok(())
     }
 
@@ -291,7 +377,9 @@ impl Workspace for Fake {
         self.note(format!("trust {id} {digest}"))?;
         let mut state = self.state();
         if state.trust.digest != digest {
-            return Err(WorkspaceError::Conflict("The files changed meanwhile; look at them again.".into()));
+            return Err(WorkspaceError::Conflict(
+                "The files changed meanwhile; look at them again.".into(),
+            ));
         }
         state.trust.trusted = true;
         Ok(())
@@ -305,9 +393,15 @@ impl Workspace for Fake {
         self.note(format!("save {settings:?} key={:?}", settings.key))
     }
 
-    async fn test_connection(&self, settings: SettingsInput) -> Result<ConnectionReport, WorkspaceError> {
+    async fn test_connection(
+        &self,
+        settings: SettingsInput,
+    ) -> Result<ConnectionReport, WorkspaceError> {
         self.note(format!("test {settings:?} key={:?}", settings.key))?;
-        Ok(ConnectionReport { ok: true, message: format!("{} answered in 0.8 s.", settings.model) })
+        Ok(ConnectionReport {
+            ok: true,
+            message: format!("{} answered in 0.8 s.", settings.model),
+        })
     }
 
     async fn health(&self) -> Vec<HealthRow> {
