@@ -161,6 +161,16 @@ impl Desktop {
         Arc::new(LocalWorkspace::new(self.shared.clone()))
     }
 
+    /// The host under the workspace, for diagnostics.
+    pub fn host(&self) -> &RuntimeHost {
+        &self.shared.host
+    }
+
+    /// The log under the workspace, for diagnostics.
+    pub fn log(&self) -> &ThreadLog {
+        &self.shared.log
+    }
+
     /// Stops OpenCode, stores what waits, closes the database.
     pub async fn close(self) {
         self.shared.closing.cancel();

@@ -1,9 +1,7 @@
-//! Approvals and questions (01 §5, §5.5). The lists of waiting asks are searched from the front: they hold
-//! what a person still has to answer.
+//! Approvals and questions (01 §5, §5.5).
 
 use crate::coerce;
-use crate::index::{HasId, IdIndex};
-use crate::projector::Event;
+use crate::projector::{Event, Index};
 use crate::sanitize::{self, Redactor};
 use open_cowork_contracts::view::{
     PendingApproval, PendingQuestion, QuestionOption, QuestionPrompt, QuestionTool,
@@ -18,7 +16,12 @@ const QUESTION_ID_KEYS: [&str; 3] = ["requestId", "requestID", "id"];
 const MAX_PATTERNS: usize = 256;
 
 /// `permission.requested`.
-pub(crate) fn permission_requested(view: &mut View, redactor: &Redactor, e: Event<'_>) {
+pub(crate) fn permission_requested(
+    view: &mut View,
+    index: &mut Index,
+    redactor: &Redactor,
+    e: Event<'_>,
+) {
     let p = e.payload;
     view.status = SessionStatus::Running;
     view.is_generating = false;
@@ -41,19 +44,26 @@ pub(crate) fn permission_requested(view: &mut View, redactor: &Redactor, e: Even
         tool_call_id: coerce::trimmed_owned(p.get("toolCallId")),
         asked_at: Some(e.at.to_owned()),
     };
-    match waiting(&view.pending_approvals, &ask.id) {
+    match index
+        .pending_approvals
+        .find(&view.pending_approvals, &ask.id)
+    {
         Some(at) => {
             ask.order = view.pending_approvals[at].order;
             view.pending_approvals[at] = ask;
         }
-        None => view.pending_approvals.push(ask),
+        None => {
+            index
+                .pending_approvals
+                .push(&mut view.pending_approvals, ask);
+        }
     }
 }
 
 /// `permission.resolved`. Without an id only the flags change.
 pub(crate) fn permission_resolved(
     view: &mut View,
-    index: &mut IdIndex,
+    index: &mut Index,
     redactor: &Redactor,
     e: Event<'_>,
 ) {
@@ -62,7 +72,14 @@ pub(crate) fn permission_resolved(
     let Some(id) = coerce::id_of(p, &PERMISSION_ID_KEYS) else {
         return;
     };
-    let pending = waiting(&view.pending_approvals, id).map(|at| view.pending_approvals.remove(at));
+    let pending = index
+        .pending_approvals
+        .find(&view.pending_approvals, id)
+        .map(|at| {
+            index
+                .pending_approvals
+                .remove(&mut view.pending_approvals, at)
+        });
     let reply = coerce::text(p.get("reply")).or_else(|| coerce::text(p.get("response")));
     let allowed = p.get("allowed") == Some(&Value::Bool(true))
         || matches!(reply, Some("allow" | "once" | "always"));
@@ -93,7 +110,7 @@ pub(crate) fn permission_resolved(
             resolved.description = coerce::text_or(p.get("description"), "Permission resolved");
         }
     }
-    match index.find(&view.resolved_approvals, id) {
+    match index.resolved_approvals.find(&view.resolved_approvals, id) {
         Some(at) => {
             let known = &mut view.resolved_approvals[at];
             resolved.order = known.order;
@@ -103,13 +120,15 @@ pub(crate) fn permission_resolved(
             *known = resolved;
         }
         None => {
-            index.push(&mut view.resolved_approvals, resolved);
+            index
+                .resolved_approvals
+                .push(&mut view.resolved_approvals, resolved);
         }
     }
 }
 
 /// `question.asked`.
-pub(crate) fn question_asked(view: &mut View, e: Event<'_>) {
+pub(crate) fn question_asked(view: &mut View, index: &mut Index, e: Event<'_>) {
     let p = e.payload;
     view.status = SessionStatus::Running;
     view.is_generating = false;
@@ -122,7 +141,10 @@ pub(crate) fn question_asked(view: &mut View, e: Event<'_>) {
         tool: question_tool(p.get("tool")),
         order: Some(e.sequence.into()),
     };
-    match waiting(&view.pending_questions, &ask.id) {
+    match index
+        .pending_questions
+        .find(&view.pending_questions, &ask.id)
+    {
         Some(at) => {
             let known = &mut view.pending_questions[at];
             ask.order = known.order;
@@ -130,18 +152,29 @@ pub(crate) fn question_asked(view: &mut View, e: Event<'_>) {
             ask.tool = ask.tool.or(known.tool.take());
             *known = ask;
         }
-        None => view.pending_questions.push(ask),
+        None => {
+            index
+                .pending_questions
+                .push(&mut view.pending_questions, ask);
+        }
     }
 }
 
 /// `question.resolved`. Without an id only the flags change.
-pub(crate) fn question_resolved(view: &mut View, index: &mut IdIndex, e: Event<'_>) {
+pub(crate) fn question_resolved(view: &mut View, index: &mut Index, e: Event<'_>) {
     let p = e.payload;
     view.is_generating = false;
     let Some(id) = coerce::id_of(p, &QUESTION_ID_KEYS) else {
         return;
     };
-    let pending = waiting(&view.pending_questions, id).map(|at| view.pending_questions.remove(at));
+    let pending = index
+        .pending_questions
+        .find(&view.pending_questions, id)
+        .map(|at| {
+            index
+                .pending_questions
+                .remove(&mut view.pending_questions, at)
+        });
     let (source_session_id, questions) = match pending {
         Some(ask) => (ask.source_session_id, ask.questions),
         None => (coerce::trimmed_owned(p.get("sourceSessionId")), Vec::new()),
@@ -160,20 +193,18 @@ pub(crate) fn question_resolved(view: &mut View, index: &mut IdIndex, e: Event<'
         order: e.sequence.into(),
         resolved_at: e.at.to_owned(),
     };
-    match index.find(&view.resolved_questions, id) {
+    match index.resolved_questions.find(&view.resolved_questions, id) {
         Some(at) => {
             let known = &mut view.resolved_questions[at];
             resolved.order = known.order;
             *known = resolved;
         }
         None => {
-            index.push(&mut view.resolved_questions, resolved);
+            index
+                .resolved_questions
+                .push(&mut view.resolved_questions, resolved);
         }
     }
-}
-
-fn waiting<T: HasId>(list: &[T], id: &str) -> Option<usize> {
-    list.iter().position(|ask| ask.id() == id)
 }
 
 /// Question prompts; those without a question are dropped (01 §5.5).

@@ -43,7 +43,7 @@ impl HasId for serde_json::Value {
     }
 }
 
-/// Positions by id of one append-only list. Holds no strings: the list has them.
+/// Positions by id of one list. Holds no strings: the list has them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IdIndex {
     positions: HashTable<u32>,
@@ -84,6 +84,13 @@ impl IdIndex {
         self.insert(list, position);
         self.last = position;
         position
+    }
+
+    /// Takes an element out; the others keep their order. Costs what stands behind it.
+    pub(crate) fn remove<T: HasId>(&mut self, list: &mut Vec<T>, position: usize) -> T {
+        let item = list.remove(position);
+        *self = IdIndex::of(list);
+        item
     }
 
     fn lookup<T: HasId>(&self, list: &[T], id: &str) -> Option<usize> {
@@ -128,6 +135,21 @@ mod tests {
             assert_eq!(index.find(&list, &n.to_string()), Some(n));
         }
         assert_eq!(index.find(&list, "none"), None);
+    }
+
+    #[test]
+    fn a_removed_id_is_gone_and_the_others_are_found() {
+        let mut list = Vec::new();
+        let mut index = IdIndex::default();
+        for id in ["a", "b", "c"] {
+            index.push(&mut list, item(id));
+        }
+        assert_eq!(index.remove(&mut list, 1).id, "b");
+        assert_eq!(index.find(&list, "b"), None);
+        assert_eq!(
+            (index.find(&list, "a"), index.find(&list, "c")),
+            (Some(0), Some(1))
+        );
     }
 
     #[test]

@@ -8,9 +8,9 @@
 //! | module | holds | contract |
 //! |---|---|---|
 //! | [`projector`] | [`Projector`]: a view and its indexes; folds one event at a time | 01 §4, §5 |
-//! | [`normalize`] | an owned, valid view from any JSON | 01 §5.7 |
+//! | [`mod@normalize`] | an owned, valid view from any JSON | 01 §5.7 |
 //! | [`read`] | what a client accepts of a stored envelope | 01 §5.7 |
-//! | [`session_view`] | the shape that renderers of the wire read | 01 §5.8 |
+//! | [`mod@session_view`] | the shape that renderers of the wire read | 01 §5.8 |
 //! | [`sanitize`] | bounds and redaction | 01 §6 |
 //! | [`fence`], [`fence_wait`] | has the projection reached this point? | 01 §8.1, §8.2 |
 //! | [`automation`] | valid automation events | 01 §8.3 |

@@ -33,6 +33,8 @@ pub(crate) struct Index {
     pub(crate) inside_tasks: Vec<TaskIndex>,
     pub(crate) artifacts: IdIndex,
     pub(crate) errors: IdIndex,
+    pub(crate) pending_approvals: IdIndex,
+    pub(crate) pending_questions: IdIndex,
     pub(crate) resolved_approvals: IdIndex,
     pub(crate) resolved_questions: IdIndex,
 }
@@ -46,6 +48,8 @@ impl Index {
             inside_tasks: view.task_runs.iter().map(TaskIndex::of).collect(),
             artifacts: IdIndex::of(&view.artifacts),
             errors: IdIndex::of(&view.errors),
+            pending_approvals: IdIndex::of(&view.pending_approvals),
+            pending_questions: IdIndex::of(&view.pending_questions),
             resolved_approvals: IdIndex::of(&view.resolved_approvals),
             resolved_questions: IdIndex::of(&view.resolved_questions),
         }
@@ -136,19 +140,14 @@ impl Projector {
             EventType::TaskMessage => tasks::message(view, &mut self.index, e),
             EventType::TaskTodos => tasks::todos(view, &mut self.index, e),
             EventType::CostUpdated => tasks::cost(view, &mut self.index, e),
-            EventType::PermissionRequested => asks::permission_requested(view, &self.redactor, e),
+            EventType::PermissionRequested => {
+                asks::permission_requested(view, &mut self.index, &self.redactor, e);
+            }
             EventType::PermissionResolved => {
-                asks::permission_resolved(
-                    view,
-                    &mut self.index.resolved_approvals,
-                    &self.redactor,
-                    e,
-                );
+                asks::permission_resolved(view, &mut self.index, &self.redactor, e);
             }
-            EventType::QuestionAsked => asks::question_asked(view, e),
-            EventType::QuestionResolved => {
-                asks::question_resolved(view, &mut self.index.resolved_questions, e)
-            }
+            EventType::QuestionAsked => asks::question_asked(view, &mut self.index, e),
+            EventType::QuestionResolved => asks::question_resolved(view, &mut self.index, e),
             EventType::TodosUpdated => view.todos = todos(e.payload.get("todos")),
             EventType::ArtifactCreated | EventType::ArtifactUpdated => {
                 artifacts::upsert(view, &mut self.index.artifacts, e);

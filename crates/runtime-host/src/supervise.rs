@@ -169,11 +169,15 @@ impl Supervisor {
             }
         }
         let started = start(spec).await;
-        if let Err(error) = &started
-            && error.is_retryable()
-        {
-            state.breaker.failed(now());
-            state.last_failure = error.to_string();
+        if let Err(error) = &started {
+            // Nothing runs that could read it, and it holds the key.
+            if let Err(error) = spec.home.forget_config() {
+                tracing::warn!(%error, "the config of a failed start stays on disk");
+            }
+            if error.is_retryable() {
+                state.breaker.failed(now());
+                state.last_failure = error.to_string();
+            }
         }
         started
     }
@@ -411,7 +415,9 @@ async fn start(spec: &LaunchSpec) -> Result<Running, HostError> {
             Ok(running)
         }
         Err(error) => {
-            running.stop().await?;
+            if let Err(also) = running.stop().await {
+                tracing::warn!(%also, "an OpenCode that is not usable could not be ended");
+            }
             Err(error)
         }
     }

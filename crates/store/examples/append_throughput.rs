@@ -27,14 +27,30 @@ const TEXT: &str = "a delta of about forty bytes of prose, so";
 
 #[tokio::main]
 async fn main() {
-    let events: usize = std::env::args().nth(1).and_then(|arg| arg.parse().ok()).unwrap_or(100_000);
+    let events: usize = std::env::args()
+        .nth(1)
+        .and_then(|arg| arg.parse().ok())
+        .unwrap_or(100_000);
     let folder = tempfile::tempdir().unwrap();
-    println!("{events} events of {} text bytes, {SESSIONS} sessions, one user", TEXT.len());
+    println!(
+        "{events} events of {} text bytes, {SESSIONS} sessions, one user",
+        TEXT.len()
+    );
     for batch in [1, 10, 64, 250] {
         // Small batches are bound by the disk; fewer of them say as much.
         let events = events.min(batch * 2_000);
-        let ours = store_rate(&folder.path().join(format!("store-{batch}.db")), events, batch).await;
-        let bare = bare_rate(&folder.path().join(format!("bare-{batch}.db")), events, batch).await;
+        let ours = store_rate(
+            &folder.path().join(format!("store-{batch}.db")),
+            events,
+            batch,
+        )
+        .await;
+        let bare = bare_rate(
+            &folder.path().join(format!("bare-{batch}.db")),
+            events,
+            batch,
+        )
+        .await;
         println!(
             "batch {batch:>3}: store {:>7.0} events/s, bare loop {bare:>7.0} events/s, ratio {:.2}; {:.0} bytes per event on disk",
             ours.0,
@@ -42,12 +58,15 @@ async fn main() {
             ours.1
         );
     }
-    let concurrent = concurrent_rate(&folder.path().join("concurrent.db"), events.min(40_000)).await;
+    let concurrent =
+        concurrent_rate(&folder.path().join("concurrent.db"), events.min(40_000)).await;
     println!("64 appenders, one event per append: {concurrent:.0} events/s durable (group commit)");
 }
 
 async fn open(path: &Path) -> Arc<SqliteStore> {
-    let store = SqliteStore::open(path, SqliteOptions::default()).await.unwrap();
+    let store = SqliteStore::open(path, SqliteOptions::default())
+        .await
+        .unwrap();
     for n in 0..SESSIONS {
         let new = NewSession {
             tenant_id: "local".into(),
@@ -98,8 +117,14 @@ async fn store_rate(path: &Path, events: usize, batch: usize) -> (f64, f64) {
 }
 
 fn event_in(session_n: usize, n: usize) -> NewEvent {
-    let id = format!("runtime:{}:0198c0de-0000-7000-8000-{n:012x}", session(session_n));
-    NewEvent { event_id: Some(id.into()), ..event(session_n) }
+    let id = format!(
+        "runtime:{}:0198c0de-0000-7000-8000-{n:012x}",
+        session(session_n)
+    );
+    NewEvent {
+        event_id: Some(id.into()),
+        ..event(session_n)
+    }
 }
 
 async fn concurrent_rate(path: &Path, events: usize) -> f64 {
@@ -112,7 +137,14 @@ async fn concurrent_rate(path: &Path, events: usize) -> f64 {
             for n in 0..events / APPENDERS {
                 let key = SessionKey::new("local", session(appender));
                 let events = Arc::from([event_in(appender, appender * events + n)]);
-                store.append(AppendRequest { key, events, fence: None }).await.unwrap();
+                store
+                    .append(AppendRequest {
+                        key,
+                        events,
+                        fence: None,
+                    })
+                    .await
+                    .unwrap();
             }
         })
     });
@@ -136,14 +168,18 @@ async fn bare_rate(path: &Path, events: usize, batch: usize) -> f64 {
         .pragma("cache_size", "-16384");
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
     let mut sequences = [0i64; SESSIONS];
-    let all: Vec<Vec<NewEvent>> =
-        (0..events / batch).map(|n| (0..batch).map(|k| event_in(n, n * batch + k)).collect()).collect();
+    let all: Vec<Vec<NewEvent>> = (0..events / batch)
+        .map(|n| (0..batch).map(|k| event_in(n, n * batch + k)).collect())
+        .collect();
     let started = Instant::now();
     let mut workspace = 0i64;
     for (n, batch) in all.iter().enumerate() {
         let session_no = (n % SESSIONS + 1) as i64;
         let sequence = &mut sequences[n % SESSIONS];
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+        sqlx::query("BEGIN IMMEDIATE")
+            .execute(&mut connection)
+            .await
+            .unwrap();
         for event in batch {
             *sequence += 1;
             workspace += 1;
@@ -163,18 +199,23 @@ async fn bare_rate(path: &Path, events: usize, batch: usize) -> f64 {
             .await
             .unwrap();
         }
-        sqlx::query("UPDATE sessions SET last_sequence = $1 WHERE tenant_no = 1 AND session_no = $2")
-            .bind(*sequence)
-            .bind(session_no)
-            .execute(&mut connection)
-            .await
-            .unwrap();
+        sqlx::query(
+            "UPDATE sessions SET last_sequence = $1 WHERE tenant_no = 1 AND session_no = $2",
+        )
+        .bind(*sequence)
+        .bind(session_no)
+        .execute(&mut connection)
+        .await
+        .unwrap();
         sqlx::query("UPDATE users SET workspace_sequence = $1 WHERE tenant_no = 1 AND user_no = 1")
             .bind(workspace)
             .execute(&mut connection)
             .await
             .unwrap();
-        sqlx::query("COMMIT").execute(&mut connection).await.unwrap();
+        sqlx::query("COMMIT")
+            .execute(&mut connection)
+            .await
+            .unwrap();
     }
     let rate = events as f64 / started.elapsed().as_secs_f64();
     connection.close().await.unwrap();

@@ -12,8 +12,19 @@ const OWN: u8 = 2;
 
 /// The short form of an explicit event id.
 pub(crate) fn pack_event_id(session: &SessionId, id: &EventId) -> Vec<u8> {
-    let own = |text: &'_ str| Some(text.strip_prefix(session.as_str())?.strip_prefix(':')?.to_owned());
-    if let Some(uuid) = id.as_str().strip_prefix("runtime:").and_then(own).and_then(|text| pack_uuid(&text)) {
+    let own = |text: &'_ str| {
+        Some(
+            text.strip_prefix(session.as_str())?
+                .strip_prefix(':')?
+                .to_owned(),
+        )
+    };
+    if let Some(uuid) = id
+        .as_str()
+        .strip_prefix("runtime:")
+        .and_then(own)
+        .and_then(|text| pack_uuid(&text))
+    {
         return [&[RUNTIME_UUID], uuid.as_slice()].concat();
     }
     match own(id.as_str()) {
@@ -29,8 +40,19 @@ pub(crate) fn unpack_event_id(session: &SessionId, packed: &[u8]) -> Option<Even
         TEXT => Some(std::str::from_utf8(rest).ok()?.into()),
         OWN => Some(format!("{session}:{}", std::str::from_utf8(rest).ok()?).into()),
         RUNTIME_UUID => {
-            let hex: String = <[u8; 16]>::try_from(rest).ok()?.iter().map(|byte| format!("{byte:02x}")).collect();
-            let groups = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
+            let hex: String = <[u8; 16]>::try_from(rest)
+                .ok()?
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            let groups = [
+                &hex[..8],
+                &hex[8..12],
+                &hex[12..16],
+                &hex[16..20],
+                &hex[20..],
+            ]
+            .join("-");
             Some(format!("runtime:{session}:{groups}").into())
         }
         _ => None,
@@ -84,14 +106,22 @@ mod tests {
         let length = |id: &str| pack_event_id(&session, &id.into()).len();
         let minted = format!("runtime:{session}:123e4567-e89b-12d3-a456-426614174000");
         assert_eq!(length(&minted), 17);
-        assert_eq!(length(&format!("{session}:command:c1:prompt-submitted")), 1 + "command:c1:prompt-submitted".len());
+        assert_eq!(
+            length(&format!("{session}:command:c1:prompt-submitted")),
+            1 + "command:c1:prompt-submitted".len()
+        );
         assert_eq!(length("opencode:x:1"), 13);
     }
 
     #[test]
     fn the_usual_times_become_numbers_and_others_stay() {
         assert_eq!(pack_time("1970-01-01T00:00:07.001Z"), Some(7001));
-        for kept in ["1970-01-01T00:00:07Z", "1970-01-01T01:00:07.001+01:00", "yesterday", ""] {
+        for kept in [
+            "1970-01-01T00:00:07Z",
+            "1970-01-01T01:00:07.001+01:00",
+            "yesterday",
+            "",
+        ] {
             assert_eq!(pack_time(kept), None, "{kept}");
         }
     }

@@ -26,7 +26,9 @@ mod code {
 
 impl Failure {
     pub(crate) fn new(path: &Path) -> Self {
-        Failure { path: path.to_owned() }
+        Failure {
+            path: path.to_owned(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -34,24 +36,32 @@ impl Failure {
     }
 
     /// The store error that a database error stands for. SQLite's messages name tables and files, never values.
-    pub(crate) fn of(&self, error: sqlx::Error) -> StoreError {
+    pub(crate) fn of(&self, error: &sqlx::Error) -> StoreError {
         let path = self.path.clone();
-        match &error {
+        match error {
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => return StoreError::Closed,
             sqlx::Error::PoolTimedOut => return self.busy(),
             sqlx::Error::Io(io) => match io.kind() {
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => return StoreError::Full { path },
-                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory => {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    return StoreError::Full { path };
+                }
+                ErrorKind::PermissionDenied
+                | ErrorKind::ReadOnlyFilesystem
+                | ErrorKind::NotADirectory => {
                     return StoreError::ReadOnly { path };
                 }
                 _ => {}
             },
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => return StoreError::Corrupt { path },
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                return StoreError::Corrupt { path };
+            }
             _ => {}
         }
-        match primary_code(&error) {
+        match primary_code(error) {
             Some(code::BUSY | code::LOCKED) => self.busy(),
-            Some(code::READONLY | code::CANTOPEN | code::PERM | code::AUTH) => StoreError::ReadOnly { path },
+            Some(code::READONLY | code::CANTOPEN | code::PERM | code::AUTH) => {
+                StoreError::ReadOnly { path }
+            }
             Some(code::CORRUPT | code::NOTADB) => StoreError::Corrupt { path },
             Some(code::FULL) => StoreError::Full { path },
             _ => StoreError::Backend(format!("{error} ({})", self.path.display())),
@@ -60,7 +70,9 @@ impl Failure {
 
     fn busy(&self) -> StoreError {
         let path = self.path.display();
-        StoreError::Unavailable(format!("{path} is locked by another program; close that program, or try again."))
+        StoreError::Unavailable(format!(
+            "{path} is locked by another program; close that program, or try again."
+        ))
     }
 }
 

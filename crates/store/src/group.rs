@@ -12,10 +12,10 @@ use open_cowork_providers::store::append::{self, sequence_of_default_id};
 use open_cowork_providers::store::asks::AskChange;
 use open_cowork_providers::store::page::search_text;
 use open_cowork_providers::store::{
-    AppendRequest, Appended, CreatedSession, LeaseToken, NewSession, SessionKey, SessionRow, SessionUpdate, Snapshot,
-    SnapshotRule, SnapshotWrite, StoreError,
+    AppendRequest, Appended, CreatedSession, LeaseToken, NewSession, SessionKey, SessionRow,
+    SessionUpdate, Snapshot, SnapshotRule, SnapshotWrite, StoreError,
 };
-use sqlx::SqliteConnection;
+use sqlx::{Row, SqliteConnection};
 use std::collections::HashMap;
 
 /// Whether event ids are looked up before they are inserted.
@@ -30,9 +30,23 @@ pub(crate) enum Mode {
 /// The outer error is the database's and ends the transaction; the inner one is the answer to one request.
 pub(crate) type Ran<T> = Result<Result<T, StoreError>, sqlx::Error>;
 
+/// Rows that are known from the groups before, so that they needn't be read again. Forgotten as soon as
+/// another connection has written.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    version: i64,
+    threads: HashMap<SessionKey, Located>,
+    /// Last workspace sequence by (tenant, user); newer than the one in `threads`.
+    workspaces: HashMap<(i64, i64), u64>,
+}
+
+/// Rows to know at most; beyond that all are forgotten, which costs one read each.
+const KNOWN_ROWS: usize = 4096;
+
 pub(crate) struct Group<'c> {
     connection: &'c mut SqliteConnection,
     mode: Mode,
+    known: &'c mut Known,
     threads: HashMap<SessionKey, Touched>,
     /// Last workspace sequence by (tenant, user), for users of `threads`.
     workspaces: HashMap<(i64, i64), u64>,
@@ -63,36 +77,46 @@ pub(crate) struct SnapshotChange {
 }
 
 impl<'c> Group<'c> {
-    pub(crate) async fn begin(connection: &'c mut SqliteConnection, mode: Mode) -> Result<Self, sqlx::Error> {
-        sqlx::query(dialect::BEGIN_WRITE).execute(&mut *connection).await?;
-        Ok(Group { connection, mode, threads: HashMap::new(), workspaces: HashMap::new(), rows: Vec::new() })
+    pub(crate) async fn begin(
+        connection: &'c mut SqliteConnection,
+        known: &'c mut Known,
+        mode: Mode,
+    ) -> Result<Self, sqlx::Error> {
+        let version: i64 = sqlx::raw_sql(dialect::BEGIN_WRITE)
+            .fetch_one(&mut *connection)
+            .await?
+            .try_get(0)?;
+        if version != known.version || known.threads.len() > KNOWN_ROWS {
+            *known = Known {
+                version,
+                ..Known::default()
+            };
+        }
+        Ok(Group {
+            connection,
+            mode,
+            known,
+            threads: HashMap::new(),
+            workspaces: HashMap::new(),
+            rows: Vec::new(),
+        })
     }
 
     /// Writes what has gathered and commits: durable when it returns.
     pub(crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
+        // Whatever goes wrong from here on: what is known would be a guess.
+        let mut known = std::mem::take(self.known);
         self.insert_rows().await?;
-        let update = "UPDATE sessions SET runtime_id = $1, status = $2, title = $3, updated_at = $4, search = $5, \
-                      last_sequence = $6, waiting = $7 WHERE tenant_no = $8 AND session_no = $9";
-        for Touched { located, changed } in self.threads.values() {
-            if !changed {
-                continue;
-            }
-            let session = &located.row.session;
-            sqlx::query(update)
-                .bind(session.opencode_session_id.as_str())
-                .bind(session.status.as_str())
-                .bind(session.title.as_deref())
-                .bind(session.updated_at.as_str())
-                .bind(search_text(session))
-                .bind(located.row.last_sequence as i64)
-                .bind(i64::from(located.row.waiting))
-                .bind(located.tenant_no)
-                .bind(located.session_no)
-                .execute(&mut *self.connection)
-                .await?;
-        }
+        let changed: Vec<&Located> = self
+            .threads
+            .values()
+            .filter(|touched| touched.changed)
+            .map(|touched| &touched.located)
+            .collect();
+        insert::update_sessions(self.connection, &changed).await?;
         for ((tenant_no, user_no), sequence) in &self.workspaces {
-            let update = "UPDATE users SET workspace_sequence = $1 WHERE tenant_no = $2 AND user_no = $3";
+            let update =
+                "UPDATE users SET workspace_sequence = $1 WHERE tenant_no = $2 AND user_no = $3";
             sqlx::query(update)
                 .bind(*sequence as i64)
                 .bind(*tenant_no)
@@ -101,16 +125,29 @@ impl<'c> Group<'c> {
                 .await?;
         }
         sqlx::query("COMMIT").execute(&mut *self.connection).await?;
+
+        known.threads.extend(
+            self.threads
+                .into_iter()
+                .map(|(key, touched)| (key, touched.located)),
+        );
+        known.workspaces.extend(self.workspaces);
+        *self.known = known;
         Ok(())
     }
 
     pub(crate) async fn append(&mut self, request: &AppendRequest) -> Ran<Appended> {
-        let Some(located) = self.located(&request.key).await? else { return Ok(Err(unknown(&request.key))) };
+        let Some(located) = self.located(&request.key).await? else {
+            return Ok(Err(unknown(&request.key)));
+        };
         if let Err(refused) = refuse_fence(request.fence.as_ref()) {
             return Ok(Err(refused));
         }
         let session = &located.row.session.session_id;
-        let ids = request.events.iter().filter_map(|event| event.event_id.as_ref());
+        let ids = request
+            .events
+            .iter()
+            .filter_map(|event| event.event_id.as_ref());
         let known = match self.mode {
             // A default id isn't in the index of ids.
             Mode::Optimistic => {
@@ -120,19 +157,30 @@ impl<'c> Group<'c> {
             Mode::Careful => read::events_by_id(self.connection, &located, ids).await?,
         };
         let place = (located.tenant_no, located.user_no);
-        let workspace_last = self.workspaces.get(&place).copied().unwrap_or(located.workspace_sequence);
-        let planned =
-            append::plan(located.row.clone(), workspace_last, &request.events, |id| known.get(id).cloned());
+        let workspace_last = self
+            .workspaces
+            .get(&place)
+            .or_else(|| self.known.workspaces.get(&place));
+        let workspace_last = workspace_last
+            .copied()
+            .unwrap_or(located.workspace_sequence);
+        let planned = append::plan(located.row.clone(), workspace_last, &request.events, |id| {
+            known.get(id).cloned()
+        });
         let mut plan = match planned {
             Ok(plan) => plan,
             Err(refused) => return Ok(Err(refused)),
         };
         if !plan.writes() {
-            return Ok(Ok(Appended { row: plan.row, events: plan.events }));
+            return Ok(Ok(Appended {
+                row: plan.row,
+                events: plan.events,
+            }));
         }
 
         let created = plan.events.iter().filter(|event| event.created);
-        self.rows.extend(created.map(|event| EventRow::new(&located, event)));
+        self.rows
+            .extend(created.map(|event| EventRow::new(&located, event)));
         self.workspaces.insert(place, plan.workspace_last);
         for ask in &plan.asks {
             let change = self.change_ask(&located, ask).await?;
@@ -140,23 +188,41 @@ impl<'c> Group<'c> {
         }
         self.threads.insert(
             request.key.clone(),
-            Touched { located: Located { row: plan.row.clone(), ..located }, changed: true },
+            Touched {
+                located: Located {
+                    row: plan.row.clone(),
+                    ..located
+                },
+                changed: true,
+            },
         );
         if self.mode == Mode::Careful {
             // Later requests of the group look ids up in the table.
             self.insert_rows().await?;
         }
-        Ok(Ok(Appended { row: plan.row, events: plan.events }))
+        Ok(Ok(Appended {
+            row: plan.row,
+            events: plan.events,
+        }))
     }
 
     pub(crate) async fn create(&mut self, new: &NewSession) -> Ran<CreatedSession> {
-        let key = SessionKey { tenant_id: new.tenant_id.clone(), session_id: new.session_id.clone() };
+        let key = SessionKey {
+            tenant_id: new.tenant_id.clone(),
+            session_id: new.session_id.clone(),
+        };
         if let Some(located) = self.located(&key).await? {
             if located.row.session.user_id != new.user_id {
-                let taken = format!("The session id {} is taken; choose another.", new.session_id);
+                let taken = format!(
+                    "The session id {} is taken; choose another.",
+                    new.session_id
+                );
                 return Ok(Err(StoreError::Conflict(taken)));
             }
-            return Ok(Ok(CreatedSession { row: located.row, created: false }));
+            return Ok(Ok(CreatedSession {
+                row: located.row,
+                created: false,
+            }));
         }
         let (tenant_no, user_no) = self.owner(new).await?;
         let session = Session {
@@ -186,12 +252,19 @@ impl<'c> Group<'c> {
             .bind(search_text(&session))
             .execute(&mut *self.connection)
             .await?;
-        let row = SessionRow { session, directory: new.directory.clone(), waiting: 0, last_sequence: 0 };
+        let row = SessionRow {
+            session,
+            directory: new.directory.clone(),
+            waiting: 0,
+            last_sequence: 0,
+        };
         Ok(Ok(CreatedSession { row, created: true }))
     }
 
     pub(crate) async fn change(&mut self, change: &Change) -> Ran<SessionRow> {
-        let Some(mut located) = self.located(&change.key).await? else { return Ok(Err(unknown(&change.key))) };
+        let Some(mut located) = self.located(&change.key).await? else {
+            return Ok(Err(unknown(&change.key)));
+        };
         if let Err(refused) = refuse_fence(change.fence.as_ref()) {
             return Ok(Err(refused));
         }
@@ -207,12 +280,20 @@ impl<'c> Group<'c> {
             session.updated_at.clone_from(&change.at);
         }
         let row = located.row.clone();
-        self.threads.insert(change.key.clone(), Touched { located, changed: true });
+        self.threads.insert(
+            change.key.clone(),
+            Touched {
+                located,
+                changed: true,
+            },
+        );
         Ok(Ok(row))
     }
 
     pub(crate) async fn write_snapshot(&mut self, change: &SnapshotChange) -> Ran<SnapshotWrite> {
-        let Some(located) = self.located(&change.key).await? else { return Ok(Err(unknown(&change.key))) };
+        let Some(located) = self.located(&change.key).await? else {
+            return Ok(Err(unknown(&change.key)));
+        };
         let stored = read::snapshot(self.connection, &change.key).await?;
         let write = match change.rule.decide(stored.as_ref(), &change.snapshot) {
             Ok(SnapshotWrite::Written) => SnapshotWrite::Written,
@@ -240,9 +321,18 @@ impl<'c> Group<'c> {
         if let Some(touched) = self.threads.get(key) {
             return Ok(Some(touched.located.clone()));
         }
-        let located = read::session(self.connection, key).await?;
+        let located = match self.known.threads.get(key) {
+            Some(located) => Some(located.clone()),
+            None => read::session(self.connection, key).await?,
+        };
         if let Some(located) = &located {
-            self.threads.insert(key.clone(), Touched { located: located.clone(), changed: false });
+            self.threads.insert(
+                key.clone(),
+                Touched {
+                    located: located.clone(),
+                    changed: false,
+                },
+            );
         }
         Ok(located)
     }
@@ -254,19 +344,25 @@ impl<'c> Group<'c> {
             .bind(tenant)
             .execute(&mut *self.connection)
             .await?;
-        let tenant_no: i64 = sqlx::query_scalar("SELECT tenant_no FROM tenants WHERE tenant_id = $1")
-            .bind(tenant)
-            .fetch_one(&mut *self.connection)
-            .await?;
+        let tenant_no: i64 =
+            sqlx::query_scalar("SELECT tenant_no FROM tenants WHERE tenant_id = $1")
+                .bind(tenant)
+                .fetch_one(&mut *self.connection)
+                .await?;
         let insert = "INSERT INTO users (tenant_no, user_no, user_id, workspace_sequence) \
                       SELECT $1, COALESCE(MAX(user_no), 0) + 1, $2, 0 FROM users WHERE tenant_no = $1 \
                       ON CONFLICT DO NOTHING";
-        sqlx::query(insert).bind(tenant_no).bind(user).execute(&mut *self.connection).await?;
-        let user_no = sqlx::query_scalar("SELECT user_no FROM users WHERE tenant_no = $1 AND user_id = $2")
+        sqlx::query(insert)
             .bind(tenant_no)
             .bind(user)
-            .fetch_one(&mut *self.connection)
+            .execute(&mut *self.connection)
             .await?;
+        let user_no =
+            sqlx::query_scalar("SELECT user_no FROM users WHERE tenant_no = $1 AND user_id = $2")
+                .bind(tenant_no)
+                .bind(user)
+                .fetch_one(&mut *self.connection)
+                .await?;
         Ok((tenant_no, user_no))
     }
 
@@ -293,7 +389,7 @@ impl<'c> Group<'c> {
     }
 
     async fn insert_rows(&mut self) -> Result<(), sqlx::Error> {
-        insert::insert(self.connection, &self.rows).await?;
+        insert::insert_events(self.connection, &self.rows).await?;
         self.rows.clear();
         Ok(())
     }
@@ -305,5 +401,9 @@ fn unknown(key: &SessionKey) -> StoreError {
 
 /// No table of leases yet, so no token can be the current one (04 §2.3: fail closed).
 fn refuse_fence(fence: Option<&LeaseToken>) -> Result<(), StoreError> {
-    if fence.is_some() { Err(StoreError::StaleFence) } else { Ok(()) }
+    if fence.is_some() {
+        Err(StoreError::StaleFence)
+    } else {
+        Ok(())
+    }
 }

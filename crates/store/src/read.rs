@@ -6,13 +6,15 @@ use crate::dialect;
 use crate::failure::Failure;
 use futures::TryStreamExt;
 use open_cowork_contracts::{
-    EventId, EventType, JsonObject, RuntimeSessionId, Session, SessionEventRecord, SessionId, SessionStatus, TenantId,
-    WorkspaceEventRecord,
+    EventId, EventType, JsonObject, RuntimeSessionId, Session, SessionEventRecord, SessionId,
+    SessionStatus, TenantId, WorkspaceEventRecord,
 };
-use open_cowork_providers::store::append::{StoredEvent, default_event_id, sequence_of_default_id, workspace_event};
+use open_cowork_providers::store::append::{
+    StoredEvent, default_event_id, sequence_of_default_id, workspace_event,
+};
 use open_cowork_providers::store::{
-    EVENT_PAGE, EVENT_PAGE_BYTES, EventStats, Scope, SessionKey, SessionPage, SessionQuery, SessionRow, Snapshot,
-    StoreError, WorkspaceCursor,
+    EVENT_PAGE, EVENT_PAGE_BYTES, EventStats, Scope, SessionKey, SessionPage, SessionQuery,
+    SessionRow, Snapshot, StoreError, WorkspaceCursor,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -47,12 +49,14 @@ pub(crate) async fn session(
     connection: &mut SqliteConnection,
     key: &SessionKey,
 ) -> Result<Option<Located>, sqlx::Error> {
-    sqlx::query(select_sessions!("WHERE t.tenant_id = $1 AND s.session_id = $2"))
-        .bind(key.tenant_id.as_str())
-        .bind(key.session_id.as_str())
-        .try_map(|row| located(&row))
-        .fetch_optional(connection)
-        .await
+    sqlx::query(select_sessions!(
+        "WHERE t.tenant_id = $1 AND s.session_id = $2"
+    ))
+    .bind(key.tenant_id.as_str())
+    .bind(key.session_id.as_str())
+    .try_map(|row| located(&row))
+    .fetch_optional(connection)
+    .await
 }
 
 pub(crate) async fn session_by_runtime(
@@ -63,7 +67,11 @@ pub(crate) async fn session_by_runtime(
     let by_runtime = select_sessions!(
         "WHERE s.runtime_id = $1 AND s.runtime_id <> '' ORDER BY s.updated_at DESC, s.session_id DESC LIMIT 1"
     );
-    let found = sqlx::query(by_runtime).bind(id.as_str()).try_map(|row| located(&row)).fetch_optional(connection).await?;
+    let found = sqlx::query(by_runtime)
+        .bind(id.as_str())
+        .try_map(|row| located(&row))
+        .fetch_optional(connection)
+        .await?;
     Ok(found.map(|located| located.row))
 }
 
@@ -93,7 +101,7 @@ pub(crate) async fn page(
         .try_map(|row| located(&row))
         .fetch_all(connection)
         .await
-        .map_err(|error| failure.of(error))?;
+        .map_err(|error| failure.of(&error))?;
     Ok(query.page(rows.into_iter().map(|located| located.row).collect()))
 }
 
@@ -132,7 +140,9 @@ fn unsigned(row: &SqliteRow, column: usize) -> Result<u64, sqlx::Error> {
 
 /// A value that this program never writes: [`Failure::of`] calls the file corrupt.
 fn undecodable(column: usize) -> sqlx::Error {
-    sqlx::Error::Decode(format!("column {column} holds a value that this program never writes").into())
+    sqlx::Error::Decode(
+        format!("column {column} holds a value that this program never writes").into(),
+    )
 }
 
 /// A sequence as a parameter: those beyond what a database can count are after every event.
@@ -208,7 +218,11 @@ pub(crate) async fn workspace_events(
             ..Session::default()
         };
         let record = record(&row, &session.tenant_id, &session.session_id)?;
-        events.push(Arc::new(workspace_event(&session, &record, unsigned(&row, 1)?)));
+        events.push(Arc::new(workspace_event(
+            &session,
+            &record,
+            unsigned(&row, 1)?,
+        )));
         if bytes > EVENT_PAGE_BYTES {
             break;
         }
@@ -226,7 +240,9 @@ pub(crate) async fn events_by_id(
     let mut found = HashMap::new();
     for id in ids {
         let by_sequence = sequence_of_default_id(&session.session_id, id);
-        if let Some(sequence) = by_sequence.filter(|sequence| *sequence <= located.row.last_sequence) {
+        if let Some(sequence) =
+            by_sequence.filter(|sequence| *sequence <= located.row.last_sequence)
+        {
             let select = select_events!(
                 " FROM events e WHERE e.tenant_no = $1 AND e.session_no = $2 AND e.sequence = $3 AND e.event_id IS NULL"
             );
@@ -259,10 +275,17 @@ pub(crate) async fn events_by_id(
 
 fn stored(row: &SqliteRow, session: &Session) -> Result<StoredEvent, sqlx::Error> {
     let record = Arc::new(record(row, &session.tenant_id, &session.session_id)?);
-    Ok(StoredEvent { record, workspace_sequence: unsigned(row, 1)? })
+    Ok(StoredEvent {
+        record,
+        workspace_sequence: unsigned(row, 1)?,
+    })
 }
 
-fn record(row: &SqliteRow, tenant: &TenantId, session: &SessionId) -> Result<SessionEventRecord, sqlx::Error> {
+fn record(
+    row: &SqliteRow,
+    tenant: &TenantId,
+    session: &SessionId,
+) -> Result<SessionEventRecord, sqlx::Error> {
     let sequence = unsigned(row, 0)?;
     let event_id = match row.try_get::<Option<&[u8]>, _>(2)? {
         Some(packed) => unpack_event_id(session, packed).ok_or_else(|| undecodable(2))?,
@@ -285,7 +308,10 @@ fn record(row: &SqliteRow, tenant: &TenantId, session: &SessionId) -> Result<Ses
     })
 }
 
-pub(crate) async fn event_stats(connection: &mut SqliteConnection, key: &SessionKey) -> Result<EventStats, sqlx::Error> {
+pub(crate) async fn event_stats(
+    connection: &mut SqliteConnection,
+    key: &SessionKey,
+) -> Result<EventStats, sqlx::Error> {
     let select = "SELECT COUNT(*), MIN(e.sequence), COALESCE(MAX(e.sequence), 0) FROM tenants t \
                   JOIN sessions s ON s.tenant_no = t.tenant_no \
                   JOIN events e ON e.tenant_no = s.tenant_no AND e.session_no = s.session_no \
@@ -318,7 +344,9 @@ pub(crate) async fn workspace_cursor(
         .bind(scope.user_id.as_str())
         .fetch_optional(connection)
         .await?;
-    let Some(row) = row else { return Ok(WorkspaceCursor::default()) };
+    let Some(row) = row else {
+        return Ok(WorkspaceCursor::default());
+    };
     let earliest: Option<i64> = row.try_get(1)?;
     Ok(WorkspaceCursor {
         earliest_sequence: earliest.and_then(|sequence| u64::try_from(sequence).ok()),

@@ -8,9 +8,9 @@ use crate::writer::{self, Job, Pending};
 use async_trait::async_trait;
 use open_cowork_contracts::{RuntimeSessionId, SessionEventRecord, WorkspaceEventRecord};
 use open_cowork_providers::store::{
-    AppendRequest, Appended, CreatedSession, EventStats, EventStore, LeaseToken, NewSession, Scope, SessionKey,
-    SessionPage, SessionQuery, SessionRow, SessionStore, SessionUpdate, Snapshot, SnapshotRule, SnapshotStore,
-    SnapshotWrite, StoreError, WorkspaceCursor,
+    AppendRequest, Appended, CreatedSession, EventStats, EventStore, LeaseToken, NewSession, Scope,
+    SessionKey, SessionPage, SessionQuery, SessionRow, SessionStore, SessionUpdate, Snapshot,
+    SnapshotRule, SnapshotStore, SnapshotWrite, StoreError, WorkspaceCursor,
 };
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -36,7 +36,12 @@ pub struct SqliteOptions {
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        SqliteOptions { readers: 4, busy_timeout: Duration::from_secs(5), queue: 1024, max_bytes: None }
+        SqliteOptions {
+            readers: 4,
+            busy_timeout: Duration::from_secs(5),
+            queue: 1024,
+            max_bytes: None,
+        }
     }
 }
 
@@ -64,16 +69,21 @@ impl SqliteStore {
     pub async fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, StoreError> {
         let path = path.as_ref();
         let failure = Failure::new(path);
-        make_private(path).map_err(|error| failure.of(sqlx::Error::Io(error)))?;
-        let connect = connect_options(&options).filename(path).journal_mode(SqliteJournalMode::Wal);
-        let quota = options.max_bytes.map(|bytes| (bytes / PAGE_BYTES).max(1).to_string());
+        make_private(path).map_err(|error| failure.of(&sqlx::Error::Io(error)))?;
+        let connect = connect_options(&options)
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal);
+        let quota = options
+            .max_bytes
+            .map(|bytes| (bytes / PAGE_BYTES).max(1).to_string());
         let write = match quota {
             Some(pages) => connect.clone().pragma("max_page_count", pages),
             None => connect.clone(),
         };
         let writer = pool(1).connect_lazy_with(write);
         prepare(&writer, &failure, options.busy_timeout).await?;
-        let readers = pool(options.readers.max(1)).connect_lazy_with(connect.pragma("query_only", "1"));
+        let readers =
+            pool(options.readers.max(1)).connect_lazy_with(connect.pragma("query_only", "1"));
         Ok(Self::start(failure, readers, writer, &options))
     }
 
@@ -86,16 +96,36 @@ impl SqliteStore {
         Ok(Self::start(failure, only.clone(), only, &options))
     }
 
-    fn start(failure: Failure, readers: SqlitePool, writer: SqlitePool, options: &SqliteOptions) -> Self {
+    fn start(
+        failure: Failure,
+        readers: SqlitePool,
+        writer: SqlitePool,
+        options: &SqliteOptions,
+    ) -> Self {
         let (jobs, queue) = mpsc::channel(options.queue.max(1));
         let task = tokio::spawn(writer::run(writer.clone(), failure.clone(), queue));
-        SqliteStore { failure, readers, writer, jobs: Mutex::new(Some(jobs)), task: Mutex::new(Some(task)) }
+        SqliteStore {
+            failure,
+            readers,
+            writer,
+            jobs: Mutex::new(Some(jobs)),
+            task: Mutex::new(Some(task)),
+        }
     }
 
     /// Finishes what was asked for, refuses the rest with [`StoreError::Closed`], and closes the file.
     pub async fn close(&self) {
-        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(
+            self.jobs
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let task = self
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(task) = task
             && let Err(error) = task.await
         {
@@ -105,20 +135,33 @@ impl SqliteStore {
         self.writer.close().await;
     }
 
-    async fn submit<I, O>(&self, input: I, job: impl FnOnce(Pending<I, O>) -> Job) -> Result<O, StoreError> {
-        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    async fn submit<I, O>(
+        &self,
+        input: I,
+        job: impl FnOnce(Pending<I, O>) -> Job,
+    ) -> Result<O, StoreError> {
+        let jobs = self
+            .jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let jobs = jobs.ok_or(StoreError::Closed)?;
         let (pending, answer) = Pending::new(input);
-        jobs.send(job(pending)).await.map_err(|_| StoreError::Closed)?;
+        jobs.send(job(pending))
+            .await
+            .map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
     async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
-        self.readers.acquire().await.map_err(|error| self.failure.of(error))
+        self.readers
+            .acquire()
+            .await
+            .map_err(|error| self.failure.of(&error))
     }
 
     fn read<T>(&self, read: Result<T, sqlx::Error>) -> Result<T, StoreError> {
-        read.map_err(|error| self.failure.of(error))
+        read.map_err(|error| self.failure.of(&error))
     }
 }
 
@@ -130,7 +173,7 @@ fn connect_options(options: &SqliteOptions) -> SqliteConnectOptions {
         .busy_timeout(options.busy_timeout)
         .page_size(PAGE_BYTES as u32)
         .pragma("cache_size", "-16384")
-        .pragma("wal_autocheckpoint", std::env::var("WALC").unwrap_or("1000".into()))
+        .pragma("wal_autocheckpoint", "4000")
         .pragma("temp_store", "memory")
 }
 
@@ -145,12 +188,16 @@ fn pool(size: u32) -> SqlitePoolOptions {
 
 /// First connection and migrations. The switch to WAL doesn't wait for the busy timeout, so two processes that
 /// open a new file at once would fail there; try for that long.
-async fn prepare(writer: &SqlitePool, failure: &Failure, patience: Duration) -> Result<(), StoreError> {
+async fn prepare(
+    writer: &SqlitePool,
+    failure: &Failure,
+    patience: Duration,
+) -> Result<(), StoreError> {
     let deadline = tokio::time::Instant::now() + patience;
     loop {
         let prepared = match writer.acquire().await {
             Ok(mut connection) => schema::migrate(&mut connection, failure).await,
-            Err(error) => Err(failure.of(error)),
+            Err(error) => Err(failure.of(&error)),
         };
         match prepared {
             Err(StoreError::Unavailable(_)) if tokio::time::Instant::now() < deadline => {
@@ -168,15 +215,29 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     if path.exists() {
         return Ok(());
     }
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
     }
-    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
 }
 
 #[cfg(not(unix))]
 fn make_private(path: &Path) -> std::io::Result<()> {
-    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    match path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         Some(folder) => std::fs::create_dir_all(folder),
         None => Ok(()),
     }
@@ -197,7 +258,10 @@ impl SessionStore for SqliteStore {
         read::page(&mut *self.reader().await?, query, &self.failure).await
     }
 
-    async fn find_by_runtime(&self, id: &RuntimeSessionId) -> Result<Option<SessionRow>, StoreError> {
+    async fn find_by_runtime(
+        &self,
+        id: &RuntimeSessionId,
+    ) -> Result<Option<SessionRow>, StoreError> {
         self.read(read::session_by_runtime(&mut *self.reader().await?, id).await)
     }
 
@@ -225,7 +289,13 @@ impl SessionStore for SqliteStore {
         at: &str,
         fence: Option<&LeaseToken>,
     ) -> Result<SessionRow, StoreError> {
-        let change = Change { key: key.clone(), runtime: None, update, at: at.to_owned(), fence: fence.cloned() };
+        let change = Change {
+            key: key.clone(),
+            runtime: None,
+            update,
+            at: at.to_owned(),
+            fence: fence.cloned(),
+        };
         self.submit(change, Job::Change).await
     }
 }
@@ -275,6 +345,14 @@ impl SnapshotStore for SqliteStore {
         snapshot: Snapshot,
         rule: SnapshotRule,
     ) -> Result<SnapshotWrite, StoreError> {
-        self.submit(SnapshotChange { key: key.clone(), snapshot, rule }, Job::Snapshot).await
+        self.submit(
+            SnapshotChange {
+                key: key.clone(),
+                snapshot,
+                rule,
+            },
+            Job::Snapshot,
+        )
+        .await
     }
 }

@@ -2,7 +2,7 @@
 //! one flush to the disk serves many (group commit). A request is answered when it is durable.
 
 use crate::failure::{Failure, is_conflict};
-use crate::group::{Change, Group, Mode, Ran, SnapshotChange};
+use crate::group::{Change, Group, Known, Mode, Ran, SnapshotChange};
 use open_cowork_providers::store::{
     AppendRequest, Appended, CreatedSession, NewSession, SessionRow, SnapshotWrite, StoreError,
 };
@@ -29,17 +29,30 @@ const GROUP_EVENTS: usize = 4096;
 impl<I, O> Pending<I, O> {
     pub(crate) fn new(input: I) -> (Self, oneshot::Receiver<Result<O, StoreError>>) {
         let (reply, answer) = oneshot::channel();
-        (Pending { input, result: None, reply }, answer)
+        (
+            Pending {
+                input,
+                result: None,
+                reply,
+            },
+            answer,
+        )
     }
 
     fn answer(self) {
         // Without a result the task was torn down in the middle. A caller that is gone doesn't want it.
-        drop(self.reply.send(self.result.unwrap_or(Err(StoreError::Closed))));
+        drop(
+            self.reply
+                .send(self.result.unwrap_or(Err(StoreError::Closed))),
+        );
     }
 }
 
 /// Keeps a request's answer until the commit.
-async fn keep<O>(result: &mut Option<Result<O, StoreError>>, ran: impl Future<Output = Ran<O>>) -> Result<(), sqlx::Error> {
+async fn keep<O>(
+    result: &mut Option<Result<O, StoreError>>,
+    ran: impl Future<Output = Ran<O>>,
+) -> Result<(), sqlx::Error> {
     *result = Some(ran.await?);
     Ok(())
 }
@@ -82,6 +95,7 @@ impl Job {
 
 /// Works until all senders are gone and the queue is empty.
 pub(crate) async fn run(pool: SqlitePool, failure: Failure, mut queue: mpsc::Receiver<Job>) {
+    let mut known = Known::default();
     while let Some(first) = queue.recv().await {
         let mut events = first.weight();
         let mut jobs = vec![first];
@@ -91,39 +105,53 @@ pub(crate) async fn run(pool: SqlitePool, failure: Failure, mut queue: mpsc::Rec
             jobs.push(job);
         }
         match pool.acquire().await {
-            Ok(mut connection) => write(&mut connection, &failure, &mut jobs).await,
-            Err(error) => refuse_all(&mut jobs, &failure.of(error)),
+            Ok(mut connection) => write(&mut connection, &mut known, &failure, &mut jobs).await,
+            Err(error) => refuse_all(&mut jobs, &failure.of(&error)),
         }
         jobs.into_iter().for_each(Job::answer);
     }
 }
 
 /// Gives every job its result.
-async fn write(connection: &mut SqliteConnection, failure: &Failure, jobs: &mut [Job]) {
-    let error = match transact(connection, jobs, Mode::Optimistic).await {
+async fn write(
+    connection: &mut SqliteConnection,
+    known: &mut Known,
+    failure: &Failure,
+    jobs: &mut [Job],
+) {
+    let error = match transact(connection, known, jobs, Mode::Optimistic).await {
         Ok(()) => return,
-        Err(error) if is_conflict(&error) => match transact(connection, jobs, Mode::Careful).await {
-            Ok(()) => return,
-            Err(error) => error,
-        },
+        Err(error) if is_conflict(&error) => {
+            match transact(connection, known, jobs, Mode::Careful).await {
+                Ok(()) => return,
+                Err(error) => error,
+            }
+        }
         Err(error) => error,
     };
-    let refused = failure.of(error);
+    let refused = failure.of(&error);
     let environment = !matches!(refused, StoreError::Backend(_));
     if environment || jobs.len() == 1 {
         return refuse_all(jobs, &refused);
     }
     // One of them is at fault; each for itself, the others get through.
     for job in jobs {
-        if let Err(error) = transact(connection, std::slice::from_mut(job), Mode::Careful).await {
-            job.refuse(failure.of(error));
+        if let Err(error) =
+            transact(connection, known, std::slice::from_mut(job), Mode::Careful).await
+        {
+            job.refuse(failure.of(&error));
         }
     }
 }
 
-async fn transact(connection: &mut SqliteConnection, jobs: &mut [Job], mode: Mode) -> Result<(), sqlx::Error> {
+async fn transact(
+    connection: &mut SqliteConnection,
+    known: &mut Known,
+    jobs: &mut [Job],
+    mode: Mode,
+) -> Result<(), sqlx::Error> {
     let done = async {
-        let mut group = Group::begin(&mut *connection, mode).await?;
+        let mut group = Group::begin(&mut *connection, known, mode).await?;
         for job in jobs {
             job.run(&mut group).await?;
         }

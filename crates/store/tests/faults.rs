@@ -1,5 +1,11 @@
 //! What goes wrong around a database file, and what the store says then.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails panics"
+)]
+
 use futures::future::join_all;
 use open_cowork_contracts::EventType;
 use open_cowork_providers::store::{
@@ -14,7 +20,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 fn options() -> SqliteOptions {
-    SqliteOptions { busy_timeout: Duration::from_millis(200), ..SqliteOptions::default() }
+    SqliteOptions {
+        busy_timeout: Duration::from_millis(200),
+        ..SqliteOptions::default()
+    }
 }
 
 async fn open(path: &Path) -> Result<SqliteStore, StoreError> {
@@ -44,7 +53,11 @@ async fn append(store: &SqliteStore, text: &str) -> Result<u64, StoreError> {
         payload,
         created_at: "2026-01-01T00:00:00.000Z".into(),
     };
-    let request = AppendRequest { key: key(), events: [event].into(), fence: None };
+    let request = AppendRequest {
+        key: key(),
+        events: [event].into(),
+        fence: None,
+    };
     Ok(store.append(request).await?.row.last_sequence)
 }
 
@@ -52,7 +65,10 @@ async fn append(store: &SqliteStore, text: &str) -> Result<u64, StoreError> {
 fn says(error: &StoreError, path: &Path) {
     let message = error.to_string();
     assert!(message.contains(path.to_str().unwrap()), "{message}");
-    assert!(message.ends_with('.') && !message.contains('\n'), "{message}");
+    assert!(
+        message.ends_with('.') && !message.contains('\n'),
+        "{message}"
+    );
 }
 
 fn folder() -> (tempfile::TempDir, PathBuf) {
@@ -64,7 +80,15 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
 #[tokio::test]
 async fn a_full_disk_refuses_the_request_and_leaves_nothing_half_written() {
     let (_folder, path) = folder();
-    let store = SqliteStore::open(&path, SqliteOptions { max_bytes: Some(400_000), ..options() }).await.unwrap();
+    let store = SqliteStore::open(
+        &path,
+        SqliteOptions {
+            max_bytes: Some(400_000),
+            ..options()
+        },
+    )
+    .await
+    .unwrap();
     create(&store, "s").await;
     let text = "x".repeat(20_000);
     let mut stored = 0;
@@ -78,12 +102,21 @@ async fn a_full_disk_refuses_the_request_and_leaves_nothing_half_written() {
     assert_eq!(error, StoreError::Full { path: path.clone() });
     says(&error, &path);
     assert!(!error.is_transient());
-    assert_eq!(store.event_stats(&key()).await.unwrap().latest_sequence, stored);
-    assert_eq!(store.session(&key()).await.unwrap().unwrap().last_sequence, stored);
+    assert_eq!(
+        store.event_stats(&key()).await.unwrap().latest_sequence,
+        stored
+    );
+    assert_eq!(
+        store.session(&key()).await.unwrap().unwrap().last_sequence,
+        stored
+    );
     store.close().await;
 
     let store = open(&path).await.unwrap();
-    assert_eq!(append(&store, "there is space again").await.unwrap(), stored + 1);
+    assert_eq!(
+        append(&store, "there is space again").await.unwrap(),
+        stored + 1
+    );
 }
 
 #[tokio::test]
@@ -125,8 +158,14 @@ async fn damage_in_a_payload_is_corrupt_not_a_panic() {
     create(&store, "s").await;
     append(&store, "fine").await.unwrap();
     let mut raw = raw(&path).await;
-    sqlx::query("UPDATE events SET payload = '{\"text\": '").execute(&mut raw).await.unwrap();
-    assert_eq!(store.list_events(&key(), 0, 10).await, Err(StoreError::Corrupt { path: path.clone() }));
+    sqlx::query("UPDATE events SET payload = '{\"text\": '")
+        .execute(&mut raw)
+        .await
+        .unwrap();
+    assert_eq!(
+        store.list_events(&key(), 0, 10).await,
+        Err(StoreError::Corrupt { path: path.clone() })
+    );
     assert_eq!(append(&store, "the log goes on").await, Ok(2));
 }
 
@@ -138,7 +177,8 @@ async fn a_read_only_folder_is_named() {
         false => {
             use std::os::unix::fs::PermissionsExt;
             let (folder, path) = folder();
-            std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o500)).unwrap();
+            std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o500))
+                .unwrap();
             (Some(folder), path)
         }
     };
@@ -151,7 +191,12 @@ async fn a_read_only_folder_is_named() {
 async fn a_path_that_is_a_folder_is_refused_in_one_sentence() {
     let (folder, _) = folder();
     let error = open(folder.path()).await.unwrap_err();
-    assert_eq!(error, StoreError::ReadOnly { path: folder.path().to_owned() });
+    assert_eq!(
+        error,
+        StoreError::ReadOnly {
+            path: folder.path().to_owned()
+        }
+    );
 }
 
 #[tokio::test]
@@ -159,10 +204,20 @@ async fn a_newer_schema_is_refused_and_untouched() {
     let (_folder, path) = folder();
     open(&path).await.unwrap().close().await;
     let mut raw = raw(&path).await;
-    sqlx::query("INSERT INTO schema_migrations (version) VALUES (99)").execute(&mut raw).await.unwrap();
+    sqlx::query("INSERT INTO schema_migrations (version) VALUES (99)")
+        .execute(&mut raw)
+        .await
+        .unwrap();
     raw.close().await.unwrap();
     let error = open(&path).await.unwrap_err();
-    assert_eq!(error, StoreError::NewerSchema { path: path.clone(), found: 99, known: 1 });
+    assert_eq!(
+        error,
+        StoreError::NewerSchema {
+            path: path.clone(),
+            found: 99,
+            known: 1
+        }
+    );
     says(&error, &path);
 }
 
@@ -170,12 +225,18 @@ async fn a_newer_schema_is_refused_and_untouched() {
 async fn a_database_of_another_program_is_refused_and_untouched() {
     let (_folder, path) = folder();
     let mut other = raw(&path).await;
-    sqlx::query("CREATE TABLE bookmarks (url TEXT)").execute(&mut other).await.unwrap();
+    sqlx::query("CREATE TABLE bookmarks (url TEXT)")
+        .execute(&mut other)
+        .await
+        .unwrap();
     other.close().await.unwrap();
     let error = open(&path).await.unwrap_err();
     assert_eq!(error, StoreError::ForeignSchema { path: path.clone() });
     let mut other = raw(&path).await;
-    let tables: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_master").fetch_one(&mut other).await.unwrap();
+    let tables: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_master")
+        .fetch_one(&mut other)
+        .await
+        .unwrap();
     assert_eq!(tables, 1);
 }
 
@@ -185,11 +246,18 @@ async fn a_lock_of_another_program_is_transient_and_named() {
     let store = open(&path).await.unwrap();
     create(&store, "s").await;
     let mut other = raw(&path).await;
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE")
+        .execute(&mut other)
+        .await
+        .unwrap();
     let error = append(&store, "x").await.unwrap_err();
     assert!(error.is_transient());
     says(&error, &path);
-    assert_eq!(store.event_stats(&key()).await.unwrap().count, 0, "readers are not kept out");
+    assert_eq!(
+        store.event_stats(&key()).await.unwrap().count,
+        0,
+        "readers are not kept out"
+    );
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
     assert_eq!(append(&store, "x").await, Ok(1));
 }
@@ -197,7 +265,10 @@ async fn a_lock_of_another_program_is_transient_and_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_file_can_be_opened_many_times_at_once_and_shared() {
     let (_folder, path) = folder();
-    let patient = SqliteOptions { busy_timeout: Duration::from_secs(20), ..options() };
+    let patient = SqliteOptions {
+        busy_timeout: Duration::from_secs(20),
+        ..options()
+    };
     let opened = join_all((0..6).map(|_| SqliteStore::open(&path, patient.clone()))).await;
     let stores: Vec<SqliteStore> = opened.into_iter().map(Result::unwrap).collect();
     create(&stores[0], "s").await;
@@ -233,7 +304,11 @@ async fn closing_finishes_what_was_asked_for_and_refuses_the_rest() {
         store.close().await;
     });
     let done = results.iter().filter(|result| result.is_ok()).count() as u64;
-    assert!(results.iter().all(|result| matches!(result, Ok(_) | Err(StoreError::Closed))));
+    assert!(
+        results
+            .iter()
+            .all(|result| matches!(result, Ok(_) | Err(StoreError::Closed)))
+    );
     assert_eq!(append(&store, "late").await, Err(StoreError::Closed));
     assert_eq!(store.session(&key()).await, Err(StoreError::Closed));
     let next = open(&path).await.unwrap();
@@ -276,6 +351,8 @@ async fn an_open_file_that_is_overwritten_is_corrupt_not_a_panic() {
 }
 
 async fn raw(path: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true);
     SqliteConnection::connect_with(&options).await.unwrap()
 }

@@ -9,8 +9,8 @@ use futures::stream::BoxStream;
 use open_cowork_contracts::record::{Projection, SessionEnvelope};
 use open_cowork_contracts::{EventType, RuntimeEvent, RuntimeSessionId, SessionStatus, View};
 use open_cowork_providers::store::{
-    AppendedEvent, CreatedSession, NewSession, Scope, SessionKey, SessionPage, SessionQuery, SessionRow,
-    SessionUpdate, Store, StoreError,
+    AppendedEvent, CreatedSession, NewSession, Scope, SessionKey, SessionPage, SessionQuery,
+    SessionRow, SessionUpdate, Store, StoreError,
 };
 use serde_json::json;
 use std::collections::HashMap;
@@ -122,7 +122,9 @@ impl ThreadLog {
             totals: Arc::default(),
             ticks: AtomicU64::new(0),
         };
-        ThreadLog { core: Arc::new(core) }
+        ThreadLog {
+            core: Arc::new(core),
+        }
     }
 
     /// Makes a session and its first event, `session.created` with `{title, runtimePending: true}` (04 §2.2).
@@ -134,9 +136,15 @@ impl ThreadLog {
             return Ok(created);
         }
         // A crash between row and event heals here: the id makes the event happen once.
-        let title = session.title.clone().unwrap_or_else(|| "New session".to_owned());
-        let event = RuntimeEvent::new(EventType::SessionCreated, json!({ "title": title, "runtimePending": true }))
-            .with_id(format!("{}:session.created", session.session_id));
+        let title = session
+            .title
+            .clone()
+            .unwrap_or_else(|| "New session".to_owned());
+        let event = RuntimeEvent::new(
+            EventType::SessionCreated,
+            json!({ "title": title, "runtimePending": true }),
+        )
+        .with_id(format!("{}:session.created", session.session_id));
         let key = SessionKey::of(session);
         self.append(&key, vec![event]).await?;
         created.row = self.session(&key).await?;
@@ -155,12 +163,19 @@ impl ThreadLog {
     }
 
     /// The session that a runtime session is bound to; routing inside the process only.
-    pub async fn find_by_runtime(&self, id: &RuntimeSessionId) -> Result<Option<SessionRow>, LogError> {
+    pub async fn find_by_runtime(
+        &self,
+        id: &RuntimeSessionId,
+    ) -> Result<Option<SessionRow>, LogError> {
         Ok(self.core.store.find_by_runtime(id).await?)
     }
 
     /// Binds the runtime session.
-    pub async fn bind_runtime(&self, key: &SessionKey, id: &RuntimeSessionId) -> Result<SessionRow, LogError> {
+    pub async fn bind_runtime(
+        &self,
+        key: &SessionKey,
+        id: &RuntimeSessionId,
+    ) -> Result<SessionRow, LogError> {
         let at = self.core.options.now();
         let row = self.core.store.bind_runtime(key, id, &at, None).await?;
         self.row_changed(key, row).await
@@ -168,10 +183,21 @@ impl ThreadLog {
 
     /// Sets the stored status where no event stands for it (closing and reopening). Titles change by a
     /// `session.renamed` event, statuses of a turn by its own events.
-    pub async fn set_status(&self, key: &SessionKey, status: SessionStatus) -> Result<SessionRow, LogError> {
-        let update = SessionUpdate { status: Some(status), title: None };
+    pub async fn set_status(
+        &self,
+        key: &SessionKey,
+        status: SessionStatus,
+    ) -> Result<SessionRow, LogError> {
+        let update = SessionUpdate {
+            status: Some(status),
+            title: None,
+        };
         let at = self.core.options.now();
-        let row = self.core.store.update_session(key, update, &at, None).await?;
+        let row = self
+            .core
+            .store
+            .update_session(key, update, &at, None)
+            .await?;
         self.row_changed(key, row).await
     }
 
@@ -185,7 +211,11 @@ impl ThreadLog {
     /// Store failures that may pass are retried for about 1.5 s under one event id (01 §11.2); then
     /// [`LogError::NotAppended`] says how many events were taken over all the same. Cancelling the call
     /// doesn't stop the append.
-    pub async fn append(&self, key: &SessionKey, events: Vec<RuntimeEvent>) -> Result<Receipt, LogError> {
+    pub async fn append(
+        &self,
+        key: &SessionKey,
+        events: Vec<RuntimeEvent>,
+    ) -> Result<Receipt, LogError> {
         let (reply, answer) = oneshot::channel();
         self.send(key, Command::Append { events, reply }).await?;
         let receipt = self.answered(answer).await?;
@@ -195,11 +225,19 @@ impl ThreadLog {
 
     /// Calls `read` once with the thread's current state, without copying it. `read` runs under a short lock
     /// that the thread's writer waits for: be quick, and don't call the log from within.
-    pub async fn read<R>(&self, key: &SessionKey, read: impl FnOnce(ThreadState<'_>) -> R) -> Result<R, LogError> {
+    pub async fn read<R>(
+        &self,
+        key: &SessionKey,
+        read: impl FnOnce(ThreadState<'_>) -> R,
+    ) -> Result<R, LogError> {
         loop {
             let thread = self.thread(key)?;
             if let Some(loaded) = thread.shared.state().as_ref() {
-                return Ok(read(ThreadState { row: &loaded.row, view: loaded.view(), sequence: loaded.sequence }));
+                return Ok(read(ThreadState {
+                    row: &loaded.row,
+                    view: loaded.view(),
+                    sequence: loaded.sequence,
+                }));
             }
             self.load(key).await?;
         }
@@ -217,7 +255,10 @@ impl ThreadLog {
                 view: state.view.clone(),
                 updated_at: state.view.updated_at.clone(),
             });
-            SessionEnvelope { session, projection }
+            SessionEnvelope {
+                session,
+                projection,
+            }
         })
         .await
     }
@@ -233,11 +274,19 @@ impl ThreadLog {
     /// event is yielded after it was folded, so that [`ThreadLog::read`] shows it.
     pub async fn subscribe(&self, key: &SessionKey, after: u64) -> Result<Subscription, LogError> {
         self.load(key).await?;
-        Ok(subscribe::thread(self.core.clone(), self.thread(key)?, after))
+        Ok(subscribe::thread(
+            self.core.clone(),
+            self.thread(key)?,
+            after,
+        ))
     }
 
     /// Every workspace event of a user after `after`, in order, without a gap or a duplicate.
-    pub fn subscribe_workspace(&self, scope: &Scope, after: u64) -> BoxStream<'static, WorkspaceUpdate> {
+    pub fn subscribe_workspace(
+        &self,
+        scope: &Scope,
+        after: u64,
+    ) -> BoxStream<'static, WorkspaceUpdate> {
         subscribe::workspace(self.core.clone(), scope.clone(), after)
     }
 
@@ -259,7 +308,10 @@ impl ThreadLog {
     pub async fn flush_all(&self) -> Result<(), LogError> {
         let keys: Vec<SessionKey> = self.threads().keys().cloned().collect();
         let flushed = futures::future::join_all(keys.iter().map(|key| self.flush(key))).await;
-        flushed.into_iter().find_map(Result::err).map_or(Ok(()), Err)
+        flushed
+            .into_iter()
+            .find_map(Result::err)
+            .map_or(Ok(()), Err)
     }
 
     /// Another process appended to the thread: fold and publish what the store has. Returns the last sequence.
@@ -314,15 +366,22 @@ impl ThreadLog {
         let thread = threads.entry(key.clone()).or_insert_with(|| {
             let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
             let shared = Arc::new(Shared::new(key.clone(), self.core.totals.clone()));
-            self.core.tasks.spawn(Writer::new(self.core.clone(), shared.clone()).run(queue));
+            self.core
+                .tasks
+                .spawn(Writer::new(self.core.clone(), shared.clone()).run(queue));
             Arc::new(Thread { shared, commands })
         });
-        thread.shared.touch(self.core.ticks.fetch_add(1, Ordering::Relaxed));
+        thread
+            .shared
+            .touch(self.core.ticks.fetch_add(1, Ordering::Relaxed));
         Ok(thread.clone())
     }
 
     fn threads(&self) -> MutexGuard<'_, HashMap<SessionKey, Arc<Thread>>> {
-        self.core.threads.lock().unwrap_or_else(PoisonError::into_inner)
+        self.core
+            .threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn load(&self, key: &SessionKey) -> Result<(), LogError> {
@@ -345,11 +404,21 @@ impl ThreadLog {
 
     async fn send(&self, key: &SessionKey, command: Command) -> Result<(), LogError> {
         let thread = self.thread(key)?;
-        let envelope = Envelope { command, handle: thread.clone() };
-        thread.commands.send(envelope).await.map_err(|_| LogError::Closed)
+        let envelope = Envelope {
+            command,
+            handle: thread.clone(),
+        };
+        thread
+            .commands
+            .send(envelope)
+            .await
+            .map_err(|_| LogError::Closed)
     }
 
-    async fn answered<T>(&self, answer: oneshot::Receiver<Result<T, LogError>>) -> Result<T, LogError> {
+    async fn answered<T>(
+        &self,
+        answer: oneshot::Receiver<Result<T, LogError>>,
+    ) -> Result<T, LogError> {
         let answer = answer.await.map_err(|_| LogError::Closed)?;
         if let Err(LogError::Store(StoreError::NotFound(_))) = &answer {
             self.forget_cold();
@@ -365,15 +434,22 @@ impl ThreadLog {
         if count <= options.max_threads && bytes <= options.max_bytes {
             return;
         }
-        let mut loaded: Vec<Arc<Thread>> =
-            self.threads().values().filter(|thread| thread.shared.bytes() > 0).cloned().collect();
+        let mut loaded: Vec<Arc<Thread>> = self
+            .threads()
+            .values()
+            .filter(|thread| thread.shared.bytes() > 0)
+            .cloned()
+            .collect();
         loaded.sort_by_key(|thread| thread.shared.last_used());
         for thread in loaded.iter().filter(|thread| thread.shared.key != *current) {
             if count <= options.max_threads && bytes <= options.max_bytes {
                 break;
             }
             // A full queue means that the thread is in use after all.
-            let envelope = Envelope { command: Command::Unload, handle: (*thread).clone() };
+            let envelope = Envelope {
+                command: Command::Unload,
+                handle: (*thread).clone(),
+            };
             if thread.commands.try_send(envelope).is_ok() {
                 bytes = bytes.saturating_sub(thread.shared.bytes());
                 count -= 1;
@@ -386,12 +462,15 @@ impl ThreadLog {
     /// Drops handles of cold threads that nobody else holds; their writers end by that. A cold thread has
     /// nothing that waits to be stored.
     fn forget_cold(&self) {
-        self.threads().retain(|_, thread| thread.shared.is_loaded() || Arc::strong_count(thread) > 1);
+        self.threads()
+            .retain(|_, thread| thread.shared.is_loaded() || Arc::strong_count(thread) > 1);
     }
 }
 
 impl std::fmt::Debug for ThreadLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ThreadLog").field("threads", &self.threads().len()).finish_non_exhaustive()
+        f.debug_struct("ThreadLog")
+            .field("threads", &self.threads().len())
+            .finish_non_exhaustive()
     }
 }

@@ -82,12 +82,22 @@ struct Feed {
 impl Feeds {
     fn feed(&self, scope: &Scope) -> Arc<Feed> {
         let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Feed { latest: watch::Sender::new(0), rows: broadcast::Sender::new(SESSION_CHANGES) });
+        let new = || {
+            Arc::new(Feed {
+                latest: watch::Sender::new(0),
+                rows: broadcast::Sender::new(SESSION_CHANGES),
+            })
+        };
         scopes.entry(scope.clone()).or_insert_with(new).clone()
     }
 
     /// Tells a user's followers that a workspace event is stored, and the row if the list shows it otherwise.
-    pub(crate) fn announce(&self, scope: &Scope, workspace_sequence: u64, row: Option<Arc<SessionRow>>) {
+    pub(crate) fn announce(
+        &self,
+        scope: &Scope,
+        workspace_sequence: u64,
+        row: Option<Arc<SessionRow>>,
+    ) {
         let feed = self.feed(scope);
         feed.latest.send_if_modified(|latest| {
             let higher = workspace_sequence > *latest;
@@ -116,7 +126,14 @@ pub(crate) fn thread(core: Arc<Core>, thread: Arc<Thread>, after: u64) -> Subscr
         ready: VecDeque<Arc<SessionEventRecord>>,
     }
     let published = thread.shared.follow();
-    let cursor = Cursor { core, thread, published, after, first: true, ready: VecDeque::new() };
+    let cursor = Cursor {
+        core,
+        thread,
+        published,
+        after,
+        first: true,
+        ready: VecDeque::new(),
+    };
     let updates = stream::unfold(cursor, async |mut cursor| {
         let mut pause = RETRY_FIRST;
         loop {
@@ -128,7 +145,12 @@ pub(crate) fn thread(core: Arc<Core>, thread: Arc<Thread>, after: u64) -> Subscr
                     let sequence = *cursor.published.borrow();
                     cursor.ready.clear();
                     cursor.after = sequence.max(record.sequence);
-                    return Some((Update::Reset { sequence: cursor.after }, cursor));
+                    return Some((
+                        Update::Reset {
+                            sequence: cursor.after,
+                        },
+                        cursor,
+                    ));
                 }
                 cursor.after = record.sequence;
                 return Some((Update::Event(record), cursor));
@@ -140,21 +162,43 @@ pub(crate) fn thread(core: Arc<Core>, thread: Arc<Thread>, after: u64) -> Subscr
             let published = *cursor.published.borrow_and_update();
             if std::mem::take(&mut cursor.first) && cursor.after > published {
                 cursor.after = published;
-                return Some((Update::Reset { sequence: published }, cursor));
+                return Some((
+                    Update::Reset {
+                        sequence: published,
+                    },
+                    cursor,
+                ));
             }
             if cursor.after < published {
-                let live = cursor.thread.shared.tail().since(cursor.after).filter(|live| !live.is_empty());
+                let live = cursor
+                    .thread
+                    .shared
+                    .tail()
+                    .since(cursor.after)
+                    .filter(|live| !live.is_empty());
                 match live {
                     Some(live) => cursor.ready.extend(live),
                     None => {
                         let key = &cursor.thread.shared.key;
-                        match cursor.core.store.list_events(key, cursor.after, EVENT_PAGE).await {
+                        match cursor
+                            .core
+                            .store
+                            .list_events(key, cursor.after, EVENT_PAGE)
+                            .await
+                        {
                             Ok(page) if page.is_empty() => {
                                 cursor.after = published;
-                                return Some((Update::Reset { sequence: published }, cursor));
+                                return Some((
+                                    Update::Reset {
+                                        sequence: published,
+                                    },
+                                    cursor,
+                                ));
                             }
                             // What is stored but not folded yet comes with the next hint.
-                            Ok(page) => cursor.ready.extend(page.into_iter().filter(|e| e.sequence <= published)),
+                            Ok(page) => cursor
+                                .ready
+                                .extend(page.into_iter().filter(|e| e.sequence <= published)),
                             Err(error) => {
                                 tracing::warn!(session = %key, %error, "a stream can't read its backlog; trying again");
                                 pause_or_close(&cursor.core, &mut pause).await;
@@ -171,12 +215,18 @@ pub(crate) fn thread(core: Arc<Core>, thread: Arc<Thread>, after: u64) -> Subscr
             }
         }
     });
-    Subscription { updates: updates.boxed() }
+    Subscription {
+        updates: updates.boxed(),
+    }
 }
 
 /// The stream of a user's workspace. Threads commit in any order, so live events are never taken from memory:
 /// a hint, then the store.
-pub(crate) fn workspace(core: Arc<Core>, scope: Scope, after: u64) -> BoxStream<'static, WorkspaceUpdate> {
+pub(crate) fn workspace(
+    core: Arc<Core>,
+    scope: Scope,
+    after: u64,
+) -> BoxStream<'static, WorkspaceUpdate> {
     struct Cursor {
         core: Arc<Core>,
         scope: Scope,
@@ -186,13 +236,23 @@ pub(crate) fn workspace(core: Arc<Core>, scope: Scope, after: u64) -> BoxStream<
         ready: VecDeque<Arc<WorkspaceEventRecord>>,
     }
     let latest = core.feeds.feed(&scope).latest.subscribe();
-    let cursor = Cursor { core, scope, latest, after, first: true, ready: VecDeque::new() };
+    let cursor = Cursor {
+        core,
+        scope,
+        latest,
+        after,
+        first: true,
+        ready: VecDeque::new(),
+    };
     let updates = stream::unfold(cursor, async |mut cursor| {
         let mut pause = RETRY_FIRST;
         loop {
             if let Some(event) = cursor.ready.pop_front() {
                 if event.sequence > cursor.after + 1 {
-                    let sequence = cursor.ready.back().map_or(event.sequence, |last| last.sequence);
+                    let sequence = cursor
+                        .ready
+                        .back()
+                        .map_or(event.sequence, |last| last.sequence);
                     cursor.ready.clear();
                     cursor.after = sequence;
                     return Some((WorkspaceUpdate::Reset { sequence }, cursor));
@@ -219,7 +279,12 @@ pub(crate) fn workspace(core: Arc<Core>, scope: Scope, after: u64) -> BoxStream<
                 }
                 continue;
             }
-            match cursor.core.store.list_workspace_events(&cursor.scope, cursor.after, EVENT_PAGE).await {
+            match cursor
+                .core
+                .store
+                .list_workspace_events(&cursor.scope, cursor.after, EVENT_PAGE)
+                .await
+            {
                 Ok(page) if page.is_empty() => {}
                 Ok(page) => {
                     cursor.ready.extend(page);
@@ -251,7 +316,9 @@ pub(crate) fn sessions(core: &Arc<Core>, scope: &Scope) -> BoxStream<'static, Se
         };
         match received {
             Ok(row) => Some((SessionChange::Row(row), (rows, closed))),
-            Err(broadcast::error::RecvError::Lagged(_)) => Some((SessionChange::Resync, (rows, closed))),
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                Some((SessionChange::Resync, (rows, closed)))
+            }
             Err(broadcast::error::RecvError::Closed) => None,
         }
     });

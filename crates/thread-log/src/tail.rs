@@ -15,13 +15,19 @@ pub(crate) struct Tail {
 impl Tail {
     /// Adds the next event. One that doesn't follow the last starts a new run.
     pub(crate) fn push(&mut self, record: &Arc<SessionEventRecord>, bytes: usize, limit: usize) {
-        if self.events.back().is_some_and(|(last, _)| last.sequence + 1 != record.sequence) {
+        if self
+            .events
+            .back()
+            .is_some_and(|(last, _)| last.sequence + 1 != record.sequence)
+        {
             self.clear();
         }
         self.events.push_back((record.clone(), bytes));
         self.bytes += bytes;
         while self.bytes > limit {
-            let Some((_, bytes)) = self.events.pop_front() else { break };
+            let Some((_, bytes)) = self.events.pop_front() else {
+                break;
+            };
             self.bytes -= bytes;
         }
     }
@@ -35,7 +41,13 @@ impl Tail {
     pub(crate) fn since(&self, cursor: u64) -> Option<Vec<Arc<SessionEventRecord>>> {
         let first = self.events.front()?.0.sequence;
         let skip = usize::try_from((cursor + 1).checked_sub(first)?).ok()?;
-        Some(self.events.iter().skip(skip).map(|(record, _)| record.clone()).collect())
+        Some(
+            self.events
+                .iter()
+                .skip(skip)
+                .map(|(record, _)| record.clone())
+                .collect(),
+        )
     }
 }
 
@@ -50,7 +62,10 @@ pub(crate) fn payload_bytes(payload: &JsonObject) -> usize {
             _ => 0,
         }
     }
-    payload.iter().map(|(key, value)| key.len() + value_bytes(value)).sum()
+    payload
+        .iter()
+        .map(|(key, value)| key.len() + value_bytes(value))
+        .sum()
 }
 
 #[cfg(test)]
@@ -72,7 +87,12 @@ mod tests {
     }
 
     fn sequences(tail: &Tail, cursor: u64) -> Option<Vec<u64>> {
-        Some(tail.since(cursor)?.iter().map(|record| record.sequence).collect())
+        Some(
+            tail.since(cursor)?
+                .iter()
+                .map(|record| record.sequence)
+                .collect(),
+        )
     }
 
     #[test]

@@ -47,7 +47,10 @@ pub(crate) struct Totals {
 impl Totals {
     /// Loaded threads and their estimated bytes.
     pub(crate) fn now(&self) -> (usize, usize) {
-        (self.threads.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+        (
+            self.threads.load(Ordering::Relaxed),
+            self.bytes.load(Ordering::Relaxed),
+        )
     }
 }
 
@@ -102,7 +105,9 @@ impl Shared {
             let mut tail = self.tail();
             match self.published.receiver_count() {
                 0 => tail.clear(),
-                _ => records.iter().for_each(|record| tail.push(record, payload_bytes(&record.payload), live_bytes)),
+                _ => records.iter().for_each(|record| {
+                    tail.push(record, payload_bytes(&record.payload), live_bytes)
+                }),
             }
         }
         self.announce(last.sequence);
@@ -139,7 +144,9 @@ impl Shared {
     pub(crate) fn set_bytes(&self, bytes: usize) {
         let before = self.bytes.swap(bytes, Ordering::Relaxed);
         // Additions wrap, so adding the negative difference subtracts.
-        self.totals.bytes.fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
+        self.totals
+            .bytes
+            .fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
         let threads = usize::from(bytes > 0).wrapping_sub(usize::from(before > 0));
         self.totals.threads.fetch_add(threads, Ordering::Relaxed);
     }

@@ -6,12 +6,12 @@ use crate::log::{Core, Receipt, RepairReport, Thread};
 use crate::tail::payload_bytes;
 use crate::thread::Shared;
 use open_cowork_contracts::{EventType, RuntimeEvent};
-use open_cowork_projection::coalesce::Coalescer;
 use open_cowork_projection::PROJECTOR_VERSION;
+use open_cowork_projection::coalesce::Coalescer;
 use open_cowork_projection::sanitize::sanitize_event;
 use open_cowork_providers::store::{
-    AppendRequest, Appended, AppendedEvent, NewEvent, Scope, SessionRow, Snapshot, SnapshotRule, SnapshotWrite,
-    StoreError,
+    AppendRequest, Appended, AppendedEvent, NewEvent, Scope, SessionRow, Snapshot, SnapshotRule,
+    SnapshotWrite, StoreError,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +20,25 @@ use tokio::time::Instant;
 
 /// What a thread's writer can be asked for.
 pub(crate) enum Command {
-    Append { events: Vec<RuntimeEvent>, reply: Reply<Receipt> },
-    Flush { reply: Reply<u64> },
-    Load { reply: Reply<()> },
-    RowChanged { reply: Reply<()> },
-    Refresh { reply: Reply<u64> },
-    Repair { reply: Reply<RepairReport> },
+    Append {
+        events: Vec<RuntimeEvent>,
+        reply: Reply<Receipt>,
+    },
+    Flush {
+        reply: Reply<u64>,
+    },
+    Load {
+        reply: Reply<()>,
+    },
+    RowChanged {
+        reply: Reply<()>,
+    },
+    Refresh {
+        reply: Reply<u64>,
+    },
+    Repair {
+        reply: Reply<RepairReport>,
+    },
     Unload,
 }
 
@@ -121,9 +134,19 @@ impl Writer {
     async fn append(&mut self, events: Vec<RuntimeEvent>) -> Result<Receipt, LogError> {
         self.load().await?;
         // Nothing new is taken before what was acknowledged is stored.
-        let mut stored = self.store(Vec::new()).await.map_err(|source| LogError::NotAppended { accepted: 0, source })?;
+        let mut stored = self
+            .store(Vec::new())
+            .await
+            .map_err(|source| LogError::NotAppended {
+                accepted: 0,
+                source,
+            })?;
 
-        let mut events = events.into_iter().map(|event| self.sanitized(event)).collect::<Vec<_>>().into_iter();
+        let mut events = events
+            .into_iter()
+            .map(|event| self.sanitized(event))
+            .collect::<Vec<_>>()
+            .into_iter();
         let mut accepted = 0;
         let mut own = Vec::new();
         for event in events.by_ref() {
@@ -151,7 +174,11 @@ impl Writer {
             Err(source) => return Err(LogError::NotAppended { accepted, source }),
         }
         let durable = self.coalescer.deadline().is_none();
-        Ok(Receipt { sequence: self.sequence(), events: stored, durable })
+        Ok(Receipt {
+            sequence: self.sequence(),
+            events: stored,
+            durable,
+        })
     }
 
     fn sanitized(&self, event: RuntimeEvent) -> RuntimeEvent {
@@ -161,7 +188,10 @@ impl Writer {
 
     /// Takes text over: from here on it is the log's to store.
     fn take(&mut self, text: Vec<RuntimeEvent>) {
-        let text: Vec<NewEvent> = text.into_iter().map(|event| self.new_event(event)).collect();
+        let text: Vec<NewEvent> = text
+            .into_iter()
+            .map(|event| self.new_event(event))
+            .collect();
         self.outbox.extend(text);
     }
 
@@ -225,7 +255,11 @@ impl Writer {
     async fn append_with_retries(&self, events: Arc<[NewEvent]>) -> Result<Appended, StoreError> {
         let mut delay = FIRST_DELAY;
         for _ in 1..ATTEMPTS {
-            let request = AppendRequest { key: self.shared.key.clone(), events: events.clone(), fence: None };
+            let request = AppendRequest {
+                key: self.shared.key.clone(),
+                events: events.clone(),
+                fence: None,
+            };
             match self.core.store.append(request).await {
                 Err(error) if error.is_transient() => {
                     tracing::debug!(session = %self.shared.key, %error, "append failed; trying again");
@@ -235,7 +269,14 @@ impl Writer {
                 done => return done,
             }
         }
-        self.core.store.append(AppendRequest { key: self.shared.key.clone(), events, fence: None }).await
+        self.core
+            .store
+            .append(AppendRequest {
+                key: self.shared.key.clone(),
+                events,
+                fence: None,
+            })
+            .await
     }
 
     /// Folds and publishes what an append made durable.
@@ -251,19 +292,30 @@ impl Writer {
                     folded.push(event.record.clone());
                 }
             }
-            changed = list_changed(&loaded.row, &appended.row).then(|| Arc::new(appended.row.clone()));
+            changed =
+                list_changed(&loaded.row, &appended.row).then(|| Arc::new(appended.row.clone()));
             loaded.row = appended.row.clone();
             self.shared.set_bytes(loaded.bytes);
         }
         self.since_snapshot.events += folded.len() as u64;
-        self.since_snapshot.bytes += folded.iter().map(|record| payload_bytes(&record.payload)).sum::<usize>();
+        self.since_snapshot.bytes += folded
+            .iter()
+            .map(|record| payload_bytes(&record.payload))
+            .sum::<usize>();
         if let Some(last) = folded.last() {
-            self.at_rest =
-                matches!(last.kind, EventType::SessionIdle | EventType::SessionAborted | EventType::RuntimeError);
+            self.at_rest = matches!(
+                last.kind,
+                EventType::SessionIdle | EventType::SessionAborted | EventType::RuntimeError
+            );
         }
         self.shared.publish(&folded, self.core.options.live_bytes);
         let scope = Scope::of(&appended.row.session);
-        let workspace = appended.events.iter().map(|event| event.workspace_sequence).max().unwrap_or_default();
+        let workspace = appended
+            .events
+            .iter()
+            .map(|event| event.workspace_sequence)
+            .max()
+            .unwrap_or_default();
         self.core.feeds.announce(&scope, workspace, changed);
         if !complete {
             // Another process appended in between. The events are durable, so a failure here isn't the caller's.
@@ -279,7 +331,10 @@ impl Writer {
             return Ok(());
         }
         let (loaded, snapshot_sequence) = load::load(&*self.core.store, &self.shared.key).await?;
-        self.since_snapshot = Since { events: loaded.sequence - snapshot_sequence, bytes: 0 };
+        self.since_snapshot = Since {
+            events: loaded.sequence - snapshot_sequence,
+            bytes: 0,
+        };
         self.install(loaded);
         Ok(())
     }
@@ -295,7 +350,11 @@ impl Writer {
     async fn refresh(&mut self) -> Result<u64, LogError> {
         self.load().await?;
         loop {
-            let events = self.core.store.list_events(&self.shared.key, self.sequence(), 1000).await?;
+            let events = self
+                .core
+                .store
+                .list_events(&self.shared.key, self.sequence(), 1000)
+                .await?;
             if events.is_empty() {
                 break;
             }
@@ -314,7 +373,8 @@ impl Writer {
 
     async fn row_changed(&mut self) -> Result<(), LogError> {
         let row = self.core.store.session(&self.shared.key).await?;
-        let row = row.ok_or_else(|| StoreError::NotFound(self.shared.key.session_id.to_string()))?;
+        let row =
+            row.ok_or_else(|| StoreError::NotFound(self.shared.key.session_id.to_string()))?;
         let scope = Scope::of(&row.session);
         if let Some(loaded) = self.shared.state_mut().as_mut() {
             loaded.row = row.clone();
@@ -326,7 +386,12 @@ impl Writer {
     async fn repair(&mut self) -> Result<RepairReport, LogError> {
         self.load().await?;
         self.flush().await?;
-        let prior = self.core.store.snapshot(&self.shared.key).await?.map_or(0, |snapshot| snapshot.sequence);
+        let prior = self
+            .core
+            .store
+            .snapshot(&self.shared.key)
+            .await?
+            .map_or(0, |snapshot| snapshot.sequence);
         let loaded = load::fold_all(&*self.core.store, &self.shared.key).await?;
         let events = loaded.sequence;
         self.install(loaded);
@@ -340,7 +405,8 @@ impl Writer {
             lag: 0,
         };
         if events > 0 {
-            report.repaired = self.write_snapshot(SnapshotRule::Repair).await? == SnapshotWrite::Written;
+            report.repaired =
+                self.write_snapshot(SnapshotRule::Repair).await? == SnapshotWrite::Written;
             report.projection_sequence = events;
         }
         Ok(report)
@@ -363,7 +429,12 @@ impl Writer {
     }
 
     async fn snapshot_if_due(&mut self) {
-        let due = self.since_snapshot.is_due(self.sequence(), self.shared.bytes(), self.at_rest, &self.core.options);
+        let due = self.since_snapshot.is_due(
+            self.sequence(),
+            self.shared.bytes(),
+            self.at_rest,
+            &self.core.options,
+        );
         if !due {
             return;
         }
@@ -371,7 +442,9 @@ impl Writer {
             Ok(_) => {}
             // The log holds everything, so a snapshot is never worth an error; the next one comes after the
             // same distance.
-            Err(error) => tracing::warn!(session = %self.shared.key, %error, "can't write a snapshot"),
+            Err(error) => {
+                tracing::warn!(session = %self.shared.key, %error, "can't write a snapshot")
+            }
         }
         self.since_snapshot = Since::default();
     }
@@ -390,17 +463,33 @@ impl Writer {
                 updated_at: loaded.view().updated_at.clone(),
             })
         });
-        let Ok(Some(snapshot)) = snapshot.await else { return Err(LogError::Closed) };
-        Ok(self.core.store.write_snapshot(&self.shared.key, snapshot, rule).await?)
+        let Ok(Some(snapshot)) = snapshot.await else {
+            return Err(LogError::Closed);
+        };
+        Ok(self
+            .core
+            .store
+            .write_snapshot(&self.shared.key, snapshot, rule)
+            .await?)
     }
 
     fn sequence(&self) -> u64 {
-        self.shared.state().as_ref().map_or(0, |loaded| loaded.sequence)
+        self.shared
+            .state()
+            .as_ref()
+            .map_or(0, |loaded| loaded.sequence)
     }
 
     /// Gives an event its time, and an id before its first attempt, so that a retry can't store it twice.
     fn new_event(&self, event: RuntimeEvent) -> NewEvent {
-        let mint = || format!("runtime:{}:{}", self.shared.key.session_id, uuid::Uuid::new_v4()).into();
+        let mint = || {
+            format!(
+                "runtime:{}:{}",
+                self.shared.key.session_id,
+                uuid::Uuid::new_v4()
+            )
+            .into()
+        };
         NewEvent {
             event_id: Some(event.event_id.unwrap_or_else(mint)),
             kind: event.kind,
@@ -415,7 +504,10 @@ impl Writer {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let window = self.coalescer.deadline().map(|at| self.started + Duration::from_millis(at));
+        let window = self
+            .coalescer
+            .deadline()
+            .map(|at| self.started + Duration::from_millis(at));
         match (window, self.outbox_retry) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -425,8 +517,13 @@ impl Writer {
 
 /// True for text that may wait for the window: a delta of a message (01 §11.1).
 fn is_text(event: &RuntimeEvent) -> bool {
-    matches!(event.kind, EventType::AssistantMessage | EventType::TaskMessage)
-        && event.payload.get("mode").is_some_and(|mode| mode == "append")
+    matches!(
+        event.kind,
+        EventType::AssistantMessage | EventType::TaskMessage
+    ) && event
+        .payload
+        .get("mode")
+        .is_some_and(|mode| mode == "append")
 }
 
 fn millis(duration: Duration) -> u64 {

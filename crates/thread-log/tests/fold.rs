@@ -1,5 +1,11 @@
 //! The view in memory is always the fold of the log: after restarts, from snapshots, after repairs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails panics"
+)]
+
 mod world;
 
 use open_cowork_contracts::{EventType, RuntimeEvent};
@@ -15,7 +21,10 @@ use std::sync::atomic::Ordering;
 use world::*;
 
 fn options(snapshot_every: u64) -> ThreadLogOptions {
-    ThreadLogOptions { snapshot_every, ..Default::default() }
+    ThreadLogOptions {
+        snapshot_every,
+        ..Default::default()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -29,10 +38,21 @@ enum Step {
 fn any_event() -> impl Strategy<Value = RuntimeEvent> {
     let id = prop_oneof![Just("a"), Just("b"), Just("c")];
     let kind = prop_oneof![
-        Just("assistant.message"), Just("task.message"), Just("tool.call"), Just("task.run"),
-        Just("permission.requested"), Just("permission.resolved"), Just("question.asked"),
-        Just("question.resolved"), Just("session.status"), Just("session.idle"), Just("session.aborted"),
-        Just("runtime.error"), Just("cost.updated"), Just("todos.updated"), Just("session.renamed"),
+        Just("assistant.message"),
+        Just("task.message"),
+        Just("tool.call"),
+        Just("task.run"),
+        Just("permission.requested"),
+        Just("permission.resolved"),
+        Just("question.asked"),
+        Just("question.resolved"),
+        Just("session.status"),
+        Just("session.idle"),
+        Just("session.aborted"),
+        Just("runtime.error"),
+        Just("cost.updated"),
+        Just("todos.updated"),
+        Just("session.renamed"),
         Just("prompt.submitted"),
     ];
     (kind, id, "[a-z ]{0,8}", any::<bool>(), any::<bool>(), 0u32..1000).prop_map(|(kind, id, text, flag, named, n)| {
@@ -98,20 +118,35 @@ async fn everything_acknowledged_is_there_after_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("threads.db");
     let before = {
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path, SqliteOptions::default()).await.unwrap());
+        let store: Arc<dyn Store> = Arc::new(
+            SqliteStore::open(&path, SqliteOptions::default())
+                .await
+                .unwrap(),
+        );
         let log = ThreadLog::new(store, options(4));
         log.create_session(new_session("s")).await.unwrap();
         for n in 0..10 {
-            log.append(&key("s"), vec![prompt(&n.to_string()), delta(&format!("m{n}"), "a"), delta(&format!("m{n}"), "b")])
-                .await
-                .unwrap();
+            log.append(
+                &key("s"),
+                vec![
+                    prompt(&n.to_string()),
+                    delta(&format!("m{n}"), "a"),
+                    delta(&format!("m{n}"), "b"),
+                ],
+            )
+            .await
+            .unwrap();
         }
         let before = view(&log, "s").await;
         // No close: the log, its tasks and the store are simply forgotten.
         std::mem::forget(log);
         before
     };
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path, SqliteOptions::default()).await.unwrap());
+    let store: Arc<dyn Store> = Arc::new(
+        SqliteStore::open(&path, SqliteOptions::default())
+            .await
+            .unwrap(),
+    );
     let log = ThreadLog::new(store.clone(), options(4));
     assert_eq!(view(&log, "s").await, before);
     assert_eq!(view(&log, "s").await, folded(&*store, "s").await);
@@ -122,28 +157,53 @@ async fn a_cold_thread_folds_only_what_came_after_its_snapshot() {
     let store = FaultyStore::new();
     store.create_session(new_session("s")).await.unwrap();
     let log = ThreadLog::new(store.clone(), options(100));
-    log.append(&key("s"), (0..2500).map(|n| prompt(&n.to_string())).collect()).await.unwrap();
+    log.append(
+        &key("s"),
+        (0..2500).map(|n| prompt(&n.to_string())).collect(),
+    )
+    .await
+    .unwrap();
     log.append(&key("s"), vec![prompt("last")]).await.unwrap();
     log.close().await;
-    assert_eq!(store.snapshot(&key("s")).await.unwrap().unwrap().sequence, 2500);
+    assert_eq!(
+        store.snapshot(&key("s")).await.unwrap().unwrap().sequence,
+        2500
+    );
     let before = store.event_reads.load(Ordering::SeqCst);
     let log = ThreadLog::new(store.clone(), options(100));
-    assert_eq!(log.read(&key("s"), |state| state.sequence).await.unwrap(), 2501);
-    assert_eq!(store.event_reads.load(Ordering::SeqCst) - before, 2, "one page and its end, not three");
+    assert_eq!(
+        log.read(&key("s"), |state| state.sequence).await.unwrap(),
+        2501
+    );
+    assert_eq!(
+        store.event_reads.load(Ordering::SeqCst) - before,
+        2,
+        "one page and its end, not three"
+    );
     assert_eq!(view(&log, "s").await, folded(&*store, "s").await);
 }
 
 async fn with_snapshot(snapshot: Snapshot) -> (Arc<FaultyStore>, ThreadLog) {
     let (store, log) = world().await;
-    log.append(&key("s"), vec![prompt("a"), prompt("b")]).await.unwrap();
+    log.append(&key("s"), vec![prompt("a"), prompt("b")])
+        .await
+        .unwrap();
     log.close().await;
-    store.write_snapshot(&key("s"), snapshot, SnapshotRule::Repair).await.unwrap();
+    store
+        .write_snapshot(&key("s"), snapshot, SnapshotRule::Repair)
+        .await
+        .unwrap();
     let log = ThreadLog::new(store.clone(), ThreadLogOptions::default());
     (store, log)
 }
 
 fn damaged(view: &str, projector_version: u32, sequence: u64) -> Snapshot {
-    Snapshot { sequence, projector_version, view: view.into(), updated_at: String::new() }
+    Snapshot {
+        sequence,
+        projector_version,
+        view: view.into(),
+        updated_at: String::new(),
+    }
 }
 
 #[tokio::test]
@@ -155,7 +215,11 @@ async fn a_snapshot_of_another_reducer_or_unreadable_or_ahead_of_the_log_is_not_
         damaged(&empty, PROJECTOR_VERSION, 7),
     ] {
         let (store, log) = with_snapshot(snapshot.clone()).await;
-        assert_eq!(view(&log, "s").await, folded(&*store, "s").await, "{snapshot:?}");
+        assert_eq!(
+            view(&log, "s").await,
+            folded(&*store, "s").await,
+            "{snapshot:?}"
+        );
     }
 }
 
@@ -163,32 +227,62 @@ async fn a_snapshot_of_another_reducer_or_unreadable_or_ahead_of_the_log_is_not_
 async fn a_repair_mends_a_wrong_view_of_the_same_sequence_and_does_nothing_twice() {
     let wrong = serde_json::to_string(&open_cowork_contracts::View::default()).unwrap();
     let (store, log) = with_snapshot(damaged(&wrong, PROJECTOR_VERSION, 2)).await;
-    assert_ne!(view(&log, "s").await, folded(&*store, "s").await, "a stored view is trusted verbatim");
+    assert_ne!(
+        view(&log, "s").await,
+        folded(&*store, "s").await,
+        "a stored view is trusted verbatim"
+    );
     let report = log.repair(&key("s")).await.unwrap();
     assert!(report.repaired);
-    assert_eq!((report.event_count, report.prior_projection_sequence, report.projection_sequence, report.lag), (2, 2, 2, 0));
+    assert_eq!(
+        (
+            report.event_count,
+            report.prior_projection_sequence,
+            report.projection_sequence,
+            report.lag
+        ),
+        (2, 2, 2, 0)
+    );
     assert_eq!(view(&log, "s").await, folded(&*store, "s").await);
     assert!(!log.repair(&key("s")).await.unwrap().repaired);
     let status = log.status(&key("s")).await.unwrap();
-    assert_eq!((status.event_count, status.projection_sequence, status.lag), (2, 2, 0));
+    assert_eq!(
+        (status.event_count, status.projection_sequence, status.lag),
+        (2, 2, 0)
+    );
 }
 
 #[tokio::test]
 async fn a_repair_of_an_empty_log_is_all_zeros() {
     let (_store, log) = world().await;
     let report = log.repair(&key("s")).await.unwrap();
-    assert_eq!((report.repaired, report.event_count, report.projection_sequence), (false, 0, 0));
+    assert_eq!(
+        (
+            report.repaired,
+            report.event_count,
+            report.projection_sequence
+        ),
+        (false, 0, 0)
+    );
     assert_eq!(log.snapshot(&key("s")).await.unwrap().projection, None);
 }
 
 #[tokio::test]
 async fn the_bounds_of_the_cache_hold_and_cost_no_data() {
     let store = FaultyStore::new();
-    let log = ThreadLog::new(store.clone(), ThreadLogOptions { max_threads: 3, ..options(1) });
+    let log = ThreadLog::new(
+        store.clone(),
+        ThreadLogOptions {
+            max_threads: 3,
+            ..options(1)
+        },
+    );
     for n in 0..20 {
         let session = format!("s{n}");
         log.create_session(new_session(&session)).await.unwrap();
-        log.append(&key(&session), vec![delta("m", "a"), delta("m", "b")]).await.unwrap();
+        log.append(&key(&session), vec![delta("m", "a"), delta("m", "b")])
+            .await
+            .unwrap();
     }
     for n in 0..20 {
         let session = format!("s{n}");
@@ -197,6 +291,11 @@ async fn the_bounds_of_the_cache_hold_and_cost_no_data() {
         assert_eq!(view(&log, &session).await, folded(&*store, &session).await);
     }
     let debug = format!("{log:?}");
-    let threads: usize = debug.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap();
+    let threads: usize = debug
+        .chars()
+        .filter(char::is_ascii_digit)
+        .collect::<String>()
+        .parse()
+        .unwrap();
     assert!(threads <= 5, "{debug}");
 }

@@ -67,7 +67,8 @@
     if (old && old.outerHTML === next.outerHTML) return; // what you type in it stays
     keepOpen(next);
     const first = timeline.firstElementChild;
-    if (!old && first && $("earlier") && op.order < orderOf(first)) return; // belongs to an earlier page
+    // Belongs to an earlier page, unless it waits for you.
+    if (!old && first && $("earlier") && op.order < orderOf(first) && !next.querySelector("form")) return;
     const focused = old && old.contains(document.activeElement);
     if (old && orderOf(old) === op.order) {
       old.replaceWith(next);
@@ -85,7 +86,7 @@
     keep: (op, timeline) => {
       if (!timeline) return;
       const ids = new Set(op.ids);
-      for (const el of [...timeline.children]) if (el.id && orderOf(el) >= op.from && !ids.has(el.id)) el.remove();
+      for (const el of [...timeline.children]) if (el.id && !ids.has(el.id) && (orderOf(el) >= op.from || el.querySelector("form"))) el.remove();
     },
     tail: (op) => {
       const el = $(op.id);

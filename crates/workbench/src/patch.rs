@@ -26,7 +26,7 @@ pub(crate) enum Op {
     },
     /// Removes an item.
     Remove { id: String },
-    /// Removes the items at or after `from` that are not listed.
+    /// Removes what is not listed: the items at or after `from`, and older ones that still offer a form.
     Keep { ids: Vec<String>, from: f64 },
     /// Replaces the blocks of an answer from index `from` on.
     Tail {
@@ -117,6 +117,7 @@ pub(crate) struct OpenPage {
 struct Known {
     order: f64,
     shape: usize,
+    waits: bool,
     /// This stream sent it. What it didn't send, the page may hold from its first load, or not at all: the first
     /// batch is rendered from a state that may be ahead of it.
     sent: bool,
@@ -138,7 +139,7 @@ impl OpenPage {
         touched: &Touched,
         limit: usize,
     ) -> Draft {
-        let (entries, _) = timeline::entries(state, None, limit);
+        let (entries, earlier) = timeline::entries(state, None, limit);
         let first_batch = self.known.is_none();
         let known = self.known.take().unwrap_or_default();
 
@@ -146,7 +147,7 @@ impl OpenPage {
         let mut items = Vec::new();
         let mut new = HashSet::new();
         for entry in &entries {
-            let (order, shape) = (entry.order, entry.shape());
+            let (order, shape, waits) = (entry.order, entry.shape(), entry.waits());
             let before = known.get(&entry.key);
             let sent = before.is_some_and(|known| known.sent);
             let changed = match before {
@@ -155,7 +156,15 @@ impl OpenPage {
             };
             let unsure = first_batch && entry.depends_on_others();
             if !(touched.has(entry) || unsure || changed) {
-                now.insert(entry.key.clone(), Known { order, shape, sent });
+                now.insert(
+                    entry.key.clone(),
+                    Known {
+                        order,
+                        shape,
+                        waits,
+                        sent,
+                    },
+                );
                 continue;
             }
             if !sent || entry.any_id(|id| touched.replaced.contains(id)) {
@@ -172,24 +181,23 @@ impl OpenPage {
                 Known {
                     order,
                     shape,
+                    waits,
                     sent: true,
                 },
             );
         }
 
+        // Items that only left the window are older than everything in it; they stay on the page.
+        let oldest = timeline::oldest(&entries).unwrap_or(f64::MAX);
+        let from = if earlier { oldest } else { 0.0 };
         let removals = if first_batch {
-            let from = entries.first().map_or(0.0, |entry| entry.order);
-            vec![Op::Keep {
-                ids: entries.iter().map(|entry| entry.key.clone()).collect(),
-                from,
-            }]
+            let ids = entries.iter().map(|entry| entry.key.clone()).collect();
+            vec![Op::Keep { ids, from }]
         } else {
-            // Items that only left the window are older than everything in it; they stay on the page.
-            let oldest = entries.first().map_or(f64::MAX, |entry| entry.order);
-            let gone = known
+            known
                 .iter()
-                .filter(|(key, item)| !now.contains_key(*key) && item.order >= oldest);
-            gone.map(|(key, _)| Op::Remove { id: key.clone() })
+                .filter(|(key, item)| !now.contains_key(*key) && (item.waits || item.order >= from))
+                .map(|(key, _)| Op::Remove { id: key.clone() })
                 .collect()
         };
         self.growing.retain(|key, _| now.contains_key(key));

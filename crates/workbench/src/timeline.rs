@@ -78,7 +78,7 @@ pub(crate) enum Body {
     },
 }
 
-/// The newest `limit` entries below `before`, oldest first, and whether there are earlier ones.
+/// The newest `limit` entries below `before` and all that wait, oldest first, and whether there are earlier ones.
 pub(crate) fn entries<'a>(
     state: &ThreadState<'a>,
     before: Option<f64>,
@@ -213,11 +213,24 @@ pub(crate) fn entries<'a>(
 
     found.sort_by(|a, b| a.order.total_cmp(&b.order).then_with(|| a.key.cmp(&b.key)));
     let mut folded = fold_reads(found);
-    let earlier = folded.len() > limit;
-    if earlier {
-        folded.drain(..folded.len() - limit);
-    }
+    let mut surplus = folded.len().saturating_sub(limit);
+    let earlier = surplus > 0;
+    // What waits stays on the page, however much followed it.
+    folded.retain(|entry| {
+        let leaves = surplus > 0 && !(before.is_none() && entry.waits());
+        surplus -= usize::from(leaves);
+        !leaves
+    });
     (folded, earlier)
+}
+
+/// Order of the oldest entry of a page, apart from what stays because it waits: earlier pages end before it.
+pub(crate) fn oldest(entries: &[Entry<'_>]) -> Option<f64> {
+    entries
+        .iter()
+        .find(|entry| !entry.waits())
+        .or(entries.first())
+        .map(|entry| entry.order)
 }
 
 /// Consecutive reads become one entry under the first one's key.
@@ -299,6 +312,17 @@ impl Entry<'_> {
             Source::Error { error, .. } => test(&error.id),
             Source::Interrupted { .. } => false,
         }
+    }
+
+    /// It waits for the user: an ask, a question, or what ended the last turn and offers the way on.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(
+            self.source,
+            Source::Ask { .. }
+                | Source::Question(_)
+                | Source::Error { open: true, .. }
+                | Source::Interrupted { open: true }
+        )
     }
 
     /// What besides its ids and order decides how it is shown: members of a fold, an open way out.

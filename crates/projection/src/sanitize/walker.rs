@@ -345,3 +345,65 @@ fn value_fits(value: &Value, depth: usize, nodes: &mut usize, size: &mut usize) 
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let text = prop_oneof![
+            4 => "[a-z_]{0,6}".prop_map(String::from),
+            1 => (65_530usize..65_540).prop_map(|length| "x".repeat(length)),
+        ];
+        let leaf = prop_oneof![
+            any::<i32>().prop_map(Value::from),
+            text.prop_map(Value::from)
+        ];
+        leaf.prop_recursive(14, 60, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                (250usize..260).prop_map(|length| Value::from(vec![0; length])),
+                prop::collection::vec(("[a-z_]{0,9}", inner), 0..5)
+                    .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// The look that spares product text a copy agrees with the walk that bounds it.
+        #[test]
+        fn what_fits_is_what_bounding_leaves_alone(values in prop::collection::vec(value(), 0..12)) {
+            let object: JsonObject = values.into_iter().zip(0..).map(|(value, n)| (format!("k{n}"), value)).collect();
+            let walked = Walker::new(Treatment::Bound).record(&object);
+            if is_within_bounds(&object) {
+                prop_assert_eq!(&walked, &object);
+            } else if serialized_len(&object) * 7 < MAX_SERIALIZED_BYTES {
+                // Only the text size may be judged too carefully.
+                prop_assert_ne!(&walked, &object);
+            }
+        }
+    }
+
+    #[test]
+    fn the_node_limit_is_exact() {
+        let object = |nodes: usize| -> JsonObject {
+            // A key, its list, and lists of at most 255 numbers inside: 8 × 256 − 1 nodes and the rest.
+            let full: Vec<Value> = (0..7).map(|_| json!(vec![0; 255])).collect();
+            let mut lists = full;
+            lists.push(json!(vec![0; nodes - 2 - 7 * 256 - 1]));
+            JsonObject::from_iter([("k".to_owned(), Value::from(lists))])
+        };
+        assert!(is_within_bounds(&object(2048)));
+        assert_eq!(
+            Walker::new(Treatment::Bound).record(&object(2048)),
+            object(2048)
+        );
+        assert!(!is_within_bounds(&object(2049)));
+        assert_ne!(
+            Walker::new(Treatment::Bound).record(&object(2049)),
+            object(2049)
+        );
+    }
+}

@@ -9,42 +9,73 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 async fn sequences(store: &Arc<dyn Store>, session: &str) -> Vec<u64> {
-    let events = store.list_events(&key(session), 0, EVENT_PAGE).await.unwrap();
+    let events = store
+        .list_events(&key(session), 0, EVENT_PAGE)
+        .await
+        .unwrap();
     events.iter().map(|event| event.sequence).collect()
 }
 
 async fn status(store: &Arc<dyn Store>, session: &str) -> SessionStatus {
-    store.session(&key(session)).await.unwrap().unwrap().session.status
+    store
+        .session(&key(session))
+        .await
+        .unwrap()
+        .unwrap()
+        .session
+        .status
 }
 
 /// Dense, from 1, apart per session.
 pub async fn sequences_are_dense_from_one_per_session(store: &Arc<dyn Store>) {
     create(store, "a").await;
     create(store, "b").await;
-    append(store, "a", vec![text("1"), text("2")]).await.unwrap();
+    append(store, "a", vec![text("1"), text("2")])
+        .await
+        .unwrap();
     append(store, "b", vec![text("1")]).await.unwrap();
     let appended = append(store, "a", vec![text("3")]).await.unwrap();
     assert_eq!(appended.row.last_sequence, 3);
     assert_eq!(sequences(store, "a").await, [1, 2, 3]);
     assert_eq!(sequences(store, "b").await, [1]);
     let stats = store.event_stats(&key("a")).await.unwrap();
-    assert_eq!((stats.count, stats.earliest_sequence, stats.latest_sequence), (3, Some(1), 3));
+    assert_eq!(
+        (stats.count, stats.earliest_sequence, stats.latest_sequence),
+        (3, Some(1), 3)
+    );
     let none = store.event_stats(&key("nobody")).await.unwrap();
-    assert_eq!((none.count, none.earliest_sequence, none.latest_sequence), (0, None, 0));
+    assert_eq!(
+        (none.count, none.earliest_sequence, none.latest_sequence),
+        (0, None, 0)
+    );
 }
 
 /// No session, no event.
 pub async fn an_unknown_session_cannot_append(store: &Arc<dyn Store>) {
-    assert_eq!(append(store, "nobody", vec![text("x")]).await, Err(StoreError::NotFound("nobody".into())));
-    assert!(store.list_events(&key("nobody"), 0, 10).await.unwrap().is_empty());
+    assert_eq!(
+        append(store, "nobody", vec![text("x")]).await,
+        Err(StoreError::NotFound("nobody".into()))
+    );
+    assert!(
+        store
+            .list_events(&key("nobody"), 0, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 /// `<session>:<sequence>`.
 pub async fn an_event_without_an_id_gets_session_and_sequence(store: &Arc<dyn Store>) {
     create(store, "s").await;
-    append(store, "s", vec![with_id("own", text("1")), text("2")]).await.unwrap();
+    append(store, "s", vec![with_id("own", text("1")), text("2")])
+        .await
+        .unwrap();
     let events = store.list_events(&key("s"), 0, 10).await.unwrap();
-    let ids: Vec<_> = events.iter().map(|event| event.event_id.clone().unwrap()).collect();
+    let ids: Vec<_> = events
+        .iter()
+        .map(|event| event.event_id.clone().unwrap())
+        .collect();
     assert_eq!(ids, ["own".into(), "s:2".into()]);
     assert_eq!(events[0].tenant_id, Some(TENANT.into()));
     assert_eq!(events[0].session_id, Some("s".into()));
@@ -54,17 +85,30 @@ pub async fn an_event_without_an_id_gets_session_and_sequence(store: &Arc<dyn St
 /// A replay returns what is stored; key order and time don't matter.
 pub async fn a_known_id_with_equal_content_is_reused(store: &Arc<dyn Store>) {
     create(store, "s").await;
-    let original = event(EventType::CostUpdated, json!({ "cost": 1, "tokens": { "input": 2, "output": 3 } }));
-    let first = append(store, "s", vec![with_id("e", original)]).await.unwrap();
+    let original = event(
+        EventType::CostUpdated,
+        json!({ "cost": 1, "tokens": { "input": 2, "output": 3 } }),
+    );
+    let first = append(store, "s", vec![with_id("e", original)])
+        .await
+        .unwrap();
     append(store, "s", vec![text("between")]).await.unwrap();
     let again = NewEvent {
         created_at: "2027-01-01T00:00:00.000Z".into(),
-        ..event(EventType::CostUpdated, json!({ "tokens": { "output": 3, "input": 2.0 }, "cost": 1.0 }))
+        ..event(
+            EventType::CostUpdated,
+            json!({ "tokens": { "output": 3, "input": 2.0 }, "cost": 1.0 }),
+        )
     };
-    let replay = append(store, "s", vec![with_id("e", again), text("after")]).await.unwrap();
+    let replay = append(store, "s", vec![with_id("e", again), text("after")])
+        .await
+        .unwrap();
     assert!(!replay.events[0].created && replay.events[1].created);
     assert_eq!(replay.events[0].record, first.events[0].record);
-    assert_eq!(replay.events[0].workspace_sequence, first.events[0].workspace_sequence);
+    assert_eq!(
+        replay.events[0].workspace_sequence,
+        first.events[0].workspace_sequence
+    );
     assert_eq!(sequences(store, "s").await, [1, 2, 3]);
     let workspace = store.list_workspace_events(&scope(), 0, 10).await.unwrap();
     assert_eq!(workspace.len(), 3);
@@ -73,15 +117,28 @@ pub async fn a_known_id_with_equal_content_is_reused(store: &Arc<dyn Store>) {
 /// `Event id <id> was reused with different content.`
 pub async fn a_known_id_with_other_content_fails_the_whole_request(store: &Arc<dyn Store>) {
     create(store, "s").await;
-    append(store, "s", vec![with_id("e", text("a"))]).await.unwrap();
+    append(store, "s", vec![with_id("e", text("a"))])
+        .await
+        .unwrap();
     for other in [
         text("b"),
-        event(EventType::SessionIdle, json!({ "messageId": "m", "content": "a", "mode": "append" })),
-        event(EventType::AssistantMessage, json!({ "messageId": "m", "content": "a", "mode": "append", "x": null })),
+        event(
+            EventType::SessionIdle,
+            json!({ "messageId": "m", "content": "a", "mode": "append" }),
+        ),
+        event(
+            EventType::AssistantMessage,
+            json!({ "messageId": "m", "content": "a", "mode": "append", "x": null }),
+        ),
     ] {
-        let error = append(store, "s", vec![text("new"), with_id("e", other)]).await.unwrap_err();
+        let error = append(store, "s", vec![text("new"), with_id("e", other)])
+            .await
+            .unwrap_err();
         assert_eq!(error, StoreError::EventIdReused("e".into()));
-        assert_eq!(error.to_string(), "Event id e was reused with different content.");
+        assert_eq!(
+            error.to_string(),
+            "Event id e was reused with different content."
+        );
     }
     assert_eq!(sequences(store, "s").await, [1]);
 }
@@ -89,10 +146,25 @@ pub async fn a_known_id_with_other_content_fails_the_whole_request(store: &Arc<d
 /// Inside one request too.
 pub async fn the_same_id_twice_in_one_request_is_one_event(store: &Arc<dyn Store>) {
     create(store, "s").await;
-    let appended = append(store, "s", vec![with_id("e", text("a")), with_id("e", text("a")), text("b")]).await.unwrap();
-    let created: Vec<_> = appended.events.iter().map(|event| (event.created, event.record.sequence)).collect();
+    let appended = append(
+        store,
+        "s",
+        vec![with_id("e", text("a")), with_id("e", text("a")), text("b")],
+    )
+    .await
+    .unwrap();
+    let created: Vec<_> = appended
+        .events
+        .iter()
+        .map(|event| (event.created, event.record.sequence))
+        .collect();
     assert_eq!(created, [(true, 1), (false, 1), (true, 2)]);
-    let error = append(store, "s", vec![with_id("f", text("a")), with_id("f", text("b"))]).await;
+    let error = append(
+        store,
+        "s",
+        vec![with_id("f", text("a")), with_id("f", text("b"))],
+    )
+    .await;
     assert_eq!(error, Err(StoreError::EventIdReused("f".into())));
     assert_eq!(sequences(store, "s").await, [1, 2]);
 }
@@ -100,9 +172,16 @@ pub async fn the_same_id_twice_in_one_request_is_one_event(store: &Arc<dyn Store
 /// Default ids belong to the log: they can be named again, never ahead of time.
 pub async fn a_default_id_can_be_replayed_but_not_taken_in_advance(store: &Arc<dyn Store>) {
     create(store, "s").await;
-    append(store, "s", vec![text("a"), text("b")]).await.unwrap();
-    let replay = append(store, "s", vec![with_id("s:2", text("b"))]).await.unwrap();
-    assert_eq!((replay.events[0].created, replay.events[0].record.sequence), (false, 2));
+    append(store, "s", vec![text("a"), text("b")])
+        .await
+        .unwrap();
+    let replay = append(store, "s", vec![with_id("s:2", text("b"))])
+        .await
+        .unwrap();
+    assert_eq!(
+        (replay.events[0].created, replay.events[0].record.sequence),
+        (false, 2)
+    );
     assert_eq!(
         append(store, "s", vec![with_id("s:1", text("other"))]).await,
         Err(StoreError::EventIdReused("s:1".into()))
@@ -111,9 +190,16 @@ pub async fn a_default_id_can_be_replayed_but_not_taken_in_advance(store: &Arc<d
         append(store, "s", vec![with_id("s:4", text("c"))]).await,
         Err(StoreError::ReservedEventId("s:4".into()))
     );
-    let next = append(store, "s", vec![with_id("s:3", text("c"))]).await.unwrap();
-    assert_eq!((next.events[0].created, next.events[0].record.sequence), (true, 3));
-    let replay = append(store, "s", vec![with_id("s:3", text("c"))]).await.unwrap();
+    let next = append(store, "s", vec![with_id("s:3", text("c"))])
+        .await
+        .unwrap();
+    assert_eq!(
+        (next.events[0].created, next.events[0].record.sequence),
+        (true, 3)
+    );
+    let replay = append(store, "s", vec![with_id("s:3", text("c"))])
+        .await
+        .unwrap();
     assert!(!replay.events[0].created);
     let events = store.list_events(&key("s"), 2, 10).await.unwrap();
     assert_eq!(events[0].event_id, Some("s:3".into()));
@@ -123,8 +209,12 @@ pub async fn a_default_id_can_be_replayed_but_not_taken_in_advance(store: &Arc<d
 pub async fn ids_of_two_sessions_do_not_meet(store: &Arc<dyn Store>) {
     create(store, "a").await;
     create(store, "b").await;
-    append(store, "a", vec![with_id("e", text("1"))]).await.unwrap();
-    let appended = append(store, "b", vec![with_id("e", text("2"))]).await.unwrap();
+    append(store, "a", vec![with_id("e", text("1"))])
+        .await
+        .unwrap();
+    let appended = append(store, "b", vec![with_id("e", text("2"))])
+        .await
+        .unwrap();
     assert!(appended.events[0].created);
 }
 
@@ -132,14 +222,27 @@ pub async fn ids_of_two_sessions_do_not_meet(store: &Arc<dyn Store>) {
 pub async fn transport_and_unknown_types_are_refused(store: &Arc<dyn Store>) {
     create(store, "s").await;
     for name in ["snapshot.required", "channel.delivery", "thread.exploded"] {
-        let error = append(store, "s", vec![event(EventType::parse(name), json!({}))]).await.unwrap_err();
-        assert_eq!(error.to_string(), format!("Unsupported cloud projection event type: {name}"));
+        let error = append(store, "s", vec![event(EventType::parse(name), json!({}))])
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("Unsupported cloud projection event type: {name}")
+        );
     }
     let additive = ["session.renamed", "task.message", "task.todos"];
-    let events = additive.map(|name| event(EventType::parse(name), json!({}))).to_vec();
-    assert_eq!(append(store, "s", events).await.unwrap().row.last_sequence, 3);
+    let events = additive
+        .map(|name| event(EventType::parse(name), json!({})))
+        .to_vec();
+    assert_eq!(
+        append(store, "s", events).await.unwrap().row.last_sequence,
+        3
+    );
     let stored = store.list_events(&key("s"), 0, 10).await.unwrap();
-    let names: Vec<_> = stored.iter().map(|event| event.kind.as_str().to_owned()).collect();
+    let names: Vec<_> = stored
+        .iter()
+        .map(|event| event.kind.as_str().to_owned())
+        .collect();
     assert_eq!(names, additive);
 }
 
@@ -158,16 +261,33 @@ pub async fn a_failing_event_rolls_the_request_back(store: &Arc<dyn Store>) {
     assert!(append(store, "s", bad).await.is_err());
     assert_eq!(store.session(&key("s")).await.unwrap(), before);
     assert_eq!(sequences(store, "s").await, [1]);
-    assert_eq!(store.workspace_cursor(&scope()).await.unwrap().latest_sequence, 1);
-    let appended = append(store, "s", vec![with_id("e", text("other content"))]).await.unwrap();
-    assert_eq!((appended.events[0].record.sequence, appended.events[0].workspace_sequence), (2, 2));
+    assert_eq!(
+        store
+            .workspace_cursor(&scope())
+            .await
+            .unwrap()
+            .latest_sequence,
+        1
+    );
+    let appended = append(store, "s", vec![with_id("e", text("other content"))])
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            appended.events[0].record.sequence,
+            appended.events[0].workspace_sequence
+        ),
+        (2, 2)
+    );
 }
 
 /// Requests that a store batches together stay independent.
 pub async fn one_bad_request_does_not_fail_its_neighbours(store: &Arc<dyn Store>) {
     for n in 0..8 {
         create(store, &format!("s{n}")).await;
-        append(store, &format!("s{n}"), vec![with_id("e", text("a"))]).await.unwrap();
+        append(store, &format!("s{n}"), vec![with_id("e", text("a"))])
+            .await
+            .unwrap();
     }
     let requests = (0..64).map(|n| {
         let session = format!("s{}", n % 8);
@@ -180,7 +300,11 @@ pub async fn one_bad_request_does_not_fail_its_neighbours(store: &Arc<dyn Store>
             }
         }
     });
-    for (n, result) in futures::future::join_all(requests).await.into_iter().enumerate() {
+    for (n, result) in futures::future::join_all(requests)
+        .await
+        .into_iter()
+        .enumerate()
+    {
         match n % 3 {
             0 => assert_eq!(result, Err(StoreError::EventIdReused("e".into()))),
             1 => assert!(!result.unwrap().events[0].created),
@@ -207,7 +331,9 @@ pub async fn concurrent_writers_leave_no_gap(store: &Arc<dyn Store>) {
             for n in 0..EACH {
                 let id = format!("w{writer}:{n}");
                 let event = with_id(&id, text(&format!("{writer} {n}")));
-                append(&store, &format!("s{}", writer % SESSIONS), vec![event]).await.unwrap();
+                append(&store, &format!("s{}", writer % SESSIONS), vec![event])
+                    .await
+                    .unwrap();
             }
         })
     });
@@ -215,16 +341,27 @@ pub async fn concurrent_writers_leave_no_gap(store: &Arc<dyn Store>) {
         writer.unwrap();
     }
     for n in 0..SESSIONS {
-        let events = store.list_events(&key(&format!("s{n}")), 0, EVENT_PAGE).await.unwrap();
+        let events = store
+            .list_events(&key(&format!("s{n}")), 0, EVENT_PAGE)
+            .await
+            .unwrap();
         let found: Vec<u64> = events.iter().map(|event| event.sequence).collect();
-        assert_eq!(found, (1..=(WRITERS / SESSIONS * EACH) as u64).collect::<Vec<_>>());
+        assert_eq!(
+            found,
+            (1..=(WRITERS / SESSIONS * EACH) as u64).collect::<Vec<_>>()
+        );
         for writer in (0..WRITERS).filter(|writer| writer % SESSIONS == n) {
             let prefix = format!("{writer} ");
-            let own = events.iter().filter_map(|event| event.payload["content"].as_str()?.strip_prefix(&prefix));
+            let own = events
+                .iter()
+                .filter_map(|event| event.payload["content"].as_str()?.strip_prefix(&prefix));
             assert!(own.eq((0..EACH).map(|n| n.to_string())));
         }
     }
-    let workspace = store.list_workspace_events(&scope(), 0, EVENT_PAGE).await.unwrap();
+    let workspace = store
+        .list_workspace_events(&scope(), 0, EVENT_PAGE)
+        .await
+        .unwrap();
     let found: Vec<u64> = workspace.iter().map(|event| event.sequence).collect();
     assert_eq!(found, (1..=(WRITERS * EACH) as u64).collect::<Vec<_>>());
 }
@@ -240,14 +377,33 @@ fn idle() -> NewEvent {
 /// 01 §3.3.
 pub async fn an_idle_after_an_error_keeps_the_error(store: &Arc<dyn Store>) {
     create(store, "s").await;
-    append(store, "s", vec![session_status("busy")]).await.unwrap();
+    append(store, "s", vec![session_status("busy")])
+        .await
+        .unwrap();
     assert_eq!(status(store, "s").await, SessionStatus::Running);
-    let failed = vec![event(EventType::RuntimeError, json!({ "message": "m" })), idle(), session_status("idle")];
+    let failed = vec![
+        event(EventType::RuntimeError, json!({ "message": "m" })),
+        idle(),
+        session_status("idle"),
+    ];
     let appended = append(store, "s", failed).await.unwrap();
     assert_eq!(appended.row.session.status, SessionStatus::Errored);
-    let preserved: Vec<_> = appended.events.iter().map(|e| e.record.payload.get("preserveError").cloned()).collect();
-    assert_eq!(preserved, [None, Some(Value::Bool(true)), Some(Value::Bool(true))]);
-    let appended = append(store, "s", vec![session_status("retry"), session_status("running"), idle()]).await.unwrap();
+    let preserved: Vec<_> = appended
+        .events
+        .iter()
+        .map(|e| e.record.payload.get("preserveError").cloned())
+        .collect();
+    assert_eq!(
+        preserved,
+        [None, Some(Value::Bool(true)), Some(Value::Bool(true))]
+    );
+    let appended = append(
+        store,
+        "s",
+        vec![session_status("retry"), session_status("running"), idle()],
+    )
+    .await
+    .unwrap();
     assert_eq!(appended.row.session.status, SessionStatus::Idle);
     assert!(appended.events[2].record.payload.is_empty());
 }
@@ -255,22 +411,54 @@ pub async fn an_idle_after_an_error_keeps_the_error(store: &Arc<dyn Store>) {
 /// The caller repeats what it sent, not what the store added.
 pub async fn the_original_of_a_preserved_idle_is_a_replay(store: &Arc<dyn Store>) {
     create(store, "s").await;
-    append(store, "s", vec![event(EventType::RuntimeError, json!({})), with_id("i", idle())]).await.unwrap();
-    let replay = append(store, "s", vec![with_id("i", idle())]).await.unwrap();
+    append(
+        store,
+        "s",
+        vec![
+            event(EventType::RuntimeError, json!({})),
+            with_id("i", idle()),
+        ],
+    )
+    .await
+    .unwrap();
+    let replay = append(store, "s", vec![with_id("i", idle())])
+        .await
+        .unwrap();
     assert!(!replay.events[0].created);
-    append(store, "s", vec![session_status("busy"), with_id("j", idle())]).await.unwrap();
-    append(store, "s", vec![event(EventType::RuntimeError, json!({}))]).await.unwrap();
-    let replay = append(store, "s", vec![with_id("j", idle())]).await.unwrap();
-    assert!(!replay.events[0].created, "an idle that preserved nothing, repeated while errored");
+    append(
+        store,
+        "s",
+        vec![session_status("busy"), with_id("j", idle())],
+    )
+    .await
+    .unwrap();
+    append(store, "s", vec![event(EventType::RuntimeError, json!({}))])
+        .await
+        .unwrap();
+    let replay = append(store, "s", vec![with_id("j", idle())])
+        .await
+        .unwrap();
+    assert!(
+        !replay.events[0].created,
+        "an idle that preserved nothing, repeated while errored"
+    );
     assert_eq!(status(store, "s").await, SessionStatus::Errored);
 }
 
 /// A late repetition of an old event doesn't turn the status back.
 pub async fn a_replay_has_no_effects(store: &Arc<dyn Store>) {
     create(store, "s").await;
-    append(store, "s", vec![with_id("i", idle()), session_status("busy")]).await.unwrap();
+    append(
+        store,
+        "s",
+        vec![with_id("i", idle()), session_status("busy")],
+    )
+    .await
+    .unwrap();
     let before = store.session(&key("s")).await.unwrap();
-    append(store, "s", vec![with_id("i", idle())]).await.unwrap();
+    append(store, "s", vec![with_id("i", idle())])
+        .await
+        .unwrap();
     assert_eq!(store.session(&key("s")).await.unwrap(), before);
 }
 
@@ -278,29 +466,63 @@ pub async fn a_replay_has_no_effects(store: &Arc<dyn Store>) {
 pub async fn an_abort_sets_idle_and_a_rename_the_title(store: &Arc<dyn Store>) {
     create(store, "s").await;
     let renamed = event(EventType::SessionRenamed, json!({ "title": "Plan" }));
-    append(store, "s", vec![session_status("busy"), renamed]).await.unwrap();
-    append(store, "s", vec![event(EventType::SessionAborted, json!({}))]).await.unwrap();
+    append(store, "s", vec![session_status("busy"), renamed])
+        .await
+        .unwrap();
+    append(
+        store,
+        "s",
+        vec![event(EventType::SessionAborted, json!({}))],
+    )
+    .await
+    .unwrap();
     let session = store.session(&key("s")).await.unwrap().unwrap().session;
-    assert_eq!((session.status, session.title.as_deref()), (SessionStatus::Idle, Some("Plan")));
+    assert_eq!(
+        (session.status, session.title.as_deref()),
+        (SessionStatus::Idle, Some("Plan"))
+    );
 }
 
 /// The thread list says "waiting" without loading a thread.
 pub async fn open_asks_are_counted_on_the_row(store: &Arc<dyn Store>) {
     create(store, "s").await;
-    let asked = |id: &str| event(EventType::PermissionRequested, json!({ "permissionId": id }));
-    let answered = |id: &str| event(EventType::PermissionResolved, json!({ "permissionId": id, "allowed": true }));
+    let asked = |id: &str| {
+        event(
+            EventType::PermissionRequested,
+            json!({ "permissionId": id }),
+        )
+    };
+    let answered = |id: &str| {
+        event(
+            EventType::PermissionResolved,
+            json!({ "permissionId": id, "allowed": true }),
+        )
+    };
     let question = |id: &str| event(EventType::QuestionAsked, json!({ "requestId": id }));
-    let dismissed = |id: &str| event(EventType::QuestionResolved, json!({ "requestId": id, "rejected": true }));
+    let dismissed = |id: &str| {
+        event(
+            EventType::QuestionResolved,
+            json!({ "requestId": id, "rejected": true }),
+        )
+    };
     let mut waiting = Vec::new();
     for events in [
         vec![asked("p"), asked("q"), asked("p")],
         vec![question("p")],
         vec![answered("p"), answered("unknown")],
         vec![event(EventType::SessionIdle, json!({}))],
-        vec![answered("q"), dismissed("p"), asked("late"), answered("late")],
+        vec![
+            answered("q"),
+            dismissed("p"),
+            asked("late"),
+            answered("late"),
+        ],
     ] {
         let appended = append(store, "s", events).await.unwrap();
-        assert_eq!(store.session(&key("s")).await.unwrap(), Some(appended.row.clone()));
+        assert_eq!(
+            store.session(&key("s")).await.unwrap(),
+            Some(appended.row.clone())
+        );
         waiting.push(appended.row.waiting);
     }
     assert_eq!(waiting, [2, 3, 2, 2, 0]);
@@ -313,18 +535,38 @@ pub async fn payloads_survive_unchanged(store: &Arc<dyn Store>) {
         "z": "first", "a": "ü \u{1f600} \u{0} \"quoted\" \\ \n", "numbers": [0, -1, 1.5, 1e300, 0.1, 9007199254740993u64],
         "nested": { "null": null, "empty": {}, "list": [] }, "": true
     });
-    append(store, "s", vec![event(EventType::ToolCall, payload.clone())]).await.unwrap();
+    append(
+        store,
+        "s",
+        vec![event(EventType::ToolCall, payload.clone())],
+    )
+    .await
+    .unwrap();
     let stored = store.list_events(&key("s"), 0, 1).await.unwrap();
-    assert_eq!(serde_json::to_string(&stored[0].payload).unwrap(), payload.to_string(), "key order included");
+    assert_eq!(
+        serde_json::to_string(&stored[0].payload).unwrap(),
+        payload.to_string(),
+        "key order included"
+    );
 }
 
 /// Ascending, exclusive cursor, bounded.
 pub async fn events_are_listed_after_a_cursor_up_to_a_limit(store: &Arc<dyn Store>) {
     create(store, "s").await;
-    append(store, "s", (1..=1500).map(|n| text(&n.to_string())).collect()).await.unwrap();
+    append(
+        store,
+        "s",
+        (1..=1500).map(|n| text(&n.to_string())).collect(),
+    )
+    .await
+    .unwrap();
     let list = async |after, limit| {
         let events = store.list_events(&key("s"), after, limit).await.unwrap();
-        (events.len(), events.first().map(|event| event.sequence), events.last().map(|event| event.sequence))
+        (
+            events.len(),
+            events.first().map(|event| event.sequence),
+            events.last().map(|event| event.sequence),
+        )
     };
     assert_eq!(list(0, 3).await, (3, Some(1), Some(3)));
     assert_eq!(list(3, 3).await, (3, Some(4), Some(6)));
@@ -332,8 +574,17 @@ pub async fn events_are_listed_after_a_cursor_up_to_a_limit(store: &Arc<dyn Stor
     assert_eq!(list(0, u32::MAX).await, (1000, Some(1), Some(1000)));
     assert_eq!(list(1500, 10).await, (0, None, None));
     assert_eq!(list(u64::MAX, 10).await, (0, None, None));
-    let workspace = store.list_workspace_events(&scope(), 1498, 10).await.unwrap();
-    assert_eq!(workspace.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1499, 1500]);
+    let workspace = store
+        .list_workspace_events(&scope(), 1498, 10)
+        .await
+        .unwrap();
+    assert_eq!(
+        workspace
+            .iter()
+            .map(|event| event.sequence)
+            .collect::<Vec<_>>(),
+        [1499, 1500]
+    );
 }
 
 /// A batch of 1000 large events must not fill the memory; following the cursor still gives all of them.
@@ -341,12 +592,17 @@ pub async fn a_page_of_large_events_ends_early_but_not_empty(store: &Arc<dyn Sto
     create(store, "s").await;
     let large = "x".repeat(500_000);
     for _ in 0..3 {
-        append(store, "s", (0..10).map(|_| text(&large)).collect()).await.unwrap();
+        append(store, "s", (0..10).map(|_| text(&large)).collect())
+            .await
+            .unwrap();
     }
     let mut after = 0;
     let mut total = 0;
     loop {
-        let page = store.list_events(&key("s"), after, EVENT_PAGE).await.unwrap();
+        let page = store
+            .list_events(&key("s"), after, EVENT_PAGE)
+            .await
+            .unwrap();
         let Some(last) = page.last() else { break };
         assert_eq!(last.sequence, after + page.len() as u64);
         (after, total) = (last.sequence, total + page.len());
@@ -358,63 +614,162 @@ pub async fn a_page_of_large_events_ends_early_but_not_empty(store: &Arc<dyn Sto
 pub async fn workspace_sequences_are_dense_per_user(store: &Arc<dyn Store>) {
     create(store, "a").await;
     create(store, "b").await;
-    store.create_session(new_session(TENANT, "u2", "c", T0)).await.unwrap();
+    store
+        .create_session(new_session(TENANT, "u2", "c", T0))
+        .await
+        .unwrap();
     for session in ["a", "c", "b", "a", "c"] {
         append(store, session, vec![text("x")]).await.unwrap();
     }
     let events = store.list_workspace_events(&scope(), 0, 10).await.unwrap();
-    let found: Vec<_> = events.iter().map(|e| (e.sequence, e.session_id.clone().unwrap().to_string())).collect();
+    let found: Vec<_> = events
+        .iter()
+        .map(|e| (e.sequence, e.session_id.clone().unwrap().to_string()))
+        .collect();
     assert_eq!(found, [(1, "a".into()), (2, "b".into()), (3, "a".into())]);
-    let other = store.workspace_cursor(&Scope::new(TENANT, "u2")).await.unwrap();
-    assert_eq!((other.earliest_sequence, other.latest_sequence), (Some(1), 2));
-    let nobody = store.workspace_cursor(&Scope::new(TENANT, "u3")).await.unwrap();
-    assert_eq!((nobody.earliest_sequence, nobody.latest_sequence), (None, 0));
+    let other = store
+        .workspace_cursor(&Scope::new(TENANT, "u2"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (other.earliest_sequence, other.latest_sequence),
+        (Some(1), 2)
+    );
+    let nobody = store
+        .workspace_cursor(&Scope::new(TENANT, "u3"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (nobody.earliest_sequence, nobody.latest_sequence),
+        (None, 0)
+    );
 }
 
 /// What is listed is what was returned, and what the rules derive.
 pub async fn workspace_events_derive_from_session_events(store: &Arc<dyn Store>) {
     create(store, "s").await;
-    let artifact = event(EventType::ArtifactCreated, json!({ "artifactId": "a1", "filename": "f" }));
-    let prompt = with_id("s:prompt", event(EventType::PromptSubmitted, json!({ "text": "hi" })));
+    let artifact = event(
+        EventType::ArtifactCreated,
+        json!({ "artifactId": "a1", "filename": "f" }),
+    );
+    let prompt = with_id(
+        "s:prompt",
+        event(EventType::PromptSubmitted, json!({ "text": "hi" })),
+    );
     let error = event(EventType::RuntimeError, json!({}));
-    let appended = append(store, "s", vec![artifact, prompt, error, with_id("i", idle())]).await.unwrap();
+    let appended = append(
+        store,
+        "s",
+        vec![artifact, prompt, error, with_id("i", idle())],
+    )
+    .await
+    .unwrap();
     let listed = store.list_workspace_events(&scope(), 0, 10).await.unwrap();
     let derived: Vec<_> = appended
         .events
         .iter()
-        .map(|event| workspace_event(&appended.row.session, &event.record, event.workspace_sequence))
+        .map(|event| {
+            workspace_event(
+                &appended.row.session,
+                &event.record,
+                event.workspace_sequence,
+            )
+        })
         .collect();
-    assert_eq!(listed.iter().map(|event| (**event).clone()).collect::<Vec<_>>(), derived);
-    assert_eq!((listed[0].entity_type.as_str(), listed[0].entity_id.as_str()), ("artifact", "a1"));
-    assert_eq!((listed[0].event_id.as_str(), listed[0].operation), ("s:1", Operation::Create));
-    assert_eq!((listed[1].event_id.as_str(), listed[1].operation), ("s:prompt", Operation::Create));
-    assert_eq!((listed[3].event_id.as_str(), listed[3].projection_version), ("s:i", 4));
-    assert_eq!(listed[3].payload.get("preserveError"), Some(&Value::Bool(true)));
+    assert_eq!(
+        listed
+            .iter()
+            .map(|event| (**event).clone())
+            .collect::<Vec<_>>(),
+        derived
+    );
+    assert_eq!(
+        (listed[0].entity_type.as_str(), listed[0].entity_id.as_str()),
+        ("artifact", "a1")
+    );
+    assert_eq!(
+        (listed[0].event_id.as_str(), listed[0].operation),
+        ("s:1", Operation::Create)
+    );
+    assert_eq!(
+        (listed[1].event_id.as_str(), listed[1].operation),
+        ("s:prompt", Operation::Create)
+    );
+    assert_eq!(
+        (listed[3].event_id.as_str(), listed[3].projection_version),
+        ("s:i", 4)
+    );
+    assert_eq!(
+        listed[3].payload.get("preserveError"),
+        Some(&Value::Bool(true))
+    );
 }
 
 /// Equal ids in two tenants are two worlds.
 pub async fn tenants_do_not_see_each_others_events(store: &Arc<dyn Store>) {
     create(store, "s").await;
-    store.create_session(new_session("t2", USER, "s", T0)).await.unwrap();
-    append(store, "s", vec![with_id("e", text("mine"))]).await.unwrap();
+    store
+        .create_session(new_session("t2", USER, "s", T0))
+        .await
+        .unwrap();
+    append(store, "s", vec![with_id("e", text("mine"))])
+        .await
+        .unwrap();
     let other = SessionKey::new("t2", "s");
     assert!(store.list_events(&other, 0, 10).await.unwrap().is_empty());
-    let request = AppendRequest { key: other.clone(), events: vec![with_id("e", text("theirs"))].into(), fence: None };
+    let request = AppendRequest {
+        key: other.clone(),
+        events: vec![with_id("e", text("theirs"))].into(),
+        fence: None,
+    };
     let appended = store.append(request).await.unwrap();
-    assert_eq!((appended.events[0].created, appended.events[0].workspace_sequence), (true, 1));
-    let theirs = store.list_workspace_events(&Scope::new("t2", USER), 0, 10).await.unwrap();
+    assert_eq!(
+        (
+            appended.events[0].created,
+            appended.events[0].workspace_sequence
+        ),
+        (true, 1)
+    );
+    let theirs = store
+        .list_workspace_events(&Scope::new("t2", USER), 0, 10)
+        .await
+        .unwrap();
     assert_eq!((theirs.len(), theirs[0].tenant_id.as_str()), (1, "t2"));
-    assert_eq!(store.list_events(&key("s"), 0, 10).await.unwrap()[0].payload["content"], "mine");
+    assert_eq!(
+        store.list_events(&key("s"), 0, 10).await.unwrap()[0].payload["content"],
+        "mine"
+    );
 }
 
 /// `updatedAt` is the time of the newest event, and never goes back.
 pub async fn an_append_touches_the_session(store: &Arc<dyn Store>) {
     create(store, "s").await;
     let later = "2026-01-02T00:00:00.000Z";
-    append(store, "s", vec![NewEvent { created_at: later.into(), ..text("a") }]).await.unwrap();
-    append(store, "s", vec![NewEvent { created_at: "2025-01-01T00:00:00.000Z".into(), ..text("b") }]).await.unwrap();
+    append(
+        store,
+        "s",
+        vec![NewEvent {
+            created_at: later.into(),
+            ..text("a")
+        }],
+    )
+    .await
+    .unwrap();
+    append(
+        store,
+        "s",
+        vec![NewEvent {
+            created_at: "2025-01-01T00:00:00.000Z".into(),
+            ..text("b")
+        }],
+    )
+    .await
+    .unwrap();
     let session = store.session(&key("s")).await.unwrap().unwrap().session;
-    assert_eq!((session.updated_at.as_str(), session.created_at.as_str()), (later, T0));
+    assert_eq!(
+        (session.updated_at.as_str(), session.created_at.as_str()),
+        (later, T0)
+    );
     let events = store.list_events(&key("s"), 1, 1).await.unwrap();
     assert_eq!(events[0].created_at, "2025-01-01T00:00:00.000Z");
 }

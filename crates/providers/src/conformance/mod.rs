@@ -11,14 +11,20 @@
 //!
 //! Each case gets an empty store of its own. `tokio` must be a dev-dependency of the crate that runs it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a suite of tests: a failed case panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a suite of tests: a failed case panics"
+)]
 
 pub mod append;
 pub mod sessions;
 pub mod snapshots;
 
-use crate::store::{AppendRequest, Appended, NewEvent, NewSession, Scope, SessionKey, SessionRow, Store, StoreError};
-use open_cowork_contracts::EventType;
+use crate::store::{
+    AppendRequest, Appended, NewEvent, NewSession, Scope, SessionKey, SessionRow, Store, StoreError,
+};
+use open_cowork_contracts::{EventType, JsonObject};
 use serde_json::Value;
 use std::any::Any;
 use std::sync::Arc;
@@ -38,7 +44,10 @@ impl Subject {
 
     /// A store, and what is dropped after it.
     pub fn guarded(store: impl Store, guard: impl Any + Send) -> Self {
-        Subject { store: Arc::new(store), _guard: Box::new(guard) }
+        Subject {
+            store: Arc::new(store),
+            _guard: Box::new(guard),
+        }
     }
 }
 
@@ -142,20 +151,38 @@ pub(crate) fn new_session(tenant: &str, user: &str, session: &str, at: &str) -> 
 }
 
 pub(crate) async fn create(store: &Arc<dyn Store>, session: &str) -> SessionRow {
-    store.create_session(new_session(TENANT, USER, session, T0)).await.unwrap().row
+    store
+        .create_session(new_session(TENANT, USER, session, T0))
+        .await
+        .unwrap()
+        .row
 }
 
 pub(crate) fn event(kind: EventType, payload: Value) -> NewEvent {
-    let payload = payload.as_object().cloned().unwrap_or_default();
-    NewEvent { event_id: None, kind, payload, created_at: T0.into() }
+    let payload = match payload {
+        Value::Object(payload) => payload,
+        _ => JsonObject::new(),
+    };
+    NewEvent {
+        event_id: None,
+        kind,
+        payload,
+        created_at: T0.into(),
+    }
 }
 
 pub(crate) fn with_id(id: &str, event: NewEvent) -> NewEvent {
-    NewEvent { event_id: Some(id.into()), ..event }
+    NewEvent {
+        event_id: Some(id.into()),
+        ..event
+    }
 }
 
 pub(crate) fn text(content: &str) -> NewEvent {
-    event(EventType::AssistantMessage, serde_json::json!({ "messageId": "m", "content": content, "mode": "append" }))
+    event(
+        EventType::AssistantMessage,
+        serde_json::json!({ "messageId": "m", "content": content, "mode": "append" }),
+    )
 }
 
 pub(crate) async fn append(
@@ -163,5 +190,11 @@ pub(crate) async fn append(
     session: &str,
     events: Vec<NewEvent>,
 ) -> Result<Appended, StoreError> {
-    store.append(AppendRequest { key: key(session), events: events.into(), fence: None }).await
+    store
+        .append(AppendRequest {
+            key: key(session),
+            events: events.into(),
+            fence: None,
+        })
+        .await
 }

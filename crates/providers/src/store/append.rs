@@ -5,7 +5,8 @@ use super::asks::{self, AskChange, first_id};
 use super::{LeaseToken, SessionKey, SessionRow, StoreError};
 use open_cowork_contracts::record::Operation;
 use open_cowork_contracts::{
-    EventId, EventType, JsonObject, Session, SessionEventRecord, SessionId, SessionStatus, WorkspaceEventRecord,
+    EventId, EventType, JsonObject, Session, SessionEventRecord, SessionId, SessionStatus,
+    WorkspaceEventRecord,
 };
 use serde_json::Value;
 use std::collections::HashMap;
@@ -111,16 +112,26 @@ pub fn plan(
                 if !is_replay(&known.record, &event.kind, &event.payload) {
                     return Err(StoreError::EventIdReused(id.clone()));
                 }
-                planned.push(AppendedEvent { created: false, ..known });
+                planned.push(AppendedEvent {
+                    created: false,
+                    ..known
+                });
                 continue;
             }
             match sequence_of_default_id(&row.session.session_id, id) {
-                Some(later) if later > sequence => return Err(StoreError::ReservedEventId(id.clone())),
+                Some(later) if later > sequence => {
+                    return Err(StoreError::ReservedEventId(id.clone()));
+                }
                 _ => ids.insert(id.clone(), planned.len()),
             };
         }
 
-        let NewEvent { event_id, kind, mut payload, created_at } = event.clone();
+        let NewEvent {
+            event_id,
+            kind,
+            mut payload,
+            created_at,
+        } = event.clone();
         let effect = effect(&kind, &payload, row.session.status);
         if effect.preserve_error {
             payload.insert(PRESERVE_ERROR.into(), Value::Bool(true));
@@ -132,7 +143,12 @@ pub fn plan(
         if created_at > row.session.updated_at {
             row.session.updated_at.clone_from(&created_at);
         }
-        asks.extend(asks::change(&row.session.session_id, sequence, &kind, &payload));
+        asks.extend(asks::change(
+            &row.session.session_id,
+            sequence,
+            &kind,
+            &payload,
+        ));
         row.last_sequence = sequence;
         workspace_last += 1;
         let id = event_id.unwrap_or_else(|| default_event_id(&row.session.session_id, sequence));
@@ -151,7 +167,12 @@ pub fn plan(
             created: true,
         });
     }
-    Ok(Plan { row, workspace_last, events: planned, asks })
+    Ok(Plan {
+        row,
+        workspace_last,
+        events: planned,
+        asks,
+    })
 }
 
 /// What an event does to the session's row, in the same transaction (01 §3.3, decisions 3 and 6).
@@ -167,9 +188,15 @@ pub struct Effect {
 
 /// The side effects of 01 §3.3; `status` is the row's status before the event.
 pub fn effect(kind: &EventType, payload: &JsonObject, status: SessionStatus) -> Effect {
-    let set = |status| Effect { status: Some(status), ..Effect::default() };
+    let set = |status| Effect {
+        status: Some(status),
+        ..Effect::default()
+    };
     let idle = || match status {
-        SessionStatus::Errored => Effect { preserve_error: true, ..Effect::default() },
+        SessionStatus::Errored => Effect {
+            preserve_error: true,
+            ..Effect::default()
+        },
         _ => set(SessionStatus::Idle),
     };
     let text = |key: &str| payload.get(key).and_then(Value::as_str);
@@ -184,7 +211,10 @@ pub fn effect(kind: &EventType, payload: &JsonObject, status: SessionStatus) -> 
         EventType::RuntimeError => set(SessionStatus::Errored),
         EventType::SessionRenamed => {
             let title = text("title").filter(|title| !asks::is_blank(title));
-            Effect { title: title.map(str::to_owned), ..Effect::default() }
+            Effect {
+                title: title.map(str::to_owned),
+                ..Effect::default()
+            }
         }
         _ => Effect::default(),
     }
@@ -192,13 +222,20 @@ pub fn effect(kind: &EventType, payload: &JsonObject, status: SessionStatus) -> 
 
 /// The workspace event that stands for a session event (01 §7.1 step 4). Stores keep its sequence only; the
 /// rest is derived, so that no payload is stored twice.
-pub fn workspace_event(session: &Session, record: &SessionEventRecord, sequence: u64) -> WorkspaceEventRecord {
+pub fn workspace_event(
+    session: &Session,
+    record: &SessionEventRecord,
+    sequence: u64,
+) -> WorkspaceEventRecord {
     let sid = &session.session_id;
     let event_id = match &record.event_id {
         Some(id) => id.clone(),
         None => default_event_id(sid, record.sequence),
     };
-    let own = event_id.as_str().strip_prefix(sid.as_str()).is_some_and(|rest| rest.starts_with(':'));
+    let own = event_id
+        .as_str()
+        .strip_prefix(sid.as_str())
+        .is_some_and(|rest| rest.starts_with(':'));
     let artifact = match record.kind {
         EventType::ArtifactCreated | EventType::ArtifactUpdated => {
             first_id(&record.payload, &["artifactId", "cloudArtifactId", "id"])
@@ -213,7 +250,11 @@ pub fn workspace_event(session: &Session, record: &SessionEventRecord, sequence:
         tenant_id: session.tenant_id.clone(),
         user_id: session.user_id.clone(),
         session_id: Some(sid.clone()),
-        event_id: if own { event_id } else { format!("{sid}:{event_id}").into() },
+        event_id: if own {
+            event_id
+        } else {
+            format!("{sid}:{event_id}").into()
+        },
         sequence,
         entity_type: entity_type.into(),
         entity_id: entity_id.into(),
@@ -232,7 +273,10 @@ pub fn default_event_id(session: &SessionId, sequence: u64) -> EventId {
 
 /// The sequence in an id of the form `<session>:<sequence>`. Stores needn't keep such ids.
 pub fn sequence_of_default_id(session: &SessionId, id: &EventId) -> Option<u64> {
-    let digits = id.as_str().strip_prefix(session.as_str())?.strip_prefix(':')?;
+    let digits = id
+        .as_str()
+        .strip_prefix(session.as_str())?
+        .strip_prefix(':')?;
     let canonical = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
     if canonical { digits.parse().ok() } else { None }
 }
@@ -240,15 +284,21 @@ pub fn sequence_of_default_id(session: &SessionId, id: &EventId) -> Option<u64> 
 /// Equal as canonical JSON: key order doesn't matter, `1` and `1.0` are the same number.
 pub fn same_json(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(x), Value::Number(y)) => x == y || ((x.is_f64() || y.is_f64()) && x.as_f64() == y.as_f64()),
-        (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same_json(x, y)),
+        (Value::Number(x), Value::Number(y)) => {
+            x == y || ((x.is_f64() || y.is_f64()) && x.as_f64() == y.as_f64())
+        }
+        (Value::Array(x), Value::Array(y)) => {
+            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same_json(x, y))
+        }
         (Value::Object(x), Value::Object(y)) => same_object(x, y),
         _ => a == b,
     }
 }
 
 fn same_object(a: &JsonObject, b: &JsonObject) -> bool {
-    a.len() == b.len() && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| same_json(value, other)))
+    a.len() == b.len()
+        && a.iter()
+            .all(|(key, value)| b.get(key).is_some_and(|other| same_json(value, other)))
 }
 
 const PRESERVE_ERROR: &str = "preserveError";
@@ -288,7 +338,10 @@ mod tests {
     use serde_json::json;
 
     fn object(value: Value) -> JsonObject {
-        value.as_object().unwrap().clone()
+        match value {
+            Value::Object(object) => object,
+            other => panic!("{other} is no object"),
+        }
     }
 
     #[test]
@@ -299,22 +352,45 @@ mod tests {
             (effect.status, effect.preserve_error)
         };
         assert_eq!(of(EventType::SessionIdle, json!({}), Errored), (None, true));
-        assert_eq!(of(EventType::SessionIdle, json!({}), Running), (Some(Idle), false));
-        let status = |name: &str, before| of(EventType::SessionStatus, json!({ "statusType": name }), before);
+        assert_eq!(
+            of(EventType::SessionIdle, json!({}), Running),
+            (Some(Idle), false)
+        );
+        let status = |name: &str, before| {
+            of(
+                EventType::SessionStatus,
+                json!({ "statusType": name }),
+                before,
+            )
+        };
         assert_eq!(status("busy", Errored), (Some(Running), false));
         assert_eq!(status("running", Idle), (Some(Running), false));
         assert_eq!(status("idle", Errored), (None, true));
         assert_eq!(status("idle", Running), (Some(Idle), false));
         assert_eq!(status("retry", Running), (None, false));
-        assert_eq!(of(EventType::RuntimeError, json!({}), Running), (Some(Errored), false));
-        assert_eq!(of(EventType::SessionAborted, json!({}), Errored), (Some(Idle), false));
-        assert_eq!(of(EventType::PromptSubmitted, json!({}), Idle), (None, false));
+        assert_eq!(
+            of(EventType::RuntimeError, json!({}), Running),
+            (Some(Errored), false)
+        );
+        assert_eq!(
+            of(EventType::SessionAborted, json!({}), Errored),
+            (Some(Idle), false)
+        );
+        assert_eq!(
+            of(EventType::PromptSubmitted, json!({}), Idle),
+            (None, false)
+        );
     }
 
     #[test]
     fn a_blank_rename_changes_nothing() {
         let of = |title: &str| {
-            effect(&EventType::SessionRenamed, &object(json!({ "title": title })), SessionStatus::Idle).title
+            effect(
+                &EventType::SessionRenamed,
+                &object(json!({ "title": title })),
+                SessionStatus::Idle,
+            )
+            .title
         };
         assert_eq!(of("Plan the trip"), Some("Plan the trip".into()));
         assert_eq!(of(" \u{feff} "), None);
@@ -322,15 +398,28 @@ mod tests {
 
     #[test]
     fn equality_ignores_key_order_and_how_a_number_is_written() {
-        assert!(same_json(&json!({ "a": 1, "b": [1.5] }), &json!({ "b": [1.5], "a": 1.0 })));
-        assert!(!same_json(&json!({ "a": 1 }), &json!({ "a": 1, "b": null })));
+        assert!(same_json(
+            &json!({ "a": 1, "b": [1.5] }),
+            &json!({ "b": [1.5], "a": 1.0 })
+        ));
+        assert!(!same_json(
+            &json!({ "a": 1 }),
+            &json!({ "a": 1, "b": null })
+        ));
         assert!(!same_json(&json!([1, 2]), &json!([2, 1])));
-        assert!(!same_json(&json!(9007199254740993u64), &json!(9007199254740992u64)));
+        assert!(!same_json(
+            &json!(9007199254740993u64),
+            &json!(9007199254740992u64)
+        ));
     }
 
     #[test]
     fn a_workspace_event_names_its_entity_operation_and_id() {
-        let session = Session { session_id: "s".into(), user_id: "u".into(), ..Session::default() };
+        let session = Session {
+            session_id: "s".into(),
+            user_id: "u".into(),
+            ..Session::default()
+        };
         let of = |kind: EventType, id: &str, payload: Value| {
             let record = SessionEventRecord {
                 tenant_id: None,
@@ -344,21 +433,47 @@ mod tests {
             };
             workspace_event(&session, &record, 9)
         };
-        let artifact = of(EventType::ArtifactUpdated, "x", json!({ "artifactId": " ", "id": "a1" }));
-        assert_eq!((artifact.entity_type.as_str(), artifact.entity_id.as_str()), ("artifact", "a1"));
-        assert_eq!((artifact.event_id.as_str(), artifact.operation), ("s:x", Operation::Update));
+        let artifact = of(
+            EventType::ArtifactUpdated,
+            "x",
+            json!({ "artifactId": " ", "id": "a1" }),
+        );
+        assert_eq!(
+            (artifact.entity_type.as_str(), artifact.entity_id.as_str()),
+            ("artifact", "a1")
+        );
+        assert_eq!(
+            (artifact.event_id.as_str(), artifact.operation),
+            ("s:x", Operation::Update)
+        );
         assert_eq!((artifact.sequence, artifact.projection_version), (9, 4));
         let prompt = of(EventType::PromptSubmitted, "s:p", json!({}));
-        assert_eq!((prompt.event_id.as_str(), prompt.operation), ("s:p", Operation::Create));
+        assert_eq!(
+            (prompt.event_id.as_str(), prompt.operation),
+            ("s:p", Operation::Create)
+        );
         assert_eq!(prompt.entity_type, "session");
-        assert_eq!(of(EventType::SessionIdle, "sx:p", json!({})).event_id.as_str(), "s:sx:p");
+        assert_eq!(
+            of(EventType::SessionIdle, "sx:p", json!({}))
+                .event_id
+                .as_str(),
+            "s:sx:p"
+        );
     }
 
     #[test]
     fn only_canonical_numbers_make_a_default_id() {
         let of = |id: &str| sequence_of_default_id(&"s".into(), &id.into());
         assert_eq!(of("s:12"), Some(12));
-        for other in ["s:012", "s:", "s:+1", "s:1x", "t:1", "s12", "s:99999999999999999999"] {
+        for other in [
+            "s:012",
+            "s:",
+            "s:+1",
+            "s:1x",
+            "t:1",
+            "s12",
+            "s:99999999999999999999",
+        ] {
             assert_eq!(of(other), None, "{other}");
         }
     }

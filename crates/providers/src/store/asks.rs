@@ -59,17 +59,24 @@ pub fn change(
         (None, true) => format!("{session}:{word}:{sequence}"),
         (None, false) => return None,
     };
-    Some(AskChange { kind: ask, id, open })
+    Some(AskChange {
+        kind: ask,
+        id,
+        open,
+    })
 }
 
 /// The first of these keys that holds a string with something in it (01 §4.1 `idOf`).
 pub(crate) fn first_id<'a>(payload: &'a JsonObject, keys: &[&str]) -> Option<&'a str> {
-    keys.iter().filter_map(|key| payload.get(*key)?.as_str()).find(|id| !is_blank(id))
+    keys.iter()
+        .filter_map(|key| payload.get(*key)?.as_str())
+        .find(|id| !is_blank(id))
 }
 
 /// Blank as JavaScript's `trim` sees it: it strips U+FEFF and keeps U+0085 (01 §4.1).
 pub(crate) fn is_blank(text: &str) -> bool {
-    text.chars().all(|c| (c.is_whitespace() && c != '\u{85}') || c == '\u{feff}')
+    text.chars()
+        .all(|c| (c.is_whitespace() && c != '\u{85}') || c == '\u{feff}')
 }
 
 #[cfg(test)]
@@ -77,23 +84,35 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn change_of(kind: EventType, payload: serde_json::Value) -> Option<AskChange> {
-        change(&"s".into(), 7, &kind, payload.as_object().unwrap())
+    fn change_of(kind: &EventType, payload: &serde_json::Value) -> Option<AskChange> {
+        change(&"s".into(), 7, kind, payload.as_object().unwrap())
     }
 
     #[test]
     fn an_ask_without_an_id_opens_under_its_default_and_a_resolution_without_one_closes_nothing() {
-        let opened = change_of(EventType::PermissionRequested, json!({ "id": " \u{feff}" })).unwrap();
+        let opened = change_of(
+            &EventType::PermissionRequested,
+            &json!({ "id": " \u{feff}" }),
+        )
+        .unwrap();
         assert_eq!((opened.id.as_str(), opened.open), ("s:permission:7", true));
-        assert_eq!(change_of(EventType::QuestionResolved, json!({})), None);
-        assert_eq!(change_of(EventType::ToolCall, json!({ "id": "x" })), None);
+        assert_eq!(change_of(&EventType::QuestionResolved, &json!({})), None);
+        assert_eq!(change_of(&EventType::ToolCall, &json!({ "id": "x" })), None);
     }
 
     #[test]
     fn the_id_keys_are_tried_in_the_order_of_the_contract() {
-        let approval = change_of(EventType::PermissionResolved, json!({ "requestId": "r", "id": "i" })).unwrap();
+        let approval = change_of(
+            &EventType::PermissionResolved,
+            &json!({ "requestId": "r", "id": "i" }),
+        )
+        .unwrap();
         assert_eq!((approval.id.as_str(), approval.open), ("i", false));
-        let question = change_of(EventType::QuestionAsked, json!({ "requestId": "r", "id": "i" })).unwrap();
+        let question = change_of(
+            &EventType::QuestionAsked,
+            &json!({ "requestId": "r", "id": "i" }),
+        )
+        .unwrap();
         assert_eq!(question.id, "r");
     }
 }

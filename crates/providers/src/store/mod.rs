@@ -20,12 +20,14 @@ pub use append::{AppendRequest, Appended, AppendedEvent, NewEvent};
 pub use error::StoreError;
 pub use page::{SessionPage, SessionQuery};
 pub use rows::{
-    CreatedSession, EventStats, LeaseToken, NewSession, Scope, SessionKey, SessionRow, SessionUpdate,
-    Snapshot, SnapshotRule, SnapshotWrite, WorkspaceCursor,
+    CreatedSession, EventStats, LeaseToken, NewSession, Scope, SessionKey, SessionRow,
+    SessionUpdate, Snapshot, SnapshotRule, SnapshotWrite, WorkspaceCursor,
 };
 
 use async_trait::async_trait;
-use open_cowork_contracts::{RuntimeSessionId, SessionEventRecord, SessionId, WorkspaceEventRecord};
+use open_cowork_contracts::{
+    RuntimeSessionId, SessionEventRecord, SessionId, WorkspaceEventRecord,
+};
 use std::sync::Arc;
 
 /// Most events of one page, and the size of a replay batch (01 §1).
@@ -45,8 +47,15 @@ pub trait SessionStore: Send + Sync + 'static {
     async fn session(&self, key: &SessionKey) -> Result<Option<SessionRow>, StoreError>;
 
     /// The row if it belongs to that user; the session of another user behaves as missing.
-    async fn session_of(&self, scope: &Scope, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
-        let key = SessionKey { tenant_id: scope.tenant_id.clone(), session_id: id.clone() };
+    async fn session_of(
+        &self,
+        scope: &Scope,
+        id: &SessionId,
+    ) -> Result<Option<SessionRow>, StoreError> {
+        let key = SessionKey {
+            tenant_id: scope.tenant_id.clone(),
+            session_id: id.clone(),
+        };
         let row = self.session(&key).await?;
         Ok(row.filter(|row| row.session.user_id == scope.user_id))
     }
@@ -58,7 +67,10 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// The session that is bound to a runtime session, across tenants. For routing inside the process only;
     /// when several are bound to it, the one touched last.
-    async fn find_by_runtime(&self, id: &RuntimeSessionId) -> Result<Option<SessionRow>, StoreError>;
+    async fn find_by_runtime(
+        &self,
+        id: &RuntimeSessionId,
+    ) -> Result<Option<SessionRow>, StoreError>;
 
     /// Binds the runtime session and touches the row. Binding another id replaces the old one.
     /// [`StoreError::NotFound`], [`StoreError::StaleFence`].

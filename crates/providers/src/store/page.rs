@@ -33,7 +33,14 @@ pub struct SessionQuery {
 impl SessionQuery {
     /// All sessions of a user.
     pub fn new(scope: Scope) -> Self {
-        SessionQuery { scope, status: None, profile_name: None, text: None, cursor: None, limit: 0 }
+        SessionQuery {
+            scope,
+            status: None,
+            profile_name: None,
+            text: None,
+            cursor: None,
+            limit: 0,
+        }
     }
 
     /// The limit to use.
@@ -52,13 +59,21 @@ impl SessionQuery {
 
     /// Where the page starts: after that row. [`StoreError::InvalidCursor`] when it isn't ours.
     pub fn start(&self) -> Result<Option<PageStart>, StoreError> {
-        let Some(cursor) = &self.cursor else { return Ok(None) };
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| StoreError::InvalidCursor)?;
-        let wire: WireCursor = serde_json::from_slice(&bytes).map_err(|_| StoreError::InvalidCursor)?;
+        let Some(cursor) = &self.cursor else {
+            return Ok(None);
+        };
+        let bytes = URL_SAFE_NO_PAD
+            .decode(cursor)
+            .map_err(|_| StoreError::InvalidCursor)?;
+        let wire: WireCursor =
+            serde_json::from_slice(&bytes).map_err(|_| StoreError::InvalidCursor)?;
         if wire.v != 1 || wire.scope_hash != self.scope_hash() {
             return Err(StoreError::InvalidCursor);
         }
-        Ok(Some(PageStart { updated_at: wire.updated_at, session_id: wire.session_id }))
+        Ok(Some(PageStart {
+            updated_at: wire.updated_at,
+            session_id: wire.session_id,
+        }))
     }
 
     /// Makes a page of rows that came in order, one more than [`SessionQuery::page_size`] where there are more.
@@ -66,8 +81,15 @@ impl SessionQuery {
         let total_estimate = rows.len().min(self.page_size() + 1) as u32;
         let more = rows.len() > self.page_size();
         rows.truncate(self.page_size());
-        let next = rows.last().filter(|_| more).map(|row| self.cursor_after(&row.session));
-        SessionPage { rows, next, total_estimate }
+        let next = rows
+            .last()
+            .filter(|_| more)
+            .map(|row| self.cursor_after(&row.session));
+        SessionPage {
+            rows,
+            next,
+            total_estimate,
+        }
     }
 
     fn cursor_after(&self, last: &Session) -> String {
@@ -97,7 +119,9 @@ impl SessionQuery {
             profile_name: self.profile_name.as_deref(),
             query: self.needle(),
         };
-        URL_SAFE_NO_PAD.encode(Sha256::digest(serde_json::to_vec(&filter).unwrap_or_default()))
+        URL_SAFE_NO_PAD.encode(Sha256::digest(
+            serde_json::to_vec(&filter).unwrap_or_default(),
+        ))
     }
 }
 
@@ -135,8 +159,15 @@ struct WireCursor {
 /// rules (a database's own `lower` often knows ASCII only), apart by a separator that nobody types.
 pub fn search_text(session: &Session) -> String {
     let title = session.title.as_deref().unwrap_or_default();
-    let (id, runtime) = (session.session_id.as_str(), session.opencode_session_id.as_str());
-    format!("{title}\u{1f}{id}\u{1f}{runtime}\u{1f}{}", session.profile_name).to_lowercase()
+    let (id, runtime) = (
+        session.session_id.as_str(),
+        session.opencode_session_id.as_str(),
+    );
+    format!(
+        "{title}\u{1f}{id}\u{1f}{runtime}\u{1f}{}",
+        session.profile_name
+    )
+    .to_lowercase()
 }
 
 #[cfg(test)]
@@ -148,14 +179,24 @@ mod tests {
     }
 
     fn row(id: &str) -> SessionRow {
-        let session =
-            Session { session_id: id.into(), updated_at: "2026-01-01T00:00:00.000Z".into(), ..Session::default() };
-        SessionRow { session, ..SessionRow::default() }
+        let session = Session {
+            session_id: id.into(),
+            updated_at: "2026-01-01T00:00:00.000Z".into(),
+            ..Session::default()
+        };
+        SessionRow {
+            session,
+            ..SessionRow::default()
+        }
     }
 
     #[test]
     fn a_cursor_is_base64url_json_with_the_fields_of_the_contract() {
-        let page = SessionQuery { limit: 1, ..query() }.page(vec![row("a"), row("b")]);
+        let page = SessionQuery {
+            limit: 1,
+            ..query()
+        }
+        .page(vec![row("a"), row("b")]);
         let bytes = URL_SAFE_NO_PAD.decode(page.next.unwrap()).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         let keys: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
@@ -166,19 +207,46 @@ mod tests {
 
     #[test]
     fn a_cursor_of_another_filter_and_garbage_are_refused() {
-        let next = SessionQuery { limit: 1, ..query() }.page(vec![row("a"), row("b")]).next;
-        let other = SessionQuery { cursor: next.clone(), text: Some("x".into()), ..query() };
+        let next = SessionQuery {
+            limit: 1,
+            ..query()
+        }
+        .page(vec![row("a"), row("b")])
+        .next;
+        let other = SessionQuery {
+            cursor: next.clone(),
+            text: Some("x".into()),
+            ..query()
+        };
         assert_eq!(other.start(), Err(StoreError::InvalidCursor));
         for garbage in ["", "%%%", "bm8"] {
-            let query = SessionQuery { cursor: Some(garbage.into()), ..query() };
+            let query = SessionQuery {
+                cursor: Some(garbage.into()),
+                ..query()
+            };
             assert_eq!(query.start(), Err(StoreError::InvalidCursor), "{garbage}");
         }
-        let same_but_longer = SessionQuery { cursor: next, limit: 7, ..query() };
-        assert_eq!(same_but_longer.start().unwrap().unwrap().session_id, "a".into());
+        let same_but_longer = SessionQuery {
+            cursor: next,
+            limit: 7,
+            ..query()
+        };
+        assert_eq!(
+            same_but_longer.start().unwrap().unwrap().session_id,
+            "a".into()
+        );
     }
 
     #[test]
     fn the_last_page_has_no_cursor() {
-        assert_eq!(SessionQuery { limit: 2, ..query() }.page(vec![row("a"), row("b")]).next, None);
+        assert_eq!(
+            SessionQuery {
+                limit: 2,
+                ..query()
+            }
+            .page(vec![row("a"), row("b")])
+            .next,
+            None
+        );
     }
 }

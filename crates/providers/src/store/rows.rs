@@ -15,12 +15,18 @@ pub struct SessionKey {
 impl SessionKey {
     /// The key of that tenant and session.
     pub fn new(tenant_id: impl Into<TenantId>, session_id: impl Into<SessionId>) -> Self {
-        SessionKey { tenant_id: tenant_id.into(), session_id: session_id.into() }
+        SessionKey {
+            tenant_id: tenant_id.into(),
+            session_id: session_id.into(),
+        }
     }
 
     /// The key of a session.
     pub fn of(session: &Session) -> Self {
-        SessionKey { tenant_id: session.tenant_id.clone(), session_id: session.session_id.clone() }
+        SessionKey {
+            tenant_id: session.tenant_id.clone(),
+            session_id: session.session_id.clone(),
+        }
     }
 }
 
@@ -42,12 +48,18 @@ pub struct Scope {
 impl Scope {
     /// The scope of that tenant and user.
     pub fn new(tenant_id: impl Into<TenantId>, user_id: impl Into<UserId>) -> Self {
-        Scope { tenant_id: tenant_id.into(), user_id: user_id.into() }
+        Scope {
+            tenant_id: tenant_id.into(),
+            user_id: user_id.into(),
+        }
     }
 
     /// The scope that owns a session.
     pub fn of(session: &Session) -> Self {
-        Scope { tenant_id: session.tenant_id.clone(), user_id: session.user_id.clone() }
+        Scope {
+            tenant_id: session.tenant_id.clone(),
+            user_id: session.user_id.clone(),
+        }
     }
 }
 
@@ -178,11 +190,21 @@ pub enum SnapshotWrite {
 
 impl SnapshotRule {
     /// Decides a write; `stored` is what is there. Every implementation calls this inside its transaction.
-    pub fn decide(self, stored: Option<&Snapshot>, new: &Snapshot) -> Result<SnapshotWrite, super::StoreError> {
+    pub fn decide(
+        self,
+        stored: Option<&Snapshot>,
+        new: &Snapshot,
+    ) -> Result<SnapshotWrite, super::StoreError> {
         use super::StoreError::Conflict;
-        let Some(stored) = stored else { return Ok(SnapshotWrite::Written) };
+        let Some(stored) = stored else {
+            return Ok(SnapshotWrite::Written);
+        };
         if self == SnapshotRule::Repair {
-            return Ok(if stored == new { SnapshotWrite::Unchanged } else { SnapshotWrite::Written });
+            return Ok(if stored == new {
+                SnapshotWrite::Unchanged
+            } else {
+                SnapshotWrite::Written
+            });
         }
         if new.sequence < stored.sequence {
             return Err(Conflict("Projection sequence must be monotonic.".into()));
@@ -191,13 +213,18 @@ impl SnapshotRule {
             return Ok(SnapshotWrite::Written);
         }
         let equal = stored.view == new.view
-            || match (serde_json::from_str(&stored.view), serde_json::from_str(&new.view)) {
+            || match (
+                serde_json::from_str(&stored.view),
+                serde_json::from_str(&new.view),
+            ) {
                 (Ok(a), Ok(b)) => super::append::same_json(&a, &b),
                 _ => false,
             };
         match equal {
             true => Ok(SnapshotWrite::Unchanged),
-            false => Err(Conflict("Projection sequence was reused with different content.".into())),
+            false => Err(Conflict(
+                "Projection sequence was reused with different content.".into(),
+            )),
         }
     }
 }

@@ -52,7 +52,7 @@ async fn real_opencode_is_ready_private_and_leaves_nothing() {
     );
 
     // Environment: exactly ours, no key; argument list: no password.
-    let names: BTreeSet<String> = nul_separated(format!("/proc/{}/environ", running.pid()))
+    let names: BTreeSet<String> = nul_separated(&format!("/proc/{}/environ", running.pid()))
         .into_iter()
         .map(|entry| {
             assert!(
@@ -73,14 +73,14 @@ async fn real_opencode_is_ready_private_and_leaves_nothing() {
     let password = running.password().expose_secret().to_owned();
     let launcher = parent(running.pid());
     for pid in [running.pid(), launcher] {
-        let arguments = nul_separated(format!("/proc/{pid}/cmdline")).join(" ");
+        let arguments = nul_separated(&format!("/proc/{pid}/cmdline")).join(" ");
         assert!(
             !arguments.contains(&password) && !arguments.contains(KEY),
             "{arguments}"
         );
     }
     assert_eq!(
-        nul_separated(format!("/proc/{launcher}/environ")),
+        nul_separated(&format!("/proc/{launcher}/environ")),
         Vec::<String>::new()
     );
 
@@ -259,6 +259,12 @@ async fn real_opencode_of_another_kind_is_refused_at_once() {
             .to_string()
             .starts_with("OpenCode did not start: Server exited with code"),
         "{refused}"
+    );
+    let config = base.home.paths().opencode_config_dir();
+    assert_eq!(
+        std::fs::read_dir(config).unwrap().count(),
+        0,
+        "a failed start must not leave the key"
     );
     // A launcher that is no launcher.
     let wrong = LaunchSpec {

@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub const KEY: &str = "sk-real-test-key-0123456789";
+pub(crate) const KEY: &str = "sk-real-test-key-0123456789";
 
-pub fn opencode() -> PathBuf {
+pub(crate) fn opencode() -> PathBuf {
     open_cowork_testkit::opencode::provision().unwrap()
 }
 
-pub fn spec(data: &Path, model_url: &str, dimensions: Dimensions) -> LaunchSpec {
+pub(crate) fn spec(data: &Path, model_url: &str, dimensions: Dimensions) -> LaunchSpec {
     let home = Arc::new(RuntimeHome::open(data).unwrap());
     let input = ComposeInput {
         provider: ProviderChoice::OpenAiCompatible {
@@ -52,7 +52,7 @@ pub fn spec(data: &Path, model_url: &str, dimensions: Dimensions) -> LaunchSpec 
     }
 }
 
-pub fn everything() -> Dimensions {
+pub(crate) fn everything() -> Dimensions {
     Dimensions {
         bash: Action::Allow,
         file_write: Action::Allow,
@@ -61,7 +61,7 @@ pub fn everything() -> Dimensions {
 }
 
 /// One turn from prompt to idle. Returns the session.
-pub async fn turn(running: &Running, directory: &Path, text: &str) -> String {
+pub(crate) async fn turn(running: &Running, directory: &Path, text: &str) -> String {
     let directory = Directory::open(directory.canonicalize().unwrap()).unwrap();
     let client = running.client();
     let mut events = client.events();
@@ -93,7 +93,7 @@ pub async fn turn(running: &Running, directory: &Path, text: &str) -> String {
     session
 }
 
-pub fn alive(pid: i32) -> bool {
+pub(crate) fn alive(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
         !stat
             .rsplit_once(')')
@@ -104,7 +104,7 @@ pub fn alive(pid: i32) -> bool {
     })
 }
 
-pub fn parent(pid: i32) -> i32 {
+pub(crate) fn parent(pid: i32) -> i32 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.rsplit_once(')')
         .unwrap()
@@ -116,7 +116,7 @@ pub fn parent(pid: i32) -> i32 {
         .unwrap()
 }
 
-pub fn nul_separated(path: String) -> Vec<String> {
+pub(crate) fn nul_separated(path: &str) -> Vec<String> {
     let bytes = std::fs::read(path).unwrap();
     bytes
         .split(|byte| *byte == 0)
@@ -125,12 +125,12 @@ pub fn nul_separated(path: String) -> Vec<String> {
         .collect()
 }
 
-pub fn mode(path: &Path) -> u32 {
+pub(crate) fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().mode() & 0o777
 }
 
 /// Processes whose home this is: OpenCode and everything that it started.
-pub fn processes_of(home: &Path) -> Vec<i32> {
+pub(crate) fn processes_of(home: &Path) -> Vec<i32> {
     let home = format!("HOME={}", home.display());
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
@@ -143,7 +143,7 @@ pub fn processes_of(home: &Path) -> Vec<i32> {
     .collect()
 }
 
-pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {
         assert!(Instant::now() < deadline, "{what}");

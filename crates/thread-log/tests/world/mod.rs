@@ -5,14 +5,15 @@
 use async_trait::async_trait;
 use futures::StreamExt;
 use open_cowork_contracts::{
-    EventType, RuntimeEvent, RuntimeSessionId, Session, SessionEventRecord, SessionStatus, View, WorkspaceEventRecord,
+    EventType, RuntimeEvent, RuntimeSessionId, Session, SessionEventRecord, SessionStatus, View,
+    WorkspaceEventRecord,
 };
 use open_cowork_projection::Projector;
 use open_cowork_providers::memory::MemoryStore;
 use open_cowork_providers::store::{
-    AppendRequest, Appended, CreatedSession, EventStats, EventStore, LeaseToken, NewSession, Scope, SessionKey,
-    SessionPage, SessionQuery, SessionRow, SessionStore, SessionUpdate, Snapshot, SnapshotRule, SnapshotStore,
-    SnapshotWrite, Store, StoreError, WorkspaceCursor,
+    AppendRequest, Appended, CreatedSession, EventStats, EventStore, LeaseToken, NewSession, Scope,
+    SessionKey, SessionPage, SessionQuery, SessionRow, SessionStore, SessionUpdate, Snapshot,
+    SnapshotRule, SnapshotStore, SnapshotWrite, Store, StoreError, WorkspaceCursor,
 };
 use open_cowork_thread_log::{Subscription, ThreadLog, ThreadLogOptions, Update};
 use serde_json::{Value, json};
@@ -61,7 +62,9 @@ pub fn unavailable() -> StoreError {
 }
 
 pub fn full() -> StoreError {
-    StoreError::Full { path: "threads.db".into() }
+    StoreError::Full {
+        path: "threads.db".into(),
+    }
 }
 
 #[async_trait]
@@ -75,7 +78,10 @@ impl SessionStore for FaultyStore {
     async fn page_sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
         self.inner.page_sessions(query).await
     }
-    async fn find_by_runtime(&self, id: &RuntimeSessionId) -> Result<Option<SessionRow>, StoreError> {
+    async fn find_by_runtime(
+        &self,
+        id: &RuntimeSessionId,
+    ) -> Result<Option<SessionRow>, StoreError> {
         self.inner.find_by_runtime(id).await
     }
     async fn bind_runtime(
@@ -196,8 +202,13 @@ pub async fn stored_texts(store: &dyn Store, session: &str) -> Vec<String> {
 }
 
 pub fn text_of(record: &SessionEventRecord) -> String {
-    let text = record.payload.get("content").or_else(|| record.payload.get("text"));
-    text.and_then(Value::as_str).unwrap_or_else(|| record.kind.as_str()).to_owned()
+    let text = record
+        .payload
+        .get("content")
+        .or_else(|| record.payload.get("text"));
+    text.and_then(Value::as_str)
+        .unwrap_or_else(|| record.kind.as_str())
+        .to_owned()
 }
 
 /// The whole log of a session.
@@ -216,7 +227,11 @@ pub async fn stored(store: &dyn Store, session: &str) -> Vec<Arc<SessionEventRec
 /// The view that the log means, folded by the pure reducer.
 pub async fn folded(store: &dyn Store, session: &str) -> View {
     let row = store.session(&key(session)).await.unwrap().unwrap().session;
-    let start = Session { status: SessionStatus::Idle, updated_at: row.created_at.clone(), ..row };
+    let start = Session {
+        status: SessionStatus::Idle,
+        updated_at: row.created_at.clone(),
+        ..row
+    };
     let mut projector = Projector::new(&start);
     for event in stored(store, session).await {
         projector.apply(&start, &event);
@@ -225,11 +240,16 @@ pub async fn folded(store: &dyn Store, session: &str) -> View {
 }
 
 pub async fn view(log: &ThreadLog, session: &str) -> View {
-    log.read(&key(session), |state| state.view.clone()).await.unwrap()
+    log.read(&key(session), |state| state.view.clone())
+        .await
+        .unwrap()
 }
 
 /// The next `count` events of a subscription.
-pub async fn next_events(subscription: &mut Subscription, count: usize) -> Vec<Arc<SessionEventRecord>> {
+pub async fn next_events(
+    subscription: &mut Subscription,
+    count: usize,
+) -> Vec<Arc<SessionEventRecord>> {
     let mut events = Vec::new();
     while events.len() < count {
         match subscription.next().await {

@@ -38,7 +38,8 @@ pub(crate) struct Unsent {
 /// What one page needs of a thread.
 struct Snapshot {
     items: Vec<Item>,
-    earlier: bool,
+    /// Where the earlier page ends, if there is one.
+    earlier: Option<f64>,
     facts: Facts,
     sequence: u64,
     directory: String,
@@ -67,7 +68,7 @@ async fn page(app: &App, visitor: &Visitor, id: &str, part: &Part, unsent: &Unse
         let (entries, earlier) = timeline::entries(&state, before, limit);
         Snapshot {
             items: entries.iter().map(|entry| entry.to_item(0)).collect(),
-            earlier,
+            earlier: timeline::oldest(&entries).filter(|_| earlier),
             facts: Facts::take(&state, None),
             sequence: state.sequence,
             directory: state.directory.to_owned(),
@@ -135,7 +136,6 @@ fn chat_main(
             .map(|(_, markup)| markup)
     };
     let part = |name: &str| html! { @if let Some(markup) = region(name) { (markup) } };
-    let first = snapshot.items.first().map(|item| item.order);
     html! {
         div.chat.with-panel[panel] data-live[live] {
             header.chat-head {
@@ -146,7 +146,7 @@ fn chat_main(
             }
             div.scroller id="scroller" {
                 div.transcript {
-                    @if let (true, Some(first)) = (snapshot.earlier, first) {
+                    @if let Some(first) = snapshot.earlier {
                         p.earlier id="earlier" { a.button href={ (here) "?before=" (first) } { "Show earlier" } }
                     }
                     @if snapshot.items.is_empty() {

@@ -118,7 +118,7 @@ pub(super) fn error(context: &Context, key: &str, order: f64, message: &str, ope
     html! {
         section.item.error id=(key) data-order=(order) tabindex="-1" aria-label="Error" {
             p.head { span.icon aria-hidden="true" { "!" } strong { (whose) } }
-            p.detail { (maud::PreEscaped(message)) }
+            p.detail { (message) }
             @if open {
                 p.kept { "Everything above is kept." }
                 div.buttons {
