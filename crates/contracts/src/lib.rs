@@ -15,6 +15,7 @@
 //! | [`fence`] | fence tokens, checkpoints, verdicts | 01 §8 |
 //! | [`automation`] | the automation envelope | 01 §8.3 |
 //! | [`authority`] | who owns and runs a thread | 07 §2 |
+//! | [`workspace`] | workspaces and what may be done in them | 07 §2.3 |
 //! | [`error`] | the error envelope of every HTTP answer | 03 §2.1 |
 //! | [`number`] | numbers as JavaScript writes them | 01 §4.1 |
 //! | [`schema`] | JSON Schemas of all of them | `docs/schemas/` |
@@ -32,6 +33,7 @@ pub mod session_event;
 pub mod session_view;
 pub mod view;
 pub mod vocabulary;
+pub mod workspace;
 
 /// An open JSON object: the payload of an event, the input of a tool. Key order is kept.
 pub type JsonObject = serde_json::Map<String, serde_json::Value>;

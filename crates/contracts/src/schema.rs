@@ -36,7 +36,7 @@ schemas! {
     "status-line" crate::automation::StatusLine;
     "error-envelope" crate::error::ErrorEnvelope;
     "authority-contract" crate::authority::AuthorityContract;
-    "workspace-info" crate::authority::WorkspaceInfo;
-    "workspace-policy" crate::authority::WorkspacePolicy;
-    "workspace-api-support" crate::authority::WorkspaceApiSupport;
+    "workspace-info" crate::workspace::WorkspaceInfo;
+    "workspace-policy" crate::workspace::WorkspacePolicy;
+    "workspace-api-support" crate::workspace::WorkspaceApiSupport;
 }

@@ -10,6 +10,7 @@ use open_cowork_contracts::fence::*;
 use open_cowork_contracts::record::*;
 use open_cowork_contracts::session_view::*;
 use open_cowork_contracts::view::*;
+use open_cowork_contracts::workspace::*;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 

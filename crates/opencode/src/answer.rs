@@ -33,11 +33,28 @@ pub struct AgentInfo {
     #[serde(default)]
     pub description: Option<String>,
     /// Built in.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_false")]
     pub native: bool,
     /// Not for people to choose.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_false")]
     pub hidden: bool,
+}
+
+/// A config that touches an agent makes OpenCode answer `"hidden": null`.
+fn null_is_false<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Option::<bool>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_a_config_touched_can_be_read() {
+        let agent: AgentInfo =
+            serde_json::from_str(r#"{"name":"build","mode":"primary","native":true,"hidden":null}"#).unwrap();
+        assert!(agent.native && !agent.hidden);
+    }
 }
 
 /// The providers that OpenCode could call, without their options: those hold the keys (§3.3).

@@ -50,7 +50,7 @@ pub mod sanitize;
 pub mod session_view;
 
 pub use coalesce::Coalescer;
-pub use normalize::normalize;
+pub use normalize::{normalize, normalize_with};
 pub use projector::{PROJECTOR_VERSION, Projector, create_view, reduce};
 pub use read::read_projection;
 pub use session_view::{empty_session_view, session_view};

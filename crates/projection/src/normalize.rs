@@ -13,22 +13,27 @@ use serde_json::Value;
 /// Elements that can't be read are dropped. Tool input, output and attachments are sanitized again, so that
 /// a secret that was stored once doesn't come back. `now` (ISO-8601) stands for missing times.
 pub fn normalize(value: &Value, session: &Session, now: &str) -> View {
+    normalize_with(value, session, now, &Redactor::default())
+}
+
+/// [`normalize()`] with a redactor that knows the secret values of this process.
+pub fn normalize_with(value: &Value, session: &Session, now: &str, redactor: &Redactor) -> View {
     let Some(fields) = value.as_object() else {
         return create_view(session);
     };
     Reader {
         fields,
-        redactor: &Redactor::default(),
+        redactor,
         now,
     }
     .view(session)
 }
 
 /// One object that is being read.
-pub(crate) struct Reader<'a> {
-    pub(crate) fields: &'a JsonObject,
-    pub(crate) redactor: &'a Redactor,
-    pub(crate) now: &'a str,
+struct Reader<'a> {
+    fields: &'a JsonObject,
+    redactor: &'a Redactor,
+    now: &'a str,
 }
 
 impl Reader<'_> {
@@ -71,14 +76,14 @@ impl Reader<'_> {
         }
     }
 
-    pub(crate) fn list<T>(&self, key: &str, read: impl Fn(&Value) -> Option<T>) -> Vec<T> {
+    fn list<T>(&self, key: &str, read: impl Fn(&Value) -> Option<T>) -> Vec<T> {
         match self.fields.get(key) {
             Some(Value::Array(items)) => items.iter().filter_map(read).collect(),
             _ => Vec::new(),
         }
     }
 
-    pub(crate) fn message(&self, value: &Value) -> Option<Message> {
+    fn message(&self, value: &Value) -> Option<Message> {
         let fields = value.as_object()?;
         let role = match fields.get("role")?.as_str()? {
             "user" => Role::User,
@@ -96,7 +101,7 @@ impl Reader<'_> {
         })
     }
 
-    pub(crate) fn pending_approval(&self, value: &Value) -> Option<PendingApproval> {
+    fn pending_approval(&self, value: &Value) -> Option<PendingApproval> {
         let fields = value.as_object()?;
         Some(PendingApproval {
             id: coerce::text(fields.get("id"))?.to_owned(),
@@ -189,4 +194,25 @@ fn view_error(value: &Value) -> Option<ViewError> {
         message: coerce::text(fields.get("message"))?.to_owned(),
         order: coerce::number_or(fields.get("order"), 0.0),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_secret_of_this_process_does_not_come_back() {
+        let stored = json!({"toolCalls": [{"id": "x", "output": "it is hunter2"}]});
+        let view = normalize_with(
+            &stored,
+            &Session::default(),
+            "now",
+            &Redactor::new(["hunter2"]),
+        );
+        assert_eq!(
+            view.tool_calls[0].output,
+            Some(json!("it is [REDACTED_SECRET]"))
+        );
+    }
 }

@@ -125,7 +125,7 @@ fn bytes(view: &View) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(400)))]
 
     #[test]
     fn the_same_events_give_the_same_bytes(events in events(24)) {

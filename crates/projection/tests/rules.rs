@@ -418,6 +418,43 @@ fn the_text_of_a_sub_agent_is_its_pieces_joined() {
 }
 
 #[test]
+fn the_first_word_of_a_queued_sub_agent_starts_it() {
+    let queued = (
+        "task.run",
+        json!({"taskRunId": "k", "status": "queued", "merge": true}),
+    );
+    let say = (
+        "task.message",
+        json!({"taskRunId": "k", "messageId": "a", "content": "x", "mode": "append"}),
+    );
+    assert_eq!(
+        fold(&[queued, say.clone()]).task_runs[0].status,
+        TaskStatus::Running
+    );
+    let done = (
+        "task.run",
+        json!({"taskRunId": "k", "status": "complete", "merge": true}),
+    );
+    assert_eq!(fold(&[done, say]).task_runs[0].status, TaskStatus::Complete);
+}
+
+#[test]
+fn a_merge_may_give_the_text_only_until_there_are_pieces() {
+    let told = |text: &str| {
+        (
+            "task.run",
+            json!({"taskRunId": "k", "content": text, "merge": true}),
+        )
+    };
+    let say = (
+        "task.message",
+        json!({"taskRunId": "k", "messageId": "a", "content": "x", "mode": "append"}),
+    );
+    assert_eq!(fold(&[told("a"), told("b")]).task_runs[0].content, "b");
+    assert_eq!(fold(&[told("a"), say, told("b")]).task_runs[0].content, "x");
+}
+
+#[test]
 fn a_sub_agents_todos_and_cost_are_its_own() {
     let view = view_json(&[
         ("cost.updated", json!({"cost": 1, "tokens": {"input": 10}})),

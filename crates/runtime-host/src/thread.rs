@@ -81,7 +81,9 @@ pub(crate) struct ThreadActor {
     stop_at: Option<(Instant, u32)>,
     poll_at: Option<Instant>,
     recover_at: Option<Instant>,
-    /// Answers that are on their way: their echo is ours.
+    /// The log refused events: nothing more is appended before recovery has caught up, so that order stays.
+    behind: bool,
+    /// Messages of this turn that were seen: a new one is a step.
     known_messages: HashSet<String>,
 }
 
@@ -108,6 +110,7 @@ impl ThreadActor {
             stop_at: None,
             poll_at: None,
             recover_at: None,
+            behind: false,
             known_messages: HashSet::new(),
         }
     }
@@ -242,13 +245,19 @@ impl ThreadActor {
     /// Appends. What the log refuses is not lost: recovery compares and brings it again.
     async fn emit(&mut self, events: Vec<RuntimeEvent>) {
         self.follow_turn();
-        if events.is_empty() {
+        if events.is_empty() || self.behind {
             return;
         }
         if let Err(error) = self.shared.sink.append(&self.thread, events).await {
-            tracing::error!(thread = %self.thread, %error, "events were not stored; recovering");
+            tracing::error!(thread = %self.thread, %error, "events were not stored; catching up when that works again");
+            self.behind = true;
             self.recover_at = Some(Instant::now() + RETRY_AFTER);
         }
+    }
+
+    /// Nothing is started or answered that could not be recorded.
+    async fn catch_up(&mut self) -> Result<(), TurnError> {
+        if self.behind { self.recover().await } else { Ok(()) }
     }
 
     async fn alarm(&mut self, alarm: Alarm) {
@@ -338,6 +347,7 @@ impl ThreadActor {
     // ---- commands -------------------------------------------------------------------------------------
 
     async fn prompt(&mut self, prompt: TurnPrompt) -> Result<(), TurnError> {
+        self.catch_up().await?;
         let runtime = self.shared.runtime()?;
         // What is queued belongs to the turn before.
         while let Ok(frame) = self.frames.try_recv() {
@@ -464,6 +474,7 @@ impl ThreadActor {
         reason: Option<String>,
         command: Option<CommandId>,
     ) -> Result<(), TurnError> {
+        self.catch_up().await?;
         if !self.translator.pending_asks().any(|(ask, _, permission)| permission && ask == id) {
             return Err(TurnError::NotPending(id.to_owned()));
         }
@@ -496,6 +507,7 @@ impl ThreadActor {
         answers: Option<Vec<Vec<String>>>,
         command: Option<CommandId>,
     ) -> Result<(), TurnError> {
+        self.catch_up().await?;
         if !self.translator.pending_asks().any(|(ask, _, permission)| !permission && ask == id) {
             return Err(TurnError::NotPending(id.to_owned()));
         }
@@ -549,7 +561,9 @@ impl ThreadActor {
             tracing::info!(thread = %self.thread, events = events.len(), "caught up with OpenCode");
         }
         self.follow_turn();
-        self.shared.sink.append(&self.thread, events).await?;
+        let stored = self.shared.sink.append(&self.thread, events).await;
+        self.behind = stored.is_err();
+        stored?;
         self.confirm_at = self.translator.is_held().then(|| Instant::now() + CONFIRM_AFTER);
         Ok(())
     }

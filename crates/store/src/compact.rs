@@ -1,7 +1,8 @@
-//! Event ids and times in few bytes. They occur once or twice per event, so they are most of a row that holds
-//! a short delta. Both codecs are exact: what can't be shortened is kept as it is.
+//! Event ids, times and streamed deltas in few bytes: the text of a delta is short, and everything around it
+//! is the same each time. All codecs are exact: what can't be shortened is kept as it is.
 
-use open_cowork_contracts::{EventId, SessionId};
+use open_cowork_contracts::{EventId, EventType, JsonObject, SessionEventRecord, SessionId};
+use serde_json::Value;
 
 /// Any text follows.
 const TEXT: u8 = 0;
@@ -95,10 +96,84 @@ pub(crate) fn unpack_time(millisecond: i64) -> Option<String> {
     Some(at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
 }
 
+/// The field of a delta that differs from the next one's.
+const TEXT_FIELD: &str = "content";
+
+/// Templates kept per thread: as many agents can stream at once without storing a delta in full.
+const TEMPLATES: usize = 8;
+
+/// The streamed events of a thread that were stored in full last; later ones refer to them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Templates(Vec<Template>);
+
+#[derive(Clone, Debug)]
+struct Template {
+    sequence: u64,
+    kind: EventType,
+    /// The payload with an empty text.
+    payload: JsonObject,
+}
+
+impl Templates {
+    /// The sequence of an event that differs from this one in its text only. Without one, the event is to be
+    /// stored in full and is remembered.
+    pub(crate) fn like(&mut self, record: &SessionEventRecord) -> Option<u64> {
+        if !matches!(
+            record.kind,
+            EventType::AssistantMessage | EventType::TaskMessage
+        ) {
+            return None;
+        }
+        record.payload.get(TEXT_FIELD)?.as_str()?;
+        let known = self.0.iter().find(|template| {
+            template.kind == record.kind && same_but_text(&template.payload, &record.payload)
+        });
+        if let Some(template) = known {
+            return Some(template.sequence);
+        }
+        if self.0.len() == TEMPLATES {
+            self.0.remove(0);
+        }
+        let mut payload = record.payload.clone();
+        set_text(&mut payload, String::new());
+        self.0.push(Template {
+            sequence: record.sequence,
+            kind: record.kind.clone(),
+            payload,
+        });
+        None
+    }
+}
+
+/// What is stored of an event that is like another.
+pub(crate) fn pack_text(payload: &JsonObject) -> serde_json::Result<String> {
+    serde_json::to_string(&payload.get(TEXT_FIELD))
+}
+
+/// The payload of an event that is like another, from the other's payload and its own text.
+pub(crate) fn unpack_text(template: &str, text: &str) -> Option<JsonObject> {
+    let mut payload: JsonObject = serde_json::from_str(template).ok()?;
+    set_text(&mut payload, serde_json::from_str(text).ok()?);
+    Some(payload)
+}
+
+/// Keeps the field's place among the keys.
+fn set_text(payload: &mut JsonObject, text: String) {
+    payload.insert(TEXT_FIELD.to_owned(), Value::String(text));
+}
+
+fn same_but_text(a: &JsonObject, b: &JsonObject) -> bool {
+    a.len() == b.len()
+        && a.iter().zip(b).all(|((key, value), (other, with))| {
+            key == other && (key == TEXT_FIELD || value == with)
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::json;
 
     #[test]
     fn the_usual_ids_become_short() {
@@ -111,6 +186,95 @@ mod tests {
             1 + "command:c1:prompt-submitted".len()
         );
         assert_eq!(length("opencode:x:1"), 13);
+    }
+
+    fn record(sequence: u64, payload: Value) -> SessionEventRecord {
+        SessionEventRecord {
+            tenant_id: None,
+            session_id: None,
+            event_id: None,
+            sequence,
+            kind: EventType::AssistantMessage,
+            payload: payload.as_object().cloned().unwrap_or_default(),
+            created_at: String::new(),
+            extra: JsonObject::new(),
+        }
+    }
+
+    #[test]
+    fn only_events_that_differ_in_their_text_alone_are_alike() {
+        let mut templates = Templates::default();
+        let mut like = |sequence, payload| templates.like(&record(sequence, payload));
+        assert_eq!(
+            like(
+                1,
+                json!({ "messageId": "m", "content": "a", "mode": "append" })
+            ),
+            None
+        );
+        assert_eq!(
+            like(
+                2,
+                json!({ "messageId": "m", "content": "b", "mode": "append" })
+            ),
+            Some(1)
+        );
+        assert_eq!(
+            like(
+                3,
+                json!({ "messageId": "n", "content": "b", "mode": "append" })
+            ),
+            None
+        );
+        assert_eq!(
+            like(
+                4,
+                json!({ "messageId": "m", "content": "", "mode": "append" })
+            ),
+            Some(1)
+        );
+        assert_eq!(
+            like(
+                5,
+                json!({ "content": "b", "messageId": "m", "mode": "append" })
+            ),
+            None,
+            "another order of keys"
+        );
+        assert_eq!(
+            like(
+                6,
+                json!({ "messageId": "m", "content": null, "mode": "append" })
+            ),
+            None
+        );
+        assert_eq!(
+            like(
+                7,
+                json!({ "messageId": "n", "content": "c", "mode": "append" })
+            ),
+            Some(3)
+        );
+        let other_kind = SessionEventRecord {
+            kind: EventType::TaskMessage,
+            ..record(
+                8,
+                json!({ "messageId": "m", "content": "a", "mode": "append" }),
+            )
+        };
+        assert_eq!(templates.like(&other_kind), None);
+    }
+
+    #[test]
+    fn a_delta_comes_back_with_its_keys_in_order() {
+        let first = r#"{"a":1.0,"content":"first","z":null}"#;
+        let payload = json!({ "a": 1.0, "content": "two \u{1f600}\u{0}\"", "z": null });
+        let packed = pack_text(payload.as_object().unwrap()).unwrap();
+        let unpacked = unpack_text(first, &packed).unwrap();
+        assert_eq!(
+            serde_json::to_string(&unpacked).unwrap(),
+            payload.to_string()
+        );
     }
 
     #[test]

@@ -178,9 +178,11 @@ impl<'c> Group<'c> {
             }));
         }
 
-        let created = plan.events.iter().filter(|event| event.created);
-        self.rows
-            .extend(created.map(|event| EventRow::new(&located, event)));
+        let mut templates = located.templates.clone();
+        for event in plan.events.iter().filter(|event| event.created) {
+            self.rows
+                .push(EventRow::new(&located, &mut templates, event));
+        }
         self.workspaces.insert(place, plan.workspace_last);
         for ask in &plan.asks {
             let change = self.change_ask(&located, ask).await?;
@@ -191,6 +193,7 @@ impl<'c> Group<'c> {
             Touched {
                 located: Located {
                     row: plan.row.clone(),
+                    templates,
                     ..located
                 },
                 changed: true,

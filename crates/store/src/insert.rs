@@ -1,6 +1,6 @@
 //! Writes of many rows by one statement: most of the cost of a short one is the way to the database and back.
 
-use crate::compact::{pack_event_id, pack_time};
+use crate::compact::{Templates, pack_event_id, pack_text, pack_time};
 use crate::dialect;
 use crate::read::Located;
 use open_cowork_contracts::SessionEventRecord;
@@ -16,16 +16,18 @@ pub(crate) struct EventRow {
     session_no: i64,
     user_no: i64,
     workspace_sequence: u64,
+    like_sequence: Option<u64>,
     record: Arc<SessionEventRecord>,
 }
 
 impl EventRow {
-    pub(crate) fn new(located: &Located, event: &AppendedEvent) -> Self {
+    pub(crate) fn new(located: &Located, templates: &mut Templates, event: &AppendedEvent) -> Self {
         EventRow {
             tenant_no: located.tenant_no,
             session_no: located.session_no,
             user_no: located.user_no,
             workspace_sequence: event.workspace_sequence,
+            like_sequence: templates.like(&event.record),
             record: event.record.clone(),
         }
     }
@@ -36,9 +38,9 @@ const SIZES: [usize; 4] = [128, 32, 8, 1];
 
 static INSERT_EVENTS: LazyLock<[Arc<str>; 4]> = LazyLock::new(|| {
     statements(
-        "INSERT INTO events (tenant_no, session_no, sequence, user_no, workspace_sequence, event_id, kind, payload, \
-         created_ms, created_text) VALUES ",
-        10,
+        "INSERT INTO events (tenant_no, session_no, sequence, user_no, workspace_sequence, event_id, \
+         like_sequence, kind, payload, created_ms, created_text) VALUES ",
+        11,
         "",
     )
 });
@@ -114,8 +116,11 @@ fn bind_event<'q>(query: Query<'q>, row: &EventRow) -> Result<Query<'q>, sqlx::E
         .event_id
         .as_ref()
         .filter(|id| sequence_of_default_id(&session, id) != Some(record.sequence));
-    let payload = serde_json::to_string(&record.payload)
-        .map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let payload = match row.like_sequence {
+        Some(_) => pack_text(&record.payload),
+        None => serde_json::to_string(&record.payload),
+    };
+    let payload = payload.map_err(|error| sqlx::Error::Encode(error.into()))?;
     let created_ms = pack_time(&record.created_at);
     let created_text = created_ms.is_none().then(|| record.created_at.clone());
     Ok(query
@@ -125,7 +130,12 @@ fn bind_event<'q>(query: Query<'q>, row: &EventRow) -> Result<Query<'q>, sqlx::E
         .bind(row.user_no)
         .bind(row.workspace_sequence as i64)
         .bind(event_id.map(|id| pack_event_id(&session, id)))
-        .bind(record.kind.as_str().to_owned())
+        .bind(row.like_sequence.map(|sequence| sequence as i64))
+        .bind(
+            row.like_sequence
+                .is_none()
+                .then(|| record.kind.as_str().to_owned()),
+        )
         .bind(payload)
         .bind(created_ms)
         .bind(created_text))

@@ -1,7 +1,7 @@
 //! Rows and queries. Every function takes the connection it reads on, so that the writer can read inside its
 //! transaction and readers from their pool.
 
-use crate::compact::{pack_event_id, unpack_event_id, unpack_time};
+use crate::compact::{Templates, pack_event_id, unpack_event_id, unpack_text, unpack_time};
 use crate::dialect;
 use crate::failure::Failure;
 use futures::TryStreamExt;
@@ -30,6 +30,8 @@ pub(crate) struct Located {
     pub(crate) user_no: i64,
     /// Last workspace sequence of the owner.
     pub(crate) workspace_sequence: u64,
+    /// What the writer has stored in full lately; empty after a read.
+    pub(crate) templates: Templates,
 }
 
 macro_rules! select_sessions {
@@ -131,6 +133,7 @@ fn located(row: &SqliteRow) -> Result<Located, sqlx::Error> {
         session_no: row.try_get(13)?,
         user_no: row.try_get(14)?,
         workspace_sequence: unsigned(row, 15)?,
+        templates: Templates::default(),
     })
 }
 
@@ -150,10 +153,18 @@ fn parameter(sequence: u64) -> i64 {
     i64::try_from(sequence).unwrap_or(i64::MAX)
 }
 
+/// Columns of an event, then `$more`, from `$tables` that end with `events e`, joined with the event that a
+/// delta is like.
 macro_rules! select_events {
-    ($($tail:expr),*) => {
+    ($more:literal, $tables:expr, $($tail:expr),*) => {
         concat!(
-            "SELECT e.sequence, e.workspace_sequence, e.event_id, e.kind, e.payload, e.created_ms, e.created_text",
+            "SELECT e.sequence, e.workspace_sequence, e.event_id, COALESCE(e.kind, b.kind), e.payload, ",
+            "e.created_ms, e.created_text, b.payload",
+            $more,
+            " FROM ",
+            $tables,
+            " LEFT JOIN events b ON b.tenant_no = e.tenant_no AND b.session_no = e.session_no ",
+            "AND b.sequence = e.like_sequence ",
             $($tail),*
         )
     };
@@ -166,8 +177,11 @@ pub(crate) async fn events(
     limit: u32,
 ) -> Result<Vec<Arc<SessionEventRecord>>, sqlx::Error> {
     let select = select_events!(
-        " FROM tenants t JOIN sessions s ON s.tenant_no = t.tenant_no ",
-        "JOIN events e ON e.tenant_no = s.tenant_no AND e.session_no = s.session_no ",
+        "",
+        concat!(
+            "tenants t JOIN sessions s ON s.tenant_no = t.tenant_no ",
+            "JOIN events e ON e.tenant_no = s.tenant_no AND e.session_no = s.session_no"
+        ),
         "WHERE t.tenant_id = $1 AND s.session_id = $2 AND e.sequence > $3 ORDER BY e.sequence LIMIT $4"
     );
     let mut rows = sqlx::query(select)
@@ -195,9 +209,12 @@ pub(crate) async fn workspace_events(
     limit: u32,
 ) -> Result<Vec<Arc<WorkspaceEventRecord>>, sqlx::Error> {
     let select = select_events!(
-        ", s.session_id FROM tenants t JOIN users u ON u.tenant_no = t.tenant_no ",
-        "JOIN events e ON e.tenant_no = u.tenant_no AND e.user_no = u.user_no ",
-        "JOIN sessions s ON s.tenant_no = e.tenant_no AND s.session_no = e.session_no ",
+        ", s.session_id",
+        concat!(
+            "tenants t JOIN users u ON u.tenant_no = t.tenant_no ",
+            "JOIN events e ON e.tenant_no = u.tenant_no AND e.user_no = u.user_no ",
+            "JOIN sessions s ON s.tenant_no = e.tenant_no AND s.session_no = e.session_no"
+        ),
         "WHERE t.tenant_id = $1 AND u.user_id = $2 AND e.workspace_sequence > $3 ",
         "ORDER BY e.workspace_sequence LIMIT $4"
     );
@@ -214,7 +231,7 @@ pub(crate) async fn workspace_events(
         let session = Session {
             tenant_id: scope.tenant_id.clone(),
             user_id: scope.user_id.clone(),
-            session_id: row.try_get::<String, _>(7)?.into(),
+            session_id: row.try_get::<String, _>(8)?.into(),
             ..Session::default()
         };
         let record = record(&row, &session.tenant_id, &session.session_id)?;
@@ -244,7 +261,9 @@ pub(crate) async fn events_by_id(
             by_sequence.filter(|sequence| *sequence <= located.row.last_sequence)
         {
             let select = select_events!(
-                " FROM events e WHERE e.tenant_no = $1 AND e.session_no = $2 AND e.sequence = $3 AND e.event_id IS NULL"
+                "",
+                "events e",
+                "WHERE e.tenant_no = $1 AND e.session_no = $2 AND e.sequence = $3 AND e.event_id IS NULL"
             );
             let row = sqlx::query(select)
                 .bind(located.tenant_no)
@@ -258,7 +277,9 @@ pub(crate) async fn events_by_id(
             }
         }
         let select = select_events!(
-            " FROM events e WHERE e.tenant_no = $1 AND e.session_no = $2 AND e.event_id = $3 AND e.event_id IS NOT NULL"
+            "",
+            "events e",
+            "WHERE e.tenant_no = $1 AND e.session_no = $2 AND e.event_id = $3 AND e.event_id IS NOT NULL"
         );
         let row = sqlx::query(select)
             .bind(located.tenant_no)
@@ -291,7 +312,12 @@ fn record(
         Some(packed) => unpack_event_id(session, packed).ok_or_else(|| undecodable(2))?,
         None => default_event_id(session, sequence),
     };
-    let payload: JsonObject = serde_json::from_str(row.try_get(4)?).map_err(|_| undecodable(4))?;
+    let payload: &str = row.try_get(4)?;
+    let payload = match row.try_get::<Option<&str>, _>(7)? {
+        Some(template) => unpack_text(template, payload),
+        None => serde_json::from_str(payload).ok(),
+    };
+    let payload = payload.ok_or_else(|| undecodable(4))?;
     let created_at = match row.try_get::<Option<i64>, _>(5)? {
         Some(millisecond) => unpack_time(millisecond).ok_or_else(|| undecodable(5))?,
         None => row.try_get(6)?,

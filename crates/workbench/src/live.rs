@@ -26,6 +26,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval_at};
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How often the connection line is compared.
 const CONNECTION_EVERY: Duration = Duration::from_secs(2);
+/// A page grows beyond what its first load held; the script drops the oldest items at three times that.
+pub(crate) const PATCHED: usize = 3;
 /// Queued events that become one frame.
 const BATCH: usize = 256;
 
@@ -225,7 +227,7 @@ impl Chat {
     }
 
     async fn ops(&mut self, app: &App, touched: Touched) -> Result<Vec<Op>, WorkspaceError> {
-        let limit = app.options.limits.timeline_items;
+        let limit = PATCHED * app.options.limits.timeline_items;
         let mut ops = Vec::new();
         let mut touched = touched;
         // The second round, if any, reads the messages that need to be rendered whole.

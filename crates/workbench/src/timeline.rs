@@ -213,11 +213,13 @@ pub(crate) fn entries<'a>(
 
     found.sort_by(|a, b| a.order.total_cmp(&b.order).then_with(|| a.key.cmp(&b.key)));
     let mut folded = fold_reads(found);
-    let mut surplus = folded.len().saturating_sub(limit);
-    let earlier = surplus > 0;
     // What waits stays on the page, however much followed it.
+    let stays = |entry: &Entry<'_>| before.is_none() && entry.waits();
+    let counted = folded.iter().filter(|entry| !stays(entry)).count();
+    let mut surplus = counted.saturating_sub(limit);
+    let earlier = surplus > 0;
     folded.retain(|entry| {
-        let leaves = surplus > 0 && !(before.is_none() && entry.waits());
+        let leaves = surplus > 0 && !stays(entry);
         surplus -= usize::from(leaves);
         !leaves
     });
@@ -334,15 +336,16 @@ impl Entry<'_> {
         }
     }
 
-    /// True when it may look different although no event named it: reads fold with their neighbours, a lane stands
-    /// for its call, an error loses its way out.
+    /// True when a page may hold another form of it although no event of the first batch named it: reads fold with
+    /// their neighbours, a lane stands for its call, an error loses its way out; and an ask that was answered in a
+    /// state ahead of the batch must not stay open.
     pub(crate) fn depends_on_others(&self) -> bool {
         match &self.source {
             Source::Calls(calls) => calls
                 .iter()
                 .any(|call| is_read(&call.name) || call.name == "task"),
-            Source::Error { .. } | Source::Interrupted { .. } => true,
-            _ => false,
+            Source::Message(_) | Source::Task(_) => false,
+            _ => true,
         }
     }
 

@@ -6,6 +6,8 @@ mod support;
 use open_cowork_contracts::view::{TaskStatus, ToolStatus};
 use open_cowork_contracts::{EventType, SessionEventRecord, SessionStatus};
 use open_cowork_workbench::{PromptInput, Workspace as _, WorkspaceError};
+use open_cowork_opencode::{Directory, OpenCodeRuntime as _, Reply};
+use open_cowork_runtime_host::watchdog::Limits;
 use support::{Rig, is_ending, kinds};
 
 fn field<'a>(record: &'a SessionEventRecord, name: &str) -> &'a str {
@@ -199,5 +201,46 @@ async fn real_a_folder_that_would_run_code_is_not_opened_before_it_is_trusted() 
     assert!(matches!(refused, WorkspaceError::TrustRequired(_)), "{refused:?}");
     assert!(rig.workspace.trust(&thread).await.unwrap().changed);
     assert!(rig.workspace.grant_trust(&thread, &trust.digest).await.is_err());
+    rig.desktop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_an_approval_that_somebody_else_gave_raises_an_alarm_and_stops_the_turn() {
+    let rig = Rig::start().await;
+    let thread = rig.thread().await;
+    let runtime = rig.desktop.host().runtime().unwrap();
+    let folder = Directory::open(rig.folder.path()).unwrap();
+    let events = rig
+        .turn(&thread, "run [[steps:[{\"tool_calls\":[{\"name\":\"bash\",\"arguments\":{\"command\":\"sleep 20\",\"description\":\"Wait\"}}]},{\"text\":\"never\"}]]]", |record| {
+            let (runtime, folder) = (runtime.clone(), folder.clone());
+            async move {
+                if record.kind == EventType::PermissionRequested {
+                    // As the agent's own shell could do it, with the password from its environment.
+                    runtime.reply_permission(&folder, field(&record, "permissionId"), Reply::Once).await.unwrap();
+                }
+            }
+        })
+        .await;
+    let ending = events.last().unwrap();
+    assert_eq!((ending.kind.as_str(), field(ending, "reason")), ("session.aborted", "security.unexplained_reply"));
+    assert!(rig.workspace.health().await.iter().any(|row| row.name == "Alarm"));
+    rig.desktop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_a_runaway_turn_is_stopped_by_the_watchdog_with_its_reason() {
+    let limits = Limits { calls_per_minute: 8, repeated_calls: 3, ..Limits::default() };
+    let rig = Rig::start_with(|options| options.limits = limits).await;
+    let broken = rig.thread().await;
+    // A model stream without a finish makes OpenCode call again for ever.
+    let events = rig.plain_turn(&broken, "go [[steps:[{\"text\":\"again \",\"chunk_chars\":2,\"drop_after\":1,\"loop\":true}]]]").await;
+    assert_eq!(field(events.last().unwrap(), "reason"), "watchdog.model_calls", "{:?}", kinds(&events));
+    let looping = rig.thread().await;
+    let events = rig
+        .plain_turn(&looping, "go [[steps:[{\"tool_calls\":[{\"name\":\"glob\",\"arguments\":{\"pattern\":\"*.md\"}}],\"loop\":true}]]]")
+        .await;
+    assert_eq!(field(events.last().unwrap(), "reason"), "watchdog.repeated_tool", "{:?}", kinds(&events));
+    assert_eq!(rig.view(&looping).await.status, SessionStatus::Idle);
+    rig.plain_turn(&looping, "hello [[script:hello]]").await;
     rig.desktop.close().await;
 }

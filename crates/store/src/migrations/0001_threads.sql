@@ -47,7 +47,10 @@ CREATE TABLE events (
     workspace_sequence BIGINT NOT NULL,
     -- Compact form; null stands for the default id, which follows from the sequence.
     event_id {bytes},
-    kind TEXT NOT NULL,
+    -- A streamed delta is mostly the same as the one before: then `like_sequence` is an event of this session
+    -- that is stored in full, `kind` is null, and `payload` is the text alone, as a JSON string.
+    like_sequence BIGINT,
+    kind TEXT,
     payload TEXT NOT NULL,
     -- One of the two: milliseconds since 1970 for the usual form of a time, else the text.
     created_ms BIGINT,

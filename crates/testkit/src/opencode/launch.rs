@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Under load the start takes seconds (docs/contract/08-opencode-server.md §1.1).
+/// Under load the start takes seconds (docs/contract/08-opencode.md §1.1).
 const START_LIMIT: Duration = Duration::from_secs(60);
 const USERNAME: &str = "opencode";
 

@@ -1,4 +1,4 @@
-//! Finds or fetches the pinned OpenCode binary (docs/contract/08-opencode-server.md §1).
+//! Finds or fetches the pinned OpenCode binary (docs/contract/08-opencode.md §1).
 //!
 //! The version stands in one file, `opencode.version`; the hashes of the npm packages that hold
 //! the binary stand in `opencode.lock.json`. A package without a recorded hash is not run.

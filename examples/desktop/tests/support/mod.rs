@@ -47,10 +47,16 @@ pub fn options(data: &Path, model: &ScriptedModel, folder: &GitWorkspace) -> Des
 
 impl Rig {
     pub async fn start() -> Rig {
+        Rig::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(&mut DesktopOptions)) -> Rig {
         let model = ScriptedModel::start().await.unwrap();
         let folder = GitWorkspace::new().unwrap();
         let data = tempfile::tempdir().unwrap();
-        let desktop = Desktop::open(options(data.path(), &model, &folder)).await.unwrap();
+        let mut options = options(data.path(), &model, &folder);
+        change(&mut options);
+        let desktop = Desktop::open(options).await.unwrap();
         let workspace = desktop.workspace();
         workspace.ready().await.unwrap();
         Rig { model, desktop, workspace, folder, data }
@@ -140,6 +146,32 @@ pub fn kinds(events: &[SessionEventRecord]) -> Vec<&str> {
     events.iter().map(|event| event.kind.as_str()).collect()
 }
 
+/// Processes of this machine whose environment or arguments name that folder, as an OpenCode home does.
+pub fn processes_of(data: &Path) -> Vec<(u32, String)> {
+    let needle = data.canonicalize().unwrap_or_else(|_| data.to_owned()).to_string_lossy().into_owned();
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| *pid != std::process::id())
+        .filter_map(|pid| {
+            let read = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+            let arguments = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
+            let environment = String::from_utf8_lossy(&read("environ")).into_owned();
+            let ours = arguments.contains(&needle) || environment.contains(&needle);
+            ours.then_some((pid, arguments))
+        })
+        .collect()
+}
+
+/// Waits for a condition that must come true.
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "{what}");
+}
+
 fn relative(text: &str, folder: &str) -> String {
     text.replace(&format!("{folder}/"), "").replace(folder, ".")
 }
@@ -197,7 +229,7 @@ fn lane(messages: &[MessageWithParts], folder: &str) -> Lane {
     lane
 }
 
-async fn history_of(runtime: &dyn OpenCodeRuntime, root: &str, folder: &str) -> Value {
+pub async fn history_of(runtime: &dyn OpenCodeRuntime, root: &str, folder: &str) -> Value {
     let main = lane(&runtime.messages(root).await.unwrap(), folder);
     let mut cost = main.cost;
     let mut tasks = Vec::new();
@@ -212,7 +244,7 @@ async fn history_of(runtime: &dyn OpenCodeRuntime, root: &str, folder: &str) -> 
     json!({ "messages": main.texts, "tools": main.tools, "tasks": tasks, "todos": todos, "cost": (cost * 1e9).round() })
 }
 
-fn essence_of(view: &View) -> Value {
+pub fn essence_of(view: &View) -> Value {
     let tool = |tool: &open_cowork_contracts::view::ToolCall| {
         json!([tool.id, tool.name, tool.status, tool.input, tool.output])
     };

@@ -1,0 +1,111 @@
+//! The benches: one program that prints each figure beside its limit (docs/performance.md).
+//!
+//! | module | measures |
+//! |---|---|
+//! | [`reducer`] | folding events, short and long threads, with and without parsing |
+//! | [`store`] | durable appends beside a bare loop of the same inserts |
+//! | [`latency`] | from OpenCode's socket to the browser's, over a real OpenCode |
+//! | [`durable`] | bytes on disk per byte of a finished transcript |
+//! | [`footprint`] | memory and start of the desktop program with a long thread |
+//!
+//! What they stand on: [`figure`] (a figure, its target, its verdict), [`machine`], [`report`], [`thread`] (a
+//! generated thread), [`proxy`] and [`browser`] (both ends of the latency), [`desktop`] (the program as a
+//! child process).
+
+mod browser;
+mod desktop;
+mod durable;
+mod figure;
+mod footprint;
+mod latency;
+mod machine;
+mod proxy;
+mod reducer;
+mod report;
+mod store;
+mod thread;
+
+use clap::Parser;
+use figure::Figure;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Measures Open Cowork and prints each figure beside its limit. A missed target is a line of the table, not a
+/// failure: the exit code is 0 unless a bench can't run.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Examples:\n  \
+        cargo run --release -p open-cowork-benches                        everything, about two minutes\n  \
+        cargo run --release -p open-cowork-benches -- --only latency      one bench\n  \
+        cargo run --release -p open-cowork-benches -- --quick             smaller runs, rougher figures\n  \
+        cargo run --release -p open-cowork-benches -- --json > bench.json for a program to read"
+)]
+struct Arguments {
+    /// Prints one JSON object on standard output instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Only this bench.
+    #[arg(long, value_enum, value_name = "NAME")]
+    only: Option<Bench>,
+    /// Smaller runs: rougher figures in less time.
+    #[arg(long)]
+    quick: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Bench {
+    /// Folding events into a view.
+    Reducer,
+    /// Durable appends.
+    Store,
+    /// From OpenCode's socket to the browser's; also the bytes on disk per byte of transcript.
+    Latency,
+    /// Memory and start of the desktop program.
+    Footprint,
+}
+
+impl Bench {
+    const ALL: [Bench; 4] = [Bench::Reducer, Bench::Store, Bench::Latency, Bench::Footprint];
+
+    fn name(self) -> &'static str {
+        match self {
+            Bench::Reducer => "reducer",
+            Bench::Store => "store",
+            Bench::Latency => "latency",
+            Bench::Footprint => "footprint",
+        }
+    }
+
+    fn run(self, quick: bool) -> anyhow::Result<Vec<Figure>> {
+        match self {
+            Bench::Reducer => reducer::run(quick),
+            Bench::Store => store::run(quick),
+            Bench::Latency => latency::run(quick),
+            Bench::Footprint => footprint::run(quick),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    // The launcher of OpenCode is this program executed once more.
+    open_cowork_runtime_host::launch::run_if_launcher();
+    let arguments = Arguments::parse();
+    let mut report = report::Report::new(machine::read(), arguments.quick);
+    let mut failed = false;
+    for bench in Bench::ALL.into_iter().filter(|bench| arguments.only.is_none_or(|only| only == *bench)) {
+        eprintln!("bench {}: running", bench.name());
+        let started = Instant::now();
+        match bench.run(arguments.quick) {
+            Ok(figures) => report.add(bench.name(), figures),
+            Err(error) => {
+                failed = true;
+                eprintln!("bench {} can't run: {error:#}", bench.name());
+            }
+        }
+        eprintln!("bench {}: {:.1} s", bench.name(), started.elapsed().as_secs_f64());
+    }
+    let printed = if arguments.json { report.json() } else { report.table() };
+    println!("{printed}");
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
