@@ -40,7 +40,14 @@ pub(crate) struct Figure {
 
 impl Figure {
     pub(crate) fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
-        Figure { name: name.into(), value, unit, target: None, baseline: None, note: None }
+        Figure {
+            name: name.into(),
+            value,
+            unit,
+            target: None,
+            baseline: None,
+            note: None,
+        }
     }
 
     pub(crate) fn target(mut self, target: Target) -> Self {
@@ -102,7 +109,10 @@ mod tests {
     #[test]
     fn a_figure_without_a_number_is_missed() {
         let target = Target::AtMost(3.0);
-        assert_eq!(Figure::new("f", f64::NAN, "ms").target(target).verdict(), Some(Verdict::Missed));
+        assert_eq!(
+            Figure::new("f", f64::NAN, "ms").target(target).verdict(),
+            Some(Verdict::Missed)
+        );
     }
 
     #[test]

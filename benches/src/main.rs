@@ -66,7 +66,12 @@ enum Bench {
 }
 
 impl Bench {
-    const ALL: [Bench; 4] = [Bench::Reducer, Bench::Store, Bench::Latency, Bench::Footprint];
+    const ALL: [Bench; 4] = [
+        Bench::Reducer,
+        Bench::Store,
+        Bench::Latency,
+        Bench::Footprint,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -93,7 +98,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut report = report::Report::new(machine::read(), arguments.quick);
     let mut failed = false;
-    for bench in Bench::ALL.into_iter().filter(|bench| arguments.only.is_none_or(|only| only == *bench)) {
+    for bench in Bench::ALL
+        .into_iter()
+        .filter(|bench| arguments.only.is_none_or(|only| only == *bench))
+    {
         eprintln!("bench {}: running", bench.name());
         let started = Instant::now();
         match bench.run(arguments.quick) {
@@ -103,9 +111,21 @@ fn main() -> ExitCode {
                 eprintln!("bench {} can't run: {error:#}", bench.name());
             }
         }
-        eprintln!("bench {}: {:.1} s", bench.name(), started.elapsed().as_secs_f64());
+        eprintln!(
+            "bench {}: {:.1} s",
+            bench.name(),
+            started.elapsed().as_secs_f64()
+        );
     }
-    let printed = if arguments.json { report.json() } else { report.table() };
+    let printed = if arguments.json {
+        report.json()
+    } else {
+        report.table()
+    };
     println!("{printed}");
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }

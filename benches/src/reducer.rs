@@ -25,11 +25,19 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Vec<Figure>> {
     let arriving = best(rounds, || fold_arriving(&session, &events));
     // Both read the same events from cold memory: only the length of the thread differs.
     let long = best(rounds, || timed(|| fold(&session, &events)));
-    let short = best(rounds, || timed(|| events.chunks(1_000).for_each(|events| fold(&session, events))));
+    let short = best(rounds, || {
+        timed(|| {
+            events
+                .chunks(1_000)
+                .for_each(|events| fold(&session, events))
+        })
+    });
     let per_event = |time: Duration| time.as_nanos() as f64 / events.len() as f64;
 
-    let generated: Vec<String> = events[..LOG_RECORDS].iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
-    drop(events.iter());
+    let generated: Vec<String> = events[..LOG_RECORDS]
+        .iter()
+        .map(serde_json::to_string)
+        .collect::<Result<_, _>>()?;
     let (parse, both) = parse_and_fold(rounds, &session, &generated);
     let recorded = recorded_log()?;
     let (recorded_parse, recorded_both) = parse_and_fold(rounds, &session, &recorded);
@@ -43,18 +51,39 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Vec<Figure>> {
     };
     let against_parse = |parse: Duration, both: Duration| both.as_secs_f64() / parse.as_secs_f64();
     Ok(vec![
-        Figure::new("fold as events arrive", 1e3 / per_event(arriving), "million/s")
-            .target(Target::AtLeast(3.0))
-            .note("one core; turns of 1 prompt, 8 tool events, 60 deltas of 40 bytes, 1 cost, 1 idle"),
+        Figure::new(
+            "fold as events arrive",
+            1e3 / per_event(arriving),
+            "million/s",
+        )
+        .target(Target::AtLeast(3.0))
+        .note("one core; turns of 1 prompt, 8 tool events, 60 deltas of 40 bytes, 1 cost, 1 idle"),
         Figure::new("fold from cold memory", 1e3 / per_event(long), "million/s")
             .note("the same over a list far larger than the caches, as a cold load meets it"),
-        Figure::new("time per event, 100 000 against 1 000", per_event(long) / per_event(short), "×")
-            .target(Target::AtMost(1.3))
-            .note(format!("{:.0} ns against {:.0} ns", per_event(long), per_event(short))),
-        Figure::new("parse and fold a recorded log", against_parse(recorded_parse, recorded_both), "× parse")
-            .target(Target::AtMost(1.6)),
+        Figure::new(
+            "time per event, 100 000 against 1 000",
+            per_event(long) / per_event(short),
+            "×",
+        )
+        .target(Target::AtMost(1.3))
+        .note(format!(
+            "{:.0} ns against {:.0} ns",
+            per_event(long),
+            per_event(short)
+        )),
+        Figure::new(
+            "parse and fold a recorded log",
+            against_parse(recorded_parse, recorded_both),
+            "× parse",
+        )
+        .target(Target::AtMost(1.6)),
         ratio("  recorded log", recorded_parse, recorded_both, &recorded),
-        Figure::new("parse and fold a generated log", against_parse(parse, both), "× parse").target(Target::AtMost(1.6)),
+        Figure::new(
+            "parse and fold a generated log",
+            against_parse(parse, both),
+            "× parse",
+        )
+        .target(Target::AtMost(1.6)),
         ratio("  generated log", parse, both, &generated),
     ])
 }
@@ -73,7 +102,10 @@ fn fold_arriving(session: &Session, events: &[SessionEventRecord]) -> Duration {
     let mut spent = Duration::ZERO;
     for turn in events.chunks(EVENTS_PER_TURN) {
         let turn = turn.to_vec();
-        spent += timed(|| turn.iter().for_each(|event| projector.apply(session, event)));
+        spent += timed(|| {
+            turn.iter()
+                .for_each(|event| projector.apply(session, event))
+        });
     }
     black_box(projector.view());
     spent
@@ -110,10 +142,16 @@ fn recorded_log() -> anyhow::Result<Vec<String>> {
             for event in translate(stream, round) {
                 let payload = sanitize_event(&redactor, &event.kind, event.payload);
                 let event = RuntimeEvent { payload, ..event };
-                log.push(serde_json::to_string(&thread::record(event, log.len() as u64 + 1))?);
+                log.push(serde_json::to_string(&thread::record(
+                    event,
+                    log.len() as u64 + 1,
+                ))?);
             }
         }
-        ensure!(log.len() > before, "the recorded streams in {FIXTURES} hold no event");
+        ensure!(
+            log.len() > before,
+            "the recorded streams in {FIXTURES} hold no event"
+        );
         if log.len() >= LOG_RECORDS {
             break;
         }
@@ -123,12 +161,16 @@ fn recorded_log() -> anyhow::Result<Vec<String>> {
 
 fn recorded_streams(folder: &Path) -> anyhow::Result<Vec<String>> {
     let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).with_context(|| format!("{} can't be read", folder.display()))? {
+    for entry in
+        fs::read_dir(folder).with_context(|| format!("{} can't be read", folder.display()))?
+    {
         paths.push(entry?.path());
     }
     paths.retain(|path| path.to_string_lossy().ends_with(".global.jsonl"));
     paths.sort();
-    let read = |path: &std::path::PathBuf| fs::read_to_string(path).with_context(|| path.display().to_string());
+    let read = |path: &std::path::PathBuf| {
+        fs::read_to_string(path).with_context(|| path.display().to_string())
+    };
     paths.iter().map(read).collect()
 }
 
@@ -166,7 +208,10 @@ mod tests {
     fn every_round_of_the_recorded_log_is_new_content_of_the_same_size() {
         let streams = recorded_streams(Path::new(FIXTURES)).unwrap();
         let text = |round| {
-            let events: Vec<_> = streams.iter().flat_map(|stream| translate(stream, round)).collect();
+            let events: Vec<_> = streams
+                .iter()
+                .flat_map(|stream| translate(stream, round))
+                .collect();
             serde_json::to_string(&events).unwrap()
         };
         let (first, second) = (text(0), text(1));

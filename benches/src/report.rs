@@ -13,11 +13,16 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(machine: Machine, quick: bool) -> Self {
-        Report { machine, quick, figures: Vec::new() }
+        Report {
+            machine,
+            quick,
+            figures: Vec::new(),
+        }
     }
 
     pub(crate) fn add(&mut self, bench: &'static str, figures: Vec<Figure>) {
-        self.figures.extend(figures.into_iter().map(|figure| (bench, figure)));
+        self.figures
+            .extend(figures.into_iter().map(|figure| (bench, figure)));
     }
 
     /// `{machine, quick, figures: [{bench, name, value, unit, target?, baseline?, ratio?, verdict?, note?}]}`.
@@ -27,10 +32,16 @@ impl Report {
             .iter()
             .map(|(bench, figure)| {
                 let mut entry = json!({ "bench": bench });
-                if let (Value::Object(entry), Ok(Value::Object(fields))) = (&mut entry, serde_json::to_value(figure)) {
+                if let (Value::Object(entry), Ok(Value::Object(fields))) =
+                    (&mut entry, serde_json::to_value(figure))
+                {
                     entry.extend(fields);
-                    let ratio = figure.ratio().map(|ratio| ("ratio".to_owned(), json!(ratio)));
-                    let verdict = figure.verdict().map(|verdict| ("verdict".to_owned(), json!(verdict)));
+                    let ratio = figure
+                        .ratio()
+                        .map(|ratio| ("ratio".to_owned(), json!(ratio)));
+                    let verdict = figure
+                        .verdict()
+                        .map(|verdict| ("verdict".to_owned(), json!(verdict)));
                     entry.extend(ratio.into_iter().chain(verdict));
                 }
                 entry
@@ -51,17 +62,33 @@ impl Report {
             machine.load,
             if self.quick { " · quick run" } else { "" }
         );
-        let header = ["figure", "value", "unit", "target", "baseline", "ratio", "verdict"].map(str::to_owned);
+        let header = [
+            "figure", "value", "unit", "target", "baseline", "ratio", "verdict",
+        ]
+        .map(str::to_owned);
         let mut rows = vec![header];
         let mut bench = "";
         for (of, figure) in &self.figures {
             if bench != *of {
                 bench = of;
-                rows.push([of.to_uppercase(), String::new(), String::new(), String::new(), String::new(), String::new(), String::new()]);
+                rows.push([
+                    of.to_uppercase(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                ]);
             }
             rows.push(row(figure));
         }
-        let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+        let width = |at: usize| {
+            rows.iter()
+                .map(|row| row[at].chars().count())
+                .max()
+                .unwrap_or(0)
+        };
         let widths: [usize; 7] = std::array::from_fn(width);
         for row in &rows {
             let [w0, w1, w2, w3, w4, w5, _] = widths;
@@ -72,7 +99,10 @@ impl Report {
             out.push_str(line.trim_end());
             out.push('\n');
         }
-        let notes = self.figures.iter().filter_map(|(_, figure)| Some((&figure.name, figure.note.as_ref()?)));
+        let notes = self
+            .figures
+            .iter()
+            .filter_map(|(_, figure)| Some((&figure.name, figure.note.as_ref()?)));
         for (at, (name, note)) in notes.enumerate() {
             out.push_str(if at == 0 { "\n" } else { "" });
             out.push_str(&format!("{name}: {note}\n"));
@@ -98,7 +128,10 @@ fn row(figure: &Figure) -> [String; 7] {
         figure.unit.to_owned(),
         target,
         figure.baseline.map(number).unwrap_or_default(),
-        figure.ratio().map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
+        figure
+            .ratio()
+            .map(|ratio| format!("{ratio:.2}"))
+            .unwrap_or_default(),
         verdict.to_owned(),
     ]
 }
@@ -111,7 +144,9 @@ fn number(value: f64) -> String {
         _ => 0,
     };
     let plain = format!("{value:.decimals$}");
-    let (whole, fraction) = plain.split_once('.').map_or((plain.as_str(), None), |(w, f)| (w, Some(f)));
+    let (whole, fraction) = plain
+        .split_once('.')
+        .map_or((plain.as_str(), None), |(w, f)| (w, Some(f)));
     let mut grouped = String::new();
     for (at, digit) in whole.chars().enumerate() {
         if at > 0 && (whole.len() - at) % 3 == 0 && grouped != "-" {
@@ -130,11 +165,24 @@ mod tests {
     use super::*;
 
     fn report() -> Report {
-        let machine =
-            Machine { cpu: "C".into(), cores: 2, kernel: "linux 6".into(), date: "2026-01-01T00:00:00Z".into(), load: 0.0 };
+        let machine = Machine {
+            cpu: "C".into(),
+            cores: 2,
+            kernel: "linux 6".into(),
+            date: "2026-01-01T00:00:00Z".into(),
+            load: 0.0,
+        };
         let mut report = Report::new(machine, false);
-        let slow = Figure::new("p50", 4.0, "ms").target(Target::AtMost(3.0)).note("why");
-        report.add("latency", vec![slow, Figure::new("rows", 1234567.0, "rows").baseline(2469134.0)]);
+        let slow = Figure::new("p50", 4.0, "ms")
+            .target(Target::AtMost(3.0))
+            .note("why");
+        report.add(
+            "latency",
+            vec![
+                slow,
+                Figure::new("rows", 1234567.0, "rows").baseline(2469134.0),
+            ],
+        );
         report
     }
 
@@ -142,9 +190,18 @@ mod tests {
     fn the_table_shows_each_figure_with_its_verdict_and_the_machine() {
         let table = report().table();
         let p50 = table.lines().find(|line| line.contains("p50")).unwrap();
-        assert!(p50.contains("4.00") && p50.contains("≤ 3.00") && p50.contains("1.33") && p50.ends_with("MISSED"), "{p50}");
+        assert!(
+            p50.contains("4.00")
+                && p50.contains("≤ 3.00")
+                && p50.contains("1.33")
+                && p50.ends_with("MISSED"),
+            "{p50}"
+        );
         let rows = table.lines().find(|line| line.contains("rows")).unwrap();
-        assert!(rows.contains("1 234 567") && rows.trim_end().ends_with("0.50"), "{rows}");
+        assert!(
+            rows.contains("1 234 567") && rows.trim_end().ends_with("0.50"),
+            "{rows}"
+        );
         assert!(table.starts_with("C · 2 cores · linux 6") && table.contains("p50: why"));
     }
 

@@ -3,7 +3,9 @@
 use crate::figure::{Figure, Target};
 use crate::thread::AT;
 use open_cowork_contracts::EventType;
-use open_cowork_providers::store::{AppendRequest, EventStore as _, NewEvent, NewSession, SessionKey, SessionStore as _};
+use open_cowork_providers::store::{
+    AppendRequest, EventStore as _, NewEvent, NewSession, SessionKey, SessionStore as _,
+};
 use open_cowork_store::{SqliteOptions, SqliteStore};
 use serde_json::json;
 use sqlx::Connection as _;
@@ -31,13 +33,15 @@ async fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
         let path = |name: &str| folder.path().join(format!("{name}-{batch}.db"));
         let ours = store_rate(&path("store"), count, batch).await?;
         let bare = bare_rate(&path("bare"), count, batch).await?;
-        let figure = Figure::new(format!("append in batches of {batch}"), ours, "events/s").baseline(bare);
+        let figure =
+            Figure::new(format!("append in batches of {batch}"), ours, "events/s").baseline(bare);
         figures.push(match batch {
             64.. => figure.target(Target::AtLeast(20_000.0)),
             _ => figure,
         });
     }
-    let concurrent = concurrent_rate(&folder.path().join("concurrent.db"), events.min(40_000)).await?;
+    let concurrent =
+        concurrent_rate(&folder.path().join("concurrent.db"), events.min(40_000)).await?;
     figures.push(
         Figure::new("64 appenders, one event each", concurrent, "events/s").target(Target::AtLeast(20_000.0)).note(
             "group commit; baselines above: a loop of prepared inserts of the same rows, WAL, synchronous=FULL, one \
@@ -79,16 +83,20 @@ fn event(session_number: usize, n: usize) -> NewEvent {
 }
 
 fn batches(events: usize, batch: usize) -> Vec<(usize, Vec<NewEvent>)> {
-    (0..events / batch).map(|n| (n, (0..batch).map(|k| event(n, n * batch + k)).collect())).collect()
+    (0..events / batch)
+        .map(|n| (n, (0..batch).map(|k| event(n, n * batch + k)).collect()))
+        .collect()
 }
 
 async fn store_rate(path: &Path, events: usize, batch: usize) -> anyhow::Result<f64> {
     let store = open(path).await?;
-    let requests = batches(events, batch).into_iter().map(|(n, events)| AppendRequest {
-        key: SessionKey::new("local", session(n)),
-        events: events.into(),
-        fence: None,
-    });
+    let requests = batches(events, batch)
+        .into_iter()
+        .map(|(n, events)| AppendRequest {
+            key: SessionKey::new("local", session(n)),
+            events: events.into(),
+            fence: None,
+        });
     let requests: Vec<AppendRequest> = requests.collect();
     let started = Instant::now();
     for request in requests {
@@ -109,7 +117,13 @@ async fn concurrent_rate(path: &Path, events: usize) -> anyhow::Result<f64> {
             for n in 0..events / APPENDERS {
                 let key = SessionKey::new("local", session(appender));
                 let events = Arc::from([event(appender, appender * events + n)]);
-                store.append(AppendRequest { key, events, fence: None }).await?;
+                store
+                    .append(AppendRequest {
+                        key,
+                        events,
+                        fence: None,
+                    })
+                    .await?;
             }
             anyhow::Ok(())
         }));
@@ -140,11 +154,17 @@ async fn bare_rate(path: &Path, events: usize, batch: usize) -> anyhow::Result<f
     for (n, batch) in &all {
         let session_no = (n % SESSIONS + 1) as i64;
         let sequence = &mut sequences[n % SESSIONS];
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await?;
+        sqlx::query("BEGIN IMMEDIATE")
+            .execute(&mut connection)
+            .await?;
         for event in batch {
             *sequence += 1;
             workspace += 1;
-            let id = event.event_id.as_ref().map(|id| id.as_str()).unwrap_or_default();
+            let id = event
+                .event_id
+                .as_ref()
+                .map(|id| id.as_str())
+                .unwrap_or_default();
             sqlx::query(
                 "INSERT INTO events (tenant_no, session_no, sequence, user_no, workspace_sequence, event_id, kind, \
                  payload, created_ms, created_text) VALUES (1, $1, $2, 1, $3, $4, $5, $6, $7, NULL)",
@@ -159,11 +179,13 @@ async fn bare_rate(path: &Path, events: usize, batch: usize) -> anyhow::Result<f
             .execute(&mut connection)
             .await?;
         }
-        sqlx::query("UPDATE sessions SET last_sequence = $1 WHERE tenant_no = 1 AND session_no = $2")
-            .bind(*sequence)
-            .bind(session_no)
-            .execute(&mut connection)
-            .await?;
+        sqlx::query(
+            "UPDATE sessions SET last_sequence = $1 WHERE tenant_no = 1 AND session_no = $2",
+        )
+        .bind(*sequence)
+        .bind(session_no)
+        .execute(&mut connection)
+        .await?;
         sqlx::query("UPDATE users SET workspace_sequence = $1 WHERE tenant_no = 1 AND user_no = 1")
             .bind(workspace)
             .execute(&mut connection)

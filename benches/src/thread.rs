@@ -11,26 +11,38 @@ pub(crate) const AT: &str = "2026-01-01T00:00:07.000Z";
 
 /// A session for events of [`records`].
 pub(crate) fn session() -> Session {
-    Session { session_id: "3f0c9a52-thread".into(), title: Some("Bench".into()), ..Session::default() }
+    Session {
+        session_id: "3f0c9a52-thread".into(),
+        title: Some("Bench".into()),
+        ..Session::default()
+    }
 }
 
 /// The first `count` events of an endless thread, sanitized as a log has them.
 pub(crate) fn events(count: usize) -> impl Iterator<Item = RuntimeEvent> {
     let redactor = Redactor::default();
-    (0..).flat_map(turn).take(count).map(move |event| RuntimeEvent {
-        payload: sanitize_event(&redactor, &event.kind, event.payload),
-        ..event
-    })
+    (0..)
+        .flat_map(turn)
+        .take(count)
+        .map(move |event| RuntimeEvent {
+            payload: sanitize_event(&redactor, &event.kind, event.payload),
+            ..event
+        })
 }
 
 /// The same as records.
 pub(crate) fn records(count: usize) -> Vec<SessionEventRecord> {
-    (1..).zip(events(count)).map(|(sequence, event)| record(event, sequence)).collect()
+    (1..)
+        .zip(events(count))
+        .map(|(sequence, event)| record(event, sequence))
+        .collect()
 }
 
 /// An event with its place in the log.
 pub(crate) fn record(event: RuntimeEvent, sequence: u64) -> SessionEventRecord {
-    let event_id = event.event_id.unwrap_or_else(|| format!("3f0c9a52-thread:{sequence}").into());
+    let event_id = event
+        .event_id
+        .unwrap_or_else(|| format!("3f0c9a52-thread:{sequence}").into());
     SessionEventRecord {
         tenant_id: Some("local".into()),
         session_id: Some("3f0c9a52-thread".into()),
@@ -93,12 +105,20 @@ mod tests {
         let events = records(EVENTS_PER_TURN);
         let count = |kind: EventType| events.iter().filter(|event| event.kind == kind).count();
         assert_eq!(
-            [EventType::PromptSubmitted, EventType::ToolCall, EventType::AssistantMessage, EventType::CostUpdated,
-             EventType::SessionIdle].map(count),
+            [
+                EventType::PromptSubmitted,
+                EventType::ToolCall,
+                EventType::AssistantMessage,
+                EventType::CostUpdated,
+                EventType::SessionIdle
+            ]
+            .map(count),
             [1, 8, 60, 1, 1]
         );
         let mut projector = Projector::new(&session());
-        events.iter().for_each(|event| projector.apply(&session(), event));
+        events
+            .iter()
+            .for_each(|event| projector.apply(&session(), event));
         assert_eq!(projector.view().messages.len(), 2);
         assert_eq!(projector.view().messages[1].content.len(), 60 * 40);
         assert_eq!(projector.view().tool_calls.len(), 4);

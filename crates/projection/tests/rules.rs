@@ -568,6 +568,40 @@ fn a_resolution_takes_over_what_was_asked() {
 }
 
 #[test]
+fn a_second_resolution_keeps_its_place() {
+    let view = fold(&[
+        (
+            "permission.resolved",
+            json!({"id": "a", "allowed": true, "reason": "fine"}),
+        ),
+        ("permission.resolved", json!({"id": "a", "allowed": false})),
+        ("question.resolved", json!({"id": "q"})),
+        ("question.resolved", json!({"id": "q", "rejected": true})),
+    ]);
+    let (approval, question) = (&view.resolved_approvals[0], &view.resolved_questions[0]);
+    assert_eq!(
+        (
+            approval.order.0,
+            approval.allowed,
+            approval.reason.as_deref()
+        ),
+        (1.0, false, Some("fine"))
+    );
+    assert_eq!((question.order.0, question.rejected), (3.0, true));
+}
+
+#[test]
+fn a_stored_view_without_the_flag_takes_it_from_the_session() {
+    let mut session = session();
+    session.status = SessionStatus::Running;
+    assert!(open_cowork_projection::normalize(&json!({}), &session, T0).is_generating);
+    assert!(
+        !open_cowork_projection::normalize(&json!({"isGenerating": false}), &session, T0)
+            .is_generating
+    );
+}
+
+#[test]
 fn what_counts_as_allowed() {
     let allowed = |payload: Value| {
         let mut payload = payload;
