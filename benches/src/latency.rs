@@ -13,6 +13,7 @@ use crate::browser::{Browser, Frame};
 use crate::durable::{Used, transcript_bytes};
 use crate::figure::{Figure, Target, percentile};
 use crate::proxy::Proxy;
+use crate::relay::Relay;
 use anyhow::{Context as _, bail, ensure};
 use open_cowork_contracts::{EventType, SessionEventRecord, SessionId};
 use open_cowork_desktop::serve::Page;
@@ -27,11 +28,9 @@ use open_cowork_testkit::workspace::GitWorkspace;
 use open_cowork_workbench::{NewThread, Workspace as _};
 use secrecy::SecretString;
 use serde_json::json;
-use std::fs::File;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Milliseconds between two deltas: 200 a second.
@@ -71,8 +70,7 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Vec<Figure>> {
     outside.block_on(opencode.stop());
     drop(model);
 
-    let disk = sync_times(if quick { 50 } else { 200 })?;
-    figures(run, disk)
+    figures(run)
 }
 
 /// A model that says numbered words at an even pace, in paragraphs.
@@ -94,6 +92,8 @@ struct Run {
     used: Used,
     transcript: usize,
     events: usize,
+    /// Round trips of the bare relay during the turn, milliseconds.
+    relay: Vec<f64>,
 }
 
 /// How long one delta took, in milliseconds.
@@ -162,6 +162,7 @@ async fn stream(opencode: &RealOpenCode, count: usize) -> anyhow::Result<Run> {
         used,
         transcript,
         events: events.len(),
+        relay: turned.relay,
     })
 }
 
@@ -170,6 +171,8 @@ struct Turned {
     /// OpenCode's session.
     session: String,
     frames: Vec<Frame>,
+    /// Round trips of the bare relay meanwhile.
+    relay: Vec<f64>,
     /// The database before the turn.
     before: Used,
 }
@@ -226,6 +229,7 @@ async fn turn(
         model: None,
         maybe_sent: false,
     };
+    let relay = Relay::start().await?;
     desktop.host().prompt(&thread, prompt).await?;
     let frames = tokio::time::timeout(
         PATIENCE + Duration::from_secs_f64(count as f64 * PACE_MS / 1e3),
@@ -236,6 +240,7 @@ async fn turn(
         thread,
         session,
         frames,
+        relay: relay.finish()?,
         before,
     })
 }
@@ -353,26 +358,13 @@ pub(crate) fn key(thread: &SessionId) -> SessionKey {
     SessionKey::new("local", thread.clone())
 }
 
-/// What the disk alone takes for a page of 4 KiB, written and synced: the limit of a durable write.
-fn sync_times(count: usize) -> anyhow::Result<Vec<f64>> {
-    let folder = tempfile::tempdir()?;
-    let mut file = File::create(folder.path().join("page"))?;
-    let mut times = Vec::with_capacity(count);
-    for _ in 0..count {
-        let started = Instant::now();
-        file.write_all(&[7; 4096])?;
-        file.sync_data()?;
-        times.push(started.elapsed().as_secs_f64() * 1e3);
-    }
-    Ok(times)
-}
-
-fn figures(run: Run, mut disk: Vec<f64>) -> anyhow::Result<Vec<Figure>> {
+fn figures(run: Run) -> anyhow::Result<Vec<Figure>> {
     let Run {
         latencies,
         used,
         transcript,
         events,
+        mut relay,
     } = run;
     let mut due: Vec<f64> = latencies.iter().map(|latency| latency.due).collect();
     let mut arrival: Vec<f64> = latencies.iter().map(|latency| latency.arrival).collect();
@@ -383,11 +375,11 @@ fn figures(run: Run, mut disk: Vec<f64>) -> anyhow::Result<Vec<Figure>> {
     Ok(vec![
         Figure::new("OpenCode to browser, p50", of(&mut due, 0.5)?, "ms")
             .target(Target::AtMost(3.0))
-            .baseline(of(&mut disk, 0.5)?)
+            .baseline(of(&mut relay, 0.5)?)
             .note("durable write included; from the later of arrival and window end; baseline: the disk alone, 4 KiB written and synced"),
         Figure::new("OpenCode to browser, p99", of(&mut due, 0.99)?, "ms")
             .target(Target::AtMost(20.0))
-            .baseline(of(&mut disk, 0.99)?),
+            .baseline(of(&mut relay, 0.99)?),
         Figure::new("the same with the window, p50", of(&mut arrival, 0.5)?, "ms")
             .note("from arrival, so up to 60 ms of it are the window that joins deltas"),
         Figure::new("the same with the window, p99", of(&mut arrival, 0.99)?, "ms"),

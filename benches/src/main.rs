@@ -9,8 +9,8 @@
 //! | [`footprint`] | memory and start of the desktop program with a long thread |
 //!
 //! What they stand on: [`figure`] (a figure, its target, its verdict), [`machine`], [`report`], [`thread`] (a
-//! generated thread), [`proxy`] and [`browser`] (both ends of the latency), [`desktop`] (the program as a
-//! child process).
+//! generated thread), [`proxy`] and [`browser`] (both ends of the latency), [`relay`] (its limit), [`desktop`]
+//! (the program as a child process).
 
 mod browser;
 mod desktop;
@@ -21,6 +21,7 @@ mod latency;
 mod machine;
 mod proxy;
 mod reducer;
+mod relay;
 mod report;
 mod store;
 mod thread;

@@ -13,6 +13,7 @@
 //! | [`error`] | [`LogError`] | |
 //! | `thread` | what readers and subscribers of one thread share | 01 §7.1 |
 //! | `writer` | the task that owns a thread's appends | 01 §7.1, §11 |
+//! | `chunk` | long answers in pieces | 01 §6.1, §16 #6 |
 //! | `load` | folding a cold thread, and when to snapshot | 01 §7.2, decision 13 |
 //! | `tail` | the newest events of a followed thread, kept for subscribers | 01 §7.3 |
 //! | [`subscribe`] | resumable streams of one thread, of a workspace, of the thread list | 01 §7.3 |
@@ -25,6 +26,7 @@
 //! - No lock is held across an await. Each thread's state has one writer: its task.
 //! - A subscriber is a cursor, never a queue: a slow one costs nothing and loses nothing.
 
+mod chunk;
 pub mod error;
 mod load;
 pub mod log;

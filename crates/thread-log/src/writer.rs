@@ -1,5 +1,6 @@
 //! The task that owns a thread's appends: one at a time, in the order of arrival (01 §11).
 
+use crate::chunk::pieces;
 use crate::error::LogError;
 use crate::load::{self, Since};
 use crate::log::{Core, Receipt, RepairReport, Thread};
@@ -142,14 +143,14 @@ impl Writer {
                 source,
             })?;
 
-        let mut events = events
-            .into_iter()
-            .map(|event| self.sanitized(event))
-            .collect::<Vec<_>>()
-            .into_iter();
+        let mut events = events.into_iter().enumerate().flat_map(|(index, event)| {
+            let pieces = pieces(event).into_iter();
+            pieces.map(move |piece| (index, piece))
+        });
         let mut accepted = 0;
         let mut own = Vec::new();
-        for event in events.by_ref() {
+        for (index, event) in events.by_ref() {
+            let event = self.sanitized(event);
             let is_text = is_text(&event);
             let mut routed = self.coalescer.push(self.now(), &(), event);
             let boundary = if is_text { None } else { routed.pop() };
@@ -158,13 +159,13 @@ impl Writer {
                 own.extend(boundary);
                 break;
             }
-            accepted += 1;
+            accepted = index + 1;
         }
         // A batch with a boundary is durable as a whole: what follows it is joined among itself and stands or
         // falls with it.
         let mut rest = Coalescer::new(u64::MAX);
-        for event in events {
-            own.extend(rest.push(0, &(), event));
+        for (_, event) in events {
+            own.extend(rest.push(0, &(), self.sanitized(event)));
         }
         own.extend(rest.flush(&()));
 

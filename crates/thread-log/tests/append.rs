@@ -425,3 +425,22 @@ async fn flushing_all_threads_makes_their_text_durable() {
     }
     let _: Arc<FaultyStore> = store;
 }
+
+#[tokio::test]
+async fn a_long_final_answer_is_not_cut() {
+    let (store, log) = world().await;
+    let answer = "line of a long answer\n".repeat(20_000);
+    let payload = json!({ "messageId": "m", "content": answer, "mode": "replace" });
+    let replace = event("assistant.message", payload).with_id("final");
+    log.append(&key("s"), vec![delta("m", "line"), replace.clone()])
+        .await
+        .unwrap();
+    assert!(view(&log, "s").await.messages[0].content == answer);
+    let stored = stored(&*store, "s").await.len();
+    log.append(&key("s"), vec![replace]).await.unwrap();
+    assert_eq!(
+        store.event_stats(&key("s")).await.unwrap().count,
+        stored as u64,
+        "replayed piece by piece"
+    );
+}

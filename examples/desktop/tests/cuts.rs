@@ -19,7 +19,7 @@ use open_cowork_testkit::workspace::GitWorkspace;
 use open_cowork_thread_log::{ThreadLog, ThreadLogOptions, Update};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -61,41 +61,58 @@ impl Dice {
     }
 }
 
-/// Forwards to OpenCode; the first [`CUTS`] event connections end after a random number of bytes.
+/// Forwards to OpenCode; the first [`CUTS`] connections that carry the event stream end after a random
+/// number of its bytes. A connection may carry other calls before.
 async fn cutting_proxy(target: SocketAddr, cuts: Arc<AtomicU32>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         let mut dice = Dice(20_261_120);
-        while let Ok((mut near, _)) = listener.accept().await {
-            let limit = dice.roll(300, 9_000);
+        while let Ok((near, _)) = listener.accept().await {
+            let limit = dice.roll(300, 7_000);
             let cuts = cuts.clone();
             tokio::spawn(async move {
-                let mut far = TcpStream::connect(target).await.unwrap();
-                let mut head = vec![0; 16 * 1024];
-                let read = near.read(&mut head).await.unwrap_or(0);
-                if far.write_all(&head[..read]).await.is_err() {
-                    return;
-                }
-                let is_events = head[..read].starts_with(b"GET /global/event");
-                if !is_events || cuts.load(Ordering::SeqCst) >= CUTS {
-                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                    return;
-                }
+                let far = TcpStream::connect(target).await.unwrap();
+                let (mut near_read, mut near_write) = near.into_split();
+                let (mut far_read, mut far_write) = far.into_split();
+                let streaming = Arc::new(AtomicBool::new(false));
+                let requests = tokio::spawn({
+                    let streaming = streaming.clone();
+                    async move {
+                        let mut buffer = vec![0; 64 * 1024];
+                        loop {
+                            let read = near_read.read(&mut buffer).await.unwrap_or(0);
+                            if read == 0 {
+                                return;
+                            }
+                            if buffer[..read].starts_with(b"GET /global/event") {
+                                streaming.store(true, Ordering::SeqCst);
+                            }
+                            if far_write.write_all(&buffer[..read]).await.is_err() {
+                                return;
+                            }
+                        }
+                    }
+                });
                 let mut left = limit;
                 let mut buffer = vec![0; 1024];
-                while left > 0 {
-                    let read = far.read(&mut buffer).await.unwrap_or(0);
-                    if read == 0 {
-                        return;
+                loop {
+                    let read = far_read.read(&mut buffer).await.unwrap_or(0);
+                    let mut now = read;
+                    let cut = streaming.load(Ordering::SeqCst) && cuts.load(Ordering::SeqCst) < CUTS;
+                    if cut {
+                        now = read.min(left);
+                        left -= now;
                     }
-                    let now = read.min(left);
-                    if near.write_all(&buffer[..now]).await.is_err() {
-                        return;
+                    if read == 0 || near_write.write_all(&buffer[..now]).await.is_err() {
+                        break;
                     }
-                    left -= now;
+                    if cut && left == 0 {
+                        cuts.fetch_add(1, Ordering::SeqCst);
+                        break;
+                    }
                 }
-                cuts.fetch_add(1, Ordering::SeqCst);
+                requests.abort();
             });
         }
     });

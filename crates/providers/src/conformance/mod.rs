@@ -18,8 +18,10 @@
 )]
 
 pub mod append;
+pub mod effects;
 pub mod sessions;
 pub mod snapshots;
+pub mod workspace;
 
 use crate::store::{
     AppendRequest, Appended, NewEvent, NewSession, Scope, SessionKey, SessionRow, Store, StoreError,
@@ -102,18 +104,20 @@ cases! {
         a_failing_event_rolls_the_request_back,
         one_bad_request_does_not_fail_its_neighbours,
         concurrent_writers_leave_no_gap,
+        payloads_survive_unchanged,
+        events_are_listed_after_a_cursor_up_to_a_limit,
+        a_page_of_large_events_ends_early_but_not_empty;
+    effects:
         an_idle_after_an_error_keeps_the_error,
         the_original_of_a_preserved_idle_is_a_replay,
         a_replay_has_no_effects,
         an_abort_sets_idle_and_a_rename_the_title,
         open_asks_are_counted_on_the_row,
-        payloads_survive_unchanged,
-        events_are_listed_after_a_cursor_up_to_a_limit,
-        a_page_of_large_events_ends_early_but_not_empty,
+        an_append_touches_the_session;
+    workspace:
         workspace_sequences_are_dense_per_user,
         workspace_events_derive_from_session_events,
-        tenants_do_not_see_each_others_events,
-        an_append_touches_the_session;
+        tenants_do_not_see_each_others_events;
     snapshots:
         the_newest_snapshot_is_read_back_verbatim,
         a_lower_sequence_is_refused,
@@ -197,4 +201,8 @@ pub(crate) async fn append(
             fence: None,
         })
         .await
+}
+
+pub(crate) fn idle() -> NewEvent {
+    event(EventType::SessionIdle, serde_json::json!({}))
 }
