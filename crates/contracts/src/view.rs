@@ -53,6 +53,24 @@ pub struct View {
     pub project_source: Option<ProjectSource>,
     /// Time of the last handled event.
     pub updated_at: String,
+    /// Additive: turns that were stopped or cut short, oldest first; absent while there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stops: Vec<TurnStop>,
+}
+
+/// A turn that was stopped or cut short: a `session.aborted` with a reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TurnStop {
+    /// `user`, `interrupted`, `aborted`, `watchdog.steps`, …
+    pub reason: String,
+    /// One sentence for people, where the reason alone doesn't say enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Sequence of the event.
+    pub order: JsNumber,
+    /// ISO-8601.
+    pub stopped_at: String,
 }
 
 /// Role of a message.

@@ -73,6 +73,7 @@ impl Reader<'_> {
                 .and_then(|origin| sources::origin(origin, self.now)),
             project_source: sources::project_source(fields.get("projectSource")),
             updated_at: coerce::text_or(fields.get("updatedAt"), &session.updated_at),
+            stops: self.list("stops", |item| serde_json::from_value(item.clone()).ok()),
         }
     }
 

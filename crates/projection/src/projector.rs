@@ -5,7 +5,7 @@ use crate::index::IdIndex;
 use crate::sanitize::Redactor;
 use crate::tasks::TaskIndex;
 use crate::{artifacts, asks, messages, sources, tasks, tools};
-use open_cowork_contracts::view::{Todo, ViewError};
+use open_cowork_contracts::view::{Todo, TurnStop, ViewError};
 use open_cowork_contracts::{
     EventType, JsonObject, Session, SessionEventRecord, SessionStatus, View,
 };
@@ -166,10 +166,7 @@ impl Projector {
             }
             EventType::SessionStatus => status(view, e),
             EventType::SessionIdle => settle(view),
-            EventType::SessionAborted => {
-                view.status = SessionStatus::Idle;
-                view.is_generating = false;
-            }
+            EventType::SessionAborted => aborted(view, e),
             EventType::RuntimeError => error(view, &mut self.index.errors, e),
             EventType::SnapshotRequired | EventType::ChannelDelivery | EventType::Other(_) => {
                 return;
@@ -238,6 +235,20 @@ fn settle(view: &mut View) {
         view.status = SessionStatus::Idle;
     }
     view.is_generating = false;
+}
+
+/// Idle; a reason, which is additive, is remembered for the transcript.
+fn aborted(view: &mut View, e: Event<'_>) {
+    view.status = SessionStatus::Idle;
+    view.is_generating = false;
+    if let Some(reason) = coerce::text(e.payload.get("reason")) {
+        view.stops.push(TurnStop {
+            reason: reason.to_owned(),
+            message: coerce::text(e.payload.get("message")).map(str::to_owned),
+            order: e.sequence.into(),
+            stopped_at: e.at.to_owned(),
+        });
+    }
 }
 
 fn error(view: &mut View, index: &mut IdIndex, e: Event<'_>) {

@@ -1000,3 +1000,28 @@ fn the_session_view_shows_people_what_they_may_see() {
         });
     assert_eq!(empty, open_cowork_projection::empty_session_view());
 }
+
+#[test]
+fn a_stop_with_a_reason_is_remembered_and_one_without_leaves_the_view_as_it_was() {
+    let view = fold(&[
+        ("session.aborted", json!({"commandId": "c1"})),
+        ("session.aborted", json!({"reason": " "})),
+    ]);
+    assert!(view.stops.is_empty());
+    let shown = view_json(&[("session.aborted", json!({}))]);
+    assert!(
+        shown.get("stops").is_none(),
+        "no field without a stop: {shown}"
+    );
+    let view = fold(&[("session.aborted", json!({"reason": "watchdog.steps", "message": "Stopped."}))]);
+    let stop = &view.stops[0];
+    assert_eq!(
+        (
+            stop.reason.as_str(),
+            stop.message.as_deref(),
+            stop.order.0,
+            stop.stopped_at.as_str()
+        ),
+        ("watchdog.steps", Some("Stopped."), 1.0, time(1).as_str())
+    );
+}

@@ -195,7 +195,10 @@ mod tests {
             event_id: None,
             sequence,
             kind: EventType::AssistantMessage,
-            payload: payload.as_object().cloned().unwrap_or_default(),
+            payload: match payload {
+                Value::Object(payload) => payload,
+                other => panic!("{other} is no object"),
+            },
             created_at: String::new(),
             extra: JsonObject::new(),
         }
