@@ -138,6 +138,7 @@ async fn serve(
     if let Some(model) = &model {
         arguments.extend(["--demo-endpoint".into(), model.base_url().into()]);
     }
+    arguments.extend(["--workspace".into(), parts.workspace.clone().into()]);
     arguments.extend(["--data-dir".into(), parts.data.clone().into()]);
     arguments.extend(["--port".into(), options.port.to_string().into()]);
     eprintln!("demo: starting");

@@ -131,7 +131,8 @@ impl Desktop {
             Some(folder) => std::path::absolute(folder).map_err(|error| DesktopError::data(folder, &error))?,
             None => data.demo_workspace()?,
         };
-        let redactor = Arc::new(Redactor::default());
+        // Keys that are stored now never enter an event, whatever shape they have.
+        let redactor = Arc::new(Redactor::new(settings.all_keys()?));
         let dyn_store: Arc<dyn Store> = store.clone();
         let log = ThreadLog::new(dyn_store, ThreadLogOptions { redactor: redactor.clone(), ..Default::default() });
         let sink = Arc::new(LogSink { log: log.clone(), redactor, alarms: Mutex::default() });

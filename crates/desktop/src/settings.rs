@@ -185,6 +185,13 @@ impl SettingsStore {
         }
     }
 
+    /// The values of all stored keys, for whoever must never let one through.
+    pub(crate) fn all_keys(&self) -> Result<Vec<String>, DesktopError> {
+        let keys = PROVIDERS.iter().map(|provider| self.key(provider.id));
+        let keys: Vec<Option<SecretString>> = keys.collect::<Result<_, _>>()?;
+        Ok(keys.into_iter().flatten().map(|key| key.expose_secret().to_owned()).collect())
+    }
+
     fn key_file(&self, provider: &str) -> PathBuf {
         // Provider ids are from our own list: no path can be smuggled in.
         let id = known_provider(provider).map_or("unknown", |provider| provider.id);

@@ -184,16 +184,24 @@ async fn bare_rate(path: &Path, events: usize, batch: usize) -> f64 {
             *sequence += 1;
             workspace += 1;
             let id = event.event_id.as_ref().unwrap().as_str();
+            // As the store does: the first delta in full, the others as its like.
+            let like = (*sequence > 1).then_some(1i64);
+            let payload = match like {
+                Some(_) => serde_json::to_string(TEXT),
+                None => serde_json::to_string(&event.payload),
+            };
             sqlx::query(
-                "INSERT INTO events (tenant_no, session_no, sequence, user_no, workspace_sequence, event_id, kind, \
-                 payload, created_ms, created_text) VALUES (1, $1, $2, 1, $3, $4, $5, $6, $7, NULL)",
+                "INSERT INTO events (tenant_no, session_no, sequence, user_no, workspace_sequence, event_id, \
+                 like_sequence, kind, payload, created_ms, created_text) \
+                 VALUES (1, $1, $2, 1, $3, $4, $5, $6, $7, $8, NULL)",
             )
             .bind(session_no)
             .bind(*sequence)
             .bind(workspace)
             .bind(&id.as_bytes()[id.len() - 17..])
-            .bind(event.kind.as_str())
-            .bind(serde_json::to_string(&event.payload).unwrap())
+            .bind(like)
+            .bind(like.is_none().then(|| event.kind.as_str()))
+            .bind(payload.unwrap())
             .bind(1_767_225_607_123i64)
             .execute(&mut connection)
             .await

@@ -38,7 +38,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Serve { engine, port } => serve(engine, port).await,
         Command::Chat { engine, text, thread, agent, json } => {
-            let directory = engine.workspace.clone();
+            let directory = engine.workspace.clone().map(std::path::absolute).transpose()?;
             let options = ChatOptions { text, thread: thread.map(Into::into), directory, agent, json };
             terminal(engine, options).await
         }
@@ -82,7 +82,6 @@ async fn terminal(engine: EngineArguments, chat_options: ChatOptions) -> anyhow:
 
 async fn config(data_dir: Option<std::path::PathBuf>, command: ConfigCommand) -> anyhow::Result<ExitCode> {
     let root = data_dir.map_or_else(DataDir::default_path, Ok)?;
-    std::fs::create_dir_all(&root)?;
     let store = SettingsStore::new(&root);
     match command {
         ConfigCommand::Show { json } => {
@@ -101,6 +100,8 @@ async fn config(data_dir: Option<std::path::PathBuf>, command: ConfigCommand) ->
             }
         }
         ConfigCommand::Set { provider, model, base_url, key_stdin, test } => {
+            // A running desktop would not notice; its settings page is the way there.
+            let _held = DataDir::open(&root)?;
             let settings = ProviderSettings { provider, base_url, model };
             let key = match key_stdin {
                 true => Some(read_key().await?),

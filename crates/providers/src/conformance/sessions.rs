@@ -12,12 +12,12 @@ use std::sync::Arc;
 pub async fn creating_a_session_twice_returns_the_stored_one(store: &Arc<dyn Store>) {
     let new = NewSession {
         title: Some("First".into()),
-        directory: Some("/work/a".into()),
+        directory: Some("/home/me/a".into()),
         ..new_session(TENANT, USER, "s", T0)
     };
     let first = store.create_session(new.clone()).await.unwrap();
     assert!(first.created);
-    assert_eq!(first.row.directory.as_deref(), Some("/work/a"));
+    assert_eq!(first.row.directory.as_deref(), Some("/home/me/a"));
     assert_eq!(first.row.session.updated_at, T0);
     assert_eq!(first.row.session.opencode_session_id.as_str(), "");
     let again = store
