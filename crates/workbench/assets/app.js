@@ -16,7 +16,10 @@
   const opened = new Map();
   document.addEventListener("toggle", (event) => {
     const el = event.target;
-    if (el.tagName === "DETAILS" && el.id && !el.dataset.quiet) opened.set(el.id, el.open);
+    if (el.tagName === "DETAILS" && el.id && !el.dataset.quiet) {
+      opened.set(el.id, el.open);
+      if (scroller()?.contains(el)) following = atEnd(scroller()); // you are reading what you opened
+    }
     delete el.dataset.quiet;
   }, true);
   const keepOpen = (within) => {
@@ -29,10 +32,12 @@
   // ── Following the end ───────────────────────────────────────────────────────────────────────────────────
   const scroller = () => $("scroller");
   let following = true;
+  let pinned = 0; // where following last put the page
   const atEnd = (el) => el.scrollHeight - el.scrollTop - el.clientHeight < 48;
   const toEnd = () => {
     const el = scroller();
     if (el) el.scrollTop = el.scrollHeight;
+    pinned = el ? el.scrollTop : 0;
   };
   // The line above the composer leads to what waits; while that is in sight, the line is in the way.
   const showWaiting = () => {
@@ -54,6 +59,9 @@
     showLatest();
   }, true);
   const settle = () => {
+    const el = scroller();
+    // You moved up, but the scroll event is still to come: a patch in between must not pull you back.
+    if (el && el.scrollTop < pinned - 4 && !atEnd(el)) following = false;
     if (following) toEnd();
     showLatest();
   };
@@ -292,7 +300,7 @@
       area.value = "";
       form.elements.key.value = crypto.randomUUID();
       following = true;
-      settle();
+      toEnd();
       area.focus();
     }
     if (form.dataset.close) $(form.dataset.close).open = false;
@@ -362,7 +370,8 @@
     } else if (target.id === "latest") {
       event.preventDefault();
       following = true;
-      settle();
+      toEnd();
+      showLatest();
     } else if (target.dataset.jump) {
       if (jump(target.dataset.jump)) event.preventDefault();
     } else if ("panel" in target.dataset) {
