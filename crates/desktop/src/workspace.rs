@@ -179,7 +179,8 @@ impl Workspace for LocalWorkspace {
     async fn overview(&self) -> Overview {
         let effective = self.shared.effective().ok().flatten();
         let (models, demo) = match &effective {
-            Some((settings, demo)) => (vec![format!("{}/{}", settings.provider, settings.model)], *demo),
+            Some((_, true)) => (vec!["demo model".to_owned()], true),
+            Some((settings, false)) => (vec![format!("{}/{}", settings.provider, settings.model)], false),
             None => (Vec::new(), false),
         };
         Overview {
@@ -263,7 +264,6 @@ impl Workspace for LocalWorkspace {
                 view: state.view,
                 sequence: state.sequence,
                 directory: state.row.directory.as_deref().unwrap_or_default(),
-                interrupted: None,
             });
         });
         read.await.map_err(log_error)

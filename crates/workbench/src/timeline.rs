@@ -4,7 +4,7 @@
 use crate::workspace::ThreadState;
 use open_cowork_contracts::view::{
     Message, PendingApproval, PendingQuestion, ResolvedApproval, ResolvedQuestion, Role, TaskRun,
-    ToolCall, ViewError,
+    ToolCall, TurnStop, ViewError,
 };
 use serde_json::Value;
 
@@ -36,7 +36,9 @@ pub(crate) enum Source<'a> {
         error: &'a ViewError,
         open: bool,
     },
-    Interrupted {
+    /// A turn that was stopped or cut short. `open`: nothing went on after it.
+    Stop {
+        stop: &'a TurnStop,
         open: bool,
     },
 }
@@ -73,7 +75,9 @@ pub(crate) enum Body {
         message: String,
         open: bool,
     },
-    Interrupted {
+    Stop {
+        reason: String,
+        message: Option<String>,
         open: bool,
     },
 }
@@ -197,19 +201,23 @@ pub(crate) fn entries<'a>(
                 source: Source::Error { error, open },
             });
         });
-    if let Some(order) = state
-        .interrupted
-        .map(|sequence| sequence as f64)
-        .filter(|order| below(*order))
-    {
-        collect(Entry {
-            key: "interrupted".into(),
-            order,
-            source: Source::Interrupted {
-                open: !view.is_generating,
-            },
+    let newest_prompt = view.messages.iter().rev().find(|m| m.role == Role::User);
+    let newest_prompt = newest_prompt.map_or(0.0, message_order);
+    view.stops
+        .iter()
+        .rev()
+        .filter(|stop| below(stop.order.0))
+        .take(most)
+        .for_each(|stop| {
+            collect(Entry {
+                key: format!("s-{}", stop.order.0),
+                order: stop.order.0,
+                source: Source::Stop {
+                    stop,
+                    open: !view.is_generating && stop.order.0 > newest_prompt,
+                },
+            });
         });
-    }
 
     found.sort_by(|a, b| a.order.total_cmp(&b.order).then_with(|| a.key.cmp(&b.key)));
     let mut folded = fold_reads(found);
@@ -312,7 +320,7 @@ impl Entry<'_> {
             Source::Question(q) => test(&q.id),
             Source::Answered(q) => test(&q.id),
             Source::Error { error, .. } => test(&error.id),
-            Source::Interrupted { .. } => false,
+            Source::Stop { .. } => false,
         }
     }
 
@@ -323,7 +331,7 @@ impl Entry<'_> {
             Source::Ask { .. }
                 | Source::Question(_)
                 | Source::Error { open: true, .. }
-                | Source::Interrupted { open: true }
+                | Source::Stop { open: true, .. }
         )
     }
 
@@ -331,7 +339,7 @@ impl Entry<'_> {
     pub(crate) fn shape(&self) -> usize {
         match &self.source {
             Source::Calls(calls) => calls.len(),
-            Source::Error { open, .. } | Source::Interrupted { open } => usize::from(*open),
+            Source::Error { open, .. } | Source::Stop { open, .. } => usize::from(*open),
             _ => 0,
         }
     }
@@ -385,7 +393,11 @@ impl Entry<'_> {
                 message: error.message.clone(),
                 open: *open,
             },
-            Source::Interrupted { open } => Body::Interrupted { open: *open },
+            Source::Stop { stop, open } => Body::Stop {
+                reason: stop.reason.clone(),
+                message: stop.message.clone(),
+                open: *open,
+            },
         };
         Item {
             key: self.key.clone(),

@@ -96,9 +96,6 @@ pub struct ThreadState<'a> {
     pub sequence: u64,
     /// Folder that the agent works in.
     pub directory: &'a str,
-    /// Sequence of the `session.aborted {reason: "interrupted"}` that cut the last turn short; `None` when the
-    /// last turn ended otherwise or a later prompt followed. The view can't tell it.
-    pub interrupted: Option<u64>,
 }
 
 /// An item of [`Workspace::follow_thread`].

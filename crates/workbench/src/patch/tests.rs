@@ -108,28 +108,21 @@ impl Log {
         }
     }
 
-    fn view(&self, sequence: usize) -> (View, Option<u64>) {
+    fn view(&self, sequence: usize) -> View {
         let mut projector = Projector::new(&self.session);
-        let mut interrupted = None;
         for event in &self.events[..sequence] {
             projector.apply(&self.session, event);
-            match event.kind {
-                EventType::SessionAborted => interrupted = Some(event.sequence),
-                EventType::PromptSubmitted => interrupted = None,
-                _ => {}
-            }
         }
-        (projector.into_view(), interrupted)
+        projector.into_view()
     }
 
     fn read<T>(&self, sequence: usize, f: impl FnOnce(&ThreadState<'_>) -> T) -> T {
-        let (view, interrupted) = self.view(sequence);
+        let view = self.view(sequence);
         f(&ThreadState {
             session: &self.session,
             view: &view,
             sequence: sequence as u64,
             directory: "/d",
-            interrupted,
         })
     }
 

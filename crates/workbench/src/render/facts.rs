@@ -66,7 +66,10 @@ impl Facts {
                 title
             },
             status: view.status,
-            working: view.is_generating,
+            // A late call may set the flag while people are asked (01 §5.4).
+            working: view.is_generating
+                && view.pending_approvals.is_empty()
+                && view.pending_questions.is_empty(),
             waiting: asks.chain(questions).collect(),
             cost: view.session_cost.0,
             tokens: view.session_tokens,

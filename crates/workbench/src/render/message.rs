@@ -134,11 +134,24 @@ pub(super) fn error(context: &Context, key: &str, order: f64, message: &str, ope
     }
 }
 
-pub(super) fn interrupted(context: &Context, key: &str, order: f64, open: bool) -> Markup {
+/// A turn that was stopped or cut short: a thin line; Continue where it was not the user's own doing.
+pub(super) fn stop(
+    context: &Context,
+    key: &str,
+    order: f64,
+    (reason, message): (&str, Option<&str>),
+    open: bool,
+) -> Markup {
+    let text = match (reason, message) {
+        ("interrupted", _) => "Interrupted by a restart; everything above is kept.",
+        ("user", _) => "Stopped by you; everything above is kept.",
+        (_, Some(message)) => message,
+        _ => "Stopped; everything above is kept.",
+    };
     html! {
         div.item.interrupted id=(key) data-order=(order) tabindex="-1" {
-            span { "Interrupted by a restart; everything above is kept." }
-            @if open {
+            span { (text) }
+            @if open && reason != "user" {
                 form method="post" action=(url::chat_path(&context.chat, "prompt")) data-stay {
                     (context.csrf_field())
                     input type="hidden" name="text" value="Continue.";

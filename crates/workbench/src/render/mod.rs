@@ -55,6 +55,10 @@ pub(crate) fn item(context: &Context, item: &Item) -> Markup {
         Body::Question(question) => ask::question(context, key, order, question),
         Body::Answered(answered) => ask::answered(context, key, order, answered),
         Body::Error { message, open } => message::error(context, key, order, message, *open),
-        Body::Interrupted { open } => message::interrupted(context, key, order, *open),
+        Body::Stop {
+            reason,
+            message,
+            open,
+        } => message::stop(context, key, order, (reason, message.as_deref()), *open),
     }
 }

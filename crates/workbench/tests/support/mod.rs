@@ -23,7 +23,6 @@ pub(crate) struct Thread {
     pub(crate) session: Session,
     pub(crate) projector: Projector,
     pub(crate) log: Vec<Arc<SessionEventRecord>>,
-    pub(crate) interrupted: Option<u64>,
     live: broadcast::Sender<Arc<SessionEventRecord>>,
 }
 
@@ -134,7 +133,6 @@ impl Fake {
             session,
             projector,
             log: Vec::new(),
-            interrupted: None,
             live: broadcast::channel(4096).0,
         };
         state.threads.insert(id.to_owned(), thread);
@@ -153,18 +151,7 @@ impl Fake {
         let at = state.clock.to_string();
         let thread = state.threads.get_mut(id).unwrap();
         let sequence = thread.log.len() as u64 + 1;
-        let reason = payload
-            .get("reason")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
         let kind = EventType::parse(kind);
-        match kind {
-            EventType::SessionAborted if reason == "interrupted" => {
-                thread.interrupted = Some(sequence)
-            }
-            EventType::PromptSubmitted => thread.interrupted = None,
-            _ => {}
-        }
         let record = Arc::new(SessionEventRecord {
             tenant_id: None,
             session_id: Some(id.into()),
@@ -274,7 +261,6 @@ impl Workspace for Fake {
             view: thread.projector.view(),
             sequence: thread.log.len() as u64,
             directory: "/home/ada/shop",
-            interrupted: thread.interrupted,
         });
         Ok(())
     }
