@@ -156,7 +156,6 @@ fn recorded_log() -> anyhow::Result<Vec<String>> {
             break;
         }
     }
-    fs::write("/tmp/w/recorded.jsonl", log.join("\n"))?; // SCRATCH
     Ok(log)
 }
 

@@ -239,7 +239,7 @@ fn launch_spec(shared: &Shared) -> Result<Option<LaunchSpec>, DesktopError> {
     };
     let input = ComposeInput {
         provider,
-        model: settings.model.clone(),
+        model: settings.model,
         small_model: None,
         api_key: key,
         dimensions: Dimensions::desktop(),

@@ -510,19 +510,21 @@ fn closing() -> WorkspaceError {
     WorkspaceError::Unavailable("The program is being closed.".to_owned())
 }
 
+#[allow(clippy::needless_pass_by_value)] // the shape that `map_err` wants
 fn log_error(error: LogError) -> WorkspaceError {
     match &error {
         LogError::Store(StoreError::NotFound(_)) => {
             WorkspaceError::NotFound("There is no such chat; choose one from the list.".to_owned())
         }
         LogError::Closed => closing(),
-        LogError::Store(StoreError::InvalidCursor { .. }) => {
+        LogError::Store(StoreError::InvalidCursor) => {
             WorkspaceError::Invalid("That page of the list doesn't exist; start at its beginning.".to_owned())
         }
         _ => WorkspaceError::Unavailable(sentence(&error.to_string())),
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // the shape that `map_err` wants
 fn turn_error(error: TurnError) -> WorkspaceError {
     match &error {
         TurnError::NotPending(_) => WorkspaceError::Conflict(

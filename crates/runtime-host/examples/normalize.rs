@@ -35,13 +35,19 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn print(out: &mut impl Write, answer: &open_cowork_runtime_host::translate::Translated) -> std::io::Result<()> {
+fn print(
+    out: &mut impl Write,
+    answer: &open_cowork_runtime_host::translate::Translated,
+) -> std::io::Result<()> {
     serde_json::to_writer(&mut *out, answer)?;
     out.write_all(b"\n")?;
     out.flush()
 }
 
 fn refuse(number: usize, why: &str) -> ExitCode {
-    eprintln!("line {}: {why}; one event of an OpenCode stream is expected per line", number + 1);
+    eprintln!(
+        "line {}: {why}; one event of an OpenCode stream is expected per line",
+        number + 1
+    );
     ExitCode::from(2)
 }

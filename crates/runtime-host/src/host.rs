@@ -16,7 +16,8 @@ use futures::StreamExt as _;
 use open_cowork_contracts::{CommandId, RuntimeSessionId, SessionId};
 use open_cowork_opencode::event::{Event, Frame};
 use open_cowork_opencode::{
-    Backoff, Directory, Error as OpenCodeError, NewSession, Observed, OpenCodeRuntime, SeqTracker, StreamItem,
+    Backoff, Directory, Error as OpenCodeError, NewSession, Observed, OpenCodeRuntime, SeqTracker,
+    StreamItem,
 };
 use std::collections::HashMap;
 use std::path::Path;
@@ -53,7 +54,9 @@ pub enum LinkState {
 #[non_exhaustive]
 pub enum TurnError {
     /// No OpenCode runs at the moment. Wait, or start it.
-    #[error("OpenCode isn't running at the moment; it is started again by itself, try once more in a moment")]
+    #[error(
+        "OpenCode isn't running at the moment; it is started again by itself, try once more in a moment"
+    )]
     NotRunning,
     /// The thread isn't open on this host: open it.
     #[error("thread {0} isn't open; open it first")]
@@ -62,7 +65,9 @@ pub enum TurnError {
     #[error("{0} doesn't wait for an answer any more")]
     NotPending(String),
     /// OpenCode doesn't know the thread's session any more. Bind a new one.
-    #[error("OpenCode has lost the session of thread {0}; what was shown is kept, the next prompt starts a new one")]
+    #[error(
+        "OpenCode has lost the session of thread {0}; what was shown is kept, the next prompt starts a new one"
+    )]
     SessionLost(SessionId),
     /// The log can't take events.
     #[error(transparent)]
@@ -115,7 +120,10 @@ impl RuntimeHost {
             threads: Mutex::default(),
         });
         let router = AbortOnDropHandle::new(tokio::spawn(route_frames(shared.clone())));
-        RuntimeHost { shared, _router: router }
+        RuntimeHost {
+            shared,
+            _router: router,
+        }
     }
 
     /// Uses that OpenCode from now on: at start, and after each restart. Open threads recover on it.
@@ -136,7 +144,10 @@ impl RuntimeHost {
 
     /// The process doesn't come back by itself: every open turn is marked as interrupted now.
     pub async fn lost(&self) {
-        let handles: Vec<_> = lock(&self.shared.threads).values().map(|thread| thread.commands.clone()).collect();
+        let handles: Vec<_> = lock(&self.shared.threads)
+            .values()
+            .map(|thread| thread.commands.clone())
+            .collect();
         for commands in handles {
             let (done, wait) = oneshot::channel();
             if commands.send(Command::Lost(done)).await.is_ok() {
@@ -170,7 +181,11 @@ impl RuntimeHost {
         let directory = &Directory::open(directory)?;
         let session = match runtime_session.filter(|session| !session.is_empty()) {
             Some(session) => session.clone(),
-            None => runtime.create_session(directory, NewSession::default()).await?.id.into(),
+            None => runtime
+                .create_session(directory, NewSession::default())
+                .await?
+                .id
+                .into(),
         };
         self.shared.route(session.as_str(), thread);
         {
@@ -191,7 +206,12 @@ impl RuntimeHost {
         }
     }
 
-    fn spawn(&self, thread: &SessionId, session: &RuntimeSessionId, directory: Directory) -> ThreadHandle {
+    fn spawn(
+        &self,
+        thread: &SessionId,
+        session: &RuntimeSessionId,
+        directory: Directory,
+    ) -> ThreadHandle {
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
         let (frames, frame_queue) = mpsc::channel(FRAME_QUEUE);
         let overflow = Arc::new(AtomicBool::new(false));
@@ -204,7 +224,12 @@ impl RuntimeHost {
             frame_queue,
         );
         let task = AbortOnDropHandle::new(tokio::spawn(actor.run(command_queue)));
-        ThreadHandle { commands, frames, overflow, task }
+        ThreadHandle {
+            commands,
+            frames,
+            overflow,
+            task,
+        }
     }
 
     /// Ends a thread's task. A turn that runs goes on in OpenCode; opening the thread again catches up.
@@ -223,11 +248,17 @@ impl RuntimeHost {
     /// Starts a turn, or adds to the running one. The prompt is durable when this returns, also with an
     /// error; then the thread shows the error.
     pub async fn prompt(&self, thread: &SessionId, prompt: TurnPrompt) -> Result<(), TurnError> {
-        self.send(thread, |done| Command::Prompt(prompt, done)).await
+        self.send(thread, |done| Command::Prompt(prompt, done))
+            .await
     }
 
     /// Stops the running turn; nothing when none runs. Returns when OpenCode was told; the ending follows.
-    pub async fn stop(&self, thread: &SessionId, reason: &str, command: Option<&CommandId>) -> Result<(), TurnError> {
+    pub async fn stop(
+        &self,
+        thread: &SessionId,
+        reason: &str,
+        command: Option<&CommandId>,
+    ) -> Result<(), TurnError> {
         let stop = StopRequest {
             reason: reason.to_owned(),
             message: None,
@@ -247,7 +278,14 @@ impl RuntimeHost {
         command: Option<CommandId>,
     ) -> Result<(), TurnError> {
         let id = id.to_owned();
-        self.send(thread, |done| Command::Permission { id, allow, reason, command, done }).await
+        self.send(thread, |done| Command::Permission {
+            id,
+            allow,
+            reason,
+            command,
+            done,
+        })
+        .await
     }
 
     /// Answers a question (`None`: dismisses it, and the turn ends, 08 §9.4).
@@ -259,7 +297,13 @@ impl RuntimeHost {
         command: Option<CommandId>,
     ) -> Result<(), TurnError> {
         let id = id.to_owned();
-        self.send(thread, |done| Command::Question { id, answers, command, done }).await
+        self.send(thread, |done| Command::Question {
+            id,
+            answers,
+            command,
+            done,
+        })
+        .await
     }
 
     /// Compares with OpenCode's history now.
@@ -272,10 +316,15 @@ impl RuntimeHost {
         thread: &SessionId,
         command: impl FnOnce(oneshot::Sender<Result<(), TurnError>>) -> Command,
     ) -> Result<(), TurnError> {
-        let commands = lock(&self.shared.threads).get(thread).map(|handle| handle.commands.clone());
+        let commands = lock(&self.shared.threads)
+            .get(thread)
+            .map(|handle| handle.commands.clone());
         let commands = commands.ok_or_else(|| TurnError::NotOpen(thread.clone()))?;
         let (done, wait) = oneshot::channel();
-        commands.send(command(done)).await.map_err(|_| TurnError::NotOpen(thread.clone()))?;
+        commands
+            .send(command(done))
+            .await
+            .map_err(|_| TurnError::NotOpen(thread.clone()))?;
         wait.await.map_err(|_| TurnError::NotOpen(thread.clone()))?
     }
 }
@@ -344,17 +393,27 @@ fn route(shared: &Shared, sequences: &mut SeqTracker, frame: Frame) {
         }
         return;
     }
-    let Some(session) = frame.event.session() else { return };
+    let Some(session) = frame.event.session() else {
+        return;
+    };
     let mut routes = lock(&shared.routes);
     if let Event::SessionCreated(info) = &frame.event
-        && let Some(thread) = info.parent_id.as_ref().and_then(|parent| routes.get(parent)).cloned()
+        && let Some(thread) = info
+            .parent_id
+            .as_ref()
+            .and_then(|parent| routes.get(parent))
+            .cloned()
     {
         routes.insert(info.id.clone(), thread);
     }
-    let Some(thread) = routes.get(session).cloned() else { return };
+    let Some(thread) = routes.get(session).cloned() else {
+        return;
+    };
     drop(routes);
     let threads = lock(&shared.threads);
-    let Some(handle) = threads.get(&thread) else { return };
+    let Some(handle) = threads.get(&thread) else {
+        return;
+    };
     if handle.frames.try_send(frame).is_err() {
         handle.overflow.store(true, Ordering::Release);
     }

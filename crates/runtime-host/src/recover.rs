@@ -7,13 +7,14 @@
 //! (decision 10).
 
 use crate::translate::{
-    Ask, AskKind, Lane, LastAnswer, PartKind, Pulse, Task, ToolEntry, ToolPhase, Translator, error_message, iso,
-    todo_list, tool_error,
+    Ask, AskKind, Lane, LastAnswer, PartKind, Pulse, Task, ToolEntry, ToolPhase, Translator,
+    error_message, iso, todo_list, tool_error,
 };
 use open_cowork_contracts::view::{Role as ViewRole, TaskRun, TaskStatus, ToolCall, ToolStatus};
 use open_cowork_contracts::{EventType, JsonObject, RuntimeEvent, SessionStatus, View};
 use open_cowork_opencode::model::{
-    MessageWithParts, Part, PartBody, PermissionRequest, QuestionRequest, Role, SessionInfo, ToolState,
+    MessageWithParts, Part, PartBody, PermissionRequest, QuestionRequest, Role, SessionInfo,
+    ToolState,
 };
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -69,7 +70,12 @@ impl Translator {
         let mut events = Vec::new();
         self.set_title(Some(view.title.clone()).filter(|title| title != "New session"));
         events.extend(self.rename(&history.root.info));
-        let mut recovery = Recovery { history, shown, sanitize, done: Vec::new() };
+        let mut recovery = Recovery {
+            history,
+            shown,
+            sanitize,
+            done: Vec::new(),
+        };
         recovery.lane(self, &history.root, &mut events);
         for child in &history.children {
             recovery.child(self, child, &mut events);
@@ -98,7 +104,9 @@ impl Translator {
         let root = self.root().to_owned();
         self.seed_tools(&root, &view.tool_calls);
         for task in &view.task_runs {
-            let Some(session) = task.source_session_id.clone() else { continue };
+            let Some(session) = task.source_session_id.clone() else {
+                continue;
+            };
             self.seed_child(&session, seed_task(task, task.parent_session_id.clone()));
             self.seed_tools(&session, &task.tool_calls);
         }
@@ -124,7 +132,11 @@ impl Translator {
             Some(_) => !self.root_failed(),
             None => false,
         };
-        events.extend(if unfinished { self.interrupt("interrupted") } else { self.settle() });
+        events.extend(if unfinished {
+            self.interrupt("interrupted")
+        } else {
+            self.settle()
+        });
         events
     }
 
@@ -148,7 +160,11 @@ impl Translator {
                 .chain(&history.children)
                 .any(|lane| lane.info.id == session && lane.busy)
         };
-        for ask in history.permissions.iter().filter(|ask| busy(&ask.session_id)) {
+        for ask in history
+            .permissions
+            .iter()
+            .filter(|ask| busy(&ask.session_id))
+        {
             events.extend(self.ask_permission(ask));
         }
         for ask in history.questions.iter().filter(|ask| busy(&ask.session_id)) {
@@ -158,14 +174,19 @@ impl Translator {
 
     fn recover_status(&mut self, history: &History, view: &View, events: &mut Vec<RuntimeEvent>) {
         if history.root.busy {
-            if view.status != SessionStatus::Running || events.iter().any(|event| is_answer(&event.kind)) {
+            if view.status != SessionStatus::Running
+                || events.iter().any(|event| is_answer(&event.kind))
+            {
                 events.push(self.status_event("busy"));
             }
             self.mark_running();
             return;
         }
         let wakes = events.iter().any(|event| {
-            matches!(event.kind, EventType::ToolCall | EventType::PermissionRequested | EventType::QuestionAsked)
+            matches!(
+                event.kind,
+                EventType::ToolCall | EventType::PermissionRequested | EventType::QuestionAsked
+            )
         });
         if view.status != SessionStatus::Running && !wakes {
             self.mark_idle();
@@ -177,12 +198,17 @@ impl Translator {
 }
 
 fn is_answer(kind: &EventType) -> bool {
-    matches!(kind, EventType::PermissionResolved | EventType::QuestionResolved)
+    matches!(
+        kind,
+        EventType::PermissionResolved | EventType::QuestionResolved
+    )
 }
 
 /// The last answer to the last prompt, if there is one.
 fn last_answer(messages: &[MessageWithParts]) -> Option<&MessageWithParts> {
-    messages.last().filter(|message| message.info.role == Role::Assistant)
+    messages
+        .last()
+        .filter(|message| message.info.role == Role::Assistant)
 }
 
 /// What the stored view shows, by id.
@@ -199,7 +225,11 @@ impl<'a> Shown<'a> {
     fn of(view: &'a View) -> Self {
         let mut texts = HashMap::new();
         let mut tools = HashMap::new();
-        for message in view.messages.iter().filter(|message| message.role == ViewRole::Assistant) {
+        for message in view
+            .messages
+            .iter()
+            .filter(|message| message.role == ViewRole::Assistant)
+        {
             texts.insert((ROOT, message.id.as_str()), message.content.as_str());
         }
         for tool in &view.tool_calls {
@@ -207,9 +237,10 @@ impl<'a> Shown<'a> {
         }
         for task in &view.task_runs {
             for piece in &task.transcript {
-                if let (Some(id), Some(content)) =
-                    (piece.get("id").and_then(Value::as_str), piece.get("content").and_then(Value::as_str))
-                {
+                if let (Some(id), Some(content)) = (
+                    piece.get("id").and_then(Value::as_str),
+                    piece.get("content").and_then(Value::as_str),
+                ) {
                     texts.insert((task.id.as_str(), id), content);
                 }
             }
@@ -225,7 +256,9 @@ impl<'a> Shown<'a> {
     }
 
     fn has_prompt(&self, message: &str) -> bool {
-        let ours = message.strip_prefix(PROMPT_PREFIX).map(|command| format!("{command}:user"));
+        let ours = message
+            .strip_prefix(PROMPT_PREFIX)
+            .map(|command| format!("{command}:user"));
         self.view
             .messages
             .iter()
@@ -243,7 +276,12 @@ struct Recovery<'a> {
 
 impl Recovery<'_> {
     /// A child: its task, then its messages. A child that a `task` call names comes at that call.
-    fn child(&mut self, translator: &mut Translator, child: &SessionHistory, events: &mut Vec<RuntimeEvent>) {
+    fn child(
+        &mut self,
+        translator: &mut Translator,
+        child: &SessionHistory,
+        events: &mut Vec<RuntimeEvent>,
+    ) {
         if self.done.contains(&child.info.id) {
             return;
         }
@@ -251,12 +289,17 @@ impl Recovery<'_> {
         let id = format!("child:{}", child.info.id);
         let known = self.shown.view.task_runs.iter().find(|task| task.id == id);
         if let Some(task) = known {
-            translator.seed_child(&child.info.id, seed_task(task, child.info.parent_id.clone()));
+            translator.seed_child(
+                &child.info.id,
+                seed_task(task, child.info.parent_id.clone()),
+            );
         }
         events.extend(translator.apply_session(&child.info));
         self.lane(translator, child, events);
         let answer = last_answer(&child.messages);
-        let error = answer.and_then(|answer| answer.info.error.as_ref()).map(error_message);
+        let error = answer
+            .and_then(|answer| answer.info.error.as_ref())
+            .map(error_message);
         let status = match answer {
             _ if child.busy => "running",
             Some(_) if error.is_some() => "error",
@@ -265,13 +308,19 @@ impl Recovery<'_> {
             _ => return,
         };
         // A verdict of the parent's `task` call stands: a child may end well and its task fail.
-        let settled = known.is_some_and(|task| matches!(task.status, TaskStatus::Complete | TaskStatus::Error));
+        let settled = known
+            .is_some_and(|task| matches!(task.status, TaskStatus::Complete | TaskStatus::Error));
         if !settled || child.busy {
-            events.extend(translator.set_task_status(&child.info.id, status, error));
+            events.extend(translator.set_task_status(&child.info.id, status, error.as_deref()));
         }
     }
 
-    fn lane(&mut self, translator: &mut Translator, lane: &SessionHistory, events: &mut Vec<RuntimeEvent>) {
+    fn lane(
+        &mut self,
+        translator: &mut Translator,
+        lane: &SessionHistory,
+        events: &mut Vec<RuntimeEvent>,
+    ) {
         let session = lane.info.id.as_str();
         let task = translator.task_id(session).unwrap_or_default();
         for message in &lane.messages {
@@ -285,7 +334,12 @@ impl Recovery<'_> {
             self.text(translator, &task, lane.busy, message, events);
             for part in &message.parts {
                 match &part.body {
-                    PartBody::Tool { tool, call_id, state, .. } => {
+                    PartBody::Tool {
+                        tool,
+                        call_id,
+                        state,
+                        ..
+                    } => {
                         self.tool(translator, &task, part, tool, call_id, state, events);
                     }
                     PartBody::Reasoning { .. } => {
@@ -299,7 +353,12 @@ impl Recovery<'_> {
         let shown = if task.is_empty() {
             Some(&self.shown.view.todos)
         } else {
-            self.shown.view.task_runs.iter().find(|run| run.id == task).map(|run| &run.todos)
+            self.shown
+                .view
+                .task_runs
+                .iter()
+                .find(|run| run.id == task)
+                .map(|run| &run.todos)
         };
         let shown = shown.map(|todos| json!(todos)).unwrap_or_else(|| json!([]));
         translator.seed_todos(session, shown);
@@ -307,7 +366,11 @@ impl Recovery<'_> {
     }
 
     /// A prompt that came from elsewhere: shown as what it is, the user's.
-    fn foreign_prompt(&self, translator: &Translator, message: &MessageWithParts) -> Option<RuntimeEvent> {
+    fn foreign_prompt(
+        &self,
+        translator: &Translator,
+        message: &MessageWithParts,
+    ) -> Option<RuntimeEvent> {
         if self.shown.has_prompt(&message.info.id) {
             return None;
         }
@@ -315,11 +378,12 @@ impl Recovery<'_> {
             .parts
             .iter()
             .filter_map(|part| match &part.body {
-                PartBody::Text { text, synthetic, ignored, .. }
-                    if *synthetic != Some(true) && *ignored != Some(true) =>
-                {
-                    Some(text.as_str())
-                }
+                PartBody::Text {
+                    text,
+                    synthetic,
+                    ignored,
+                    ..
+                } if *synthetic != Some(true) && *ignored != Some(true) => Some(text.as_str()),
                 _ => None,
             })
             .collect();
@@ -327,8 +391,15 @@ impl Recovery<'_> {
             return None; // a compaction marker
         }
         let payload = json!({ "messageId": message.info.id, "text": texts.join("\n") });
-        let id = format!("opencode:{}:{}:prompt", message.info.session_id, message.info.id);
-        Some(translator.thread_event(EventType::PromptSubmitted, payload).with_id(id))
+        let id = format!(
+            "opencode:{}:{}:prompt",
+            message.info.session_id, message.info.id
+        );
+        Some(
+            translator
+                .thread_event(EventType::PromptSubmitted, payload)
+                .with_id(id),
+        )
     }
 
     /// The text of an answer. Finished parts are OpenCode's; of an open part stays what was shown.
@@ -346,7 +417,15 @@ impl Recovery<'_> {
         let mut open = None;
         let mut last = None;
         for part in &message.parts {
-            let PartBody::Text { text, synthetic, time, .. } = &part.body else { continue };
+            let PartBody::Text {
+                text,
+                synthetic,
+                time,
+                ..
+            } = &part.body
+            else {
+                continue;
+            };
             if *synthetic == Some(true) || message.info.is_summary() {
                 translator.register_part(part, PartKind::Hidden, "", false);
                 continue;
@@ -370,7 +449,12 @@ impl Recovery<'_> {
             return;
         }
         let finished = last.map(|part| part.id.as_str()).filter(|_| open.is_none());
-        events.extend(translator.replace(&message.info.session_id, &message.info.id, &closed, finished));
+        events.extend(translator.replace(
+            &message.info.session_id,
+            &message.info.id,
+            &closed,
+            finished,
+        ));
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -393,8 +477,14 @@ impl Recovery<'_> {
         if let Some(shown) = shown {
             translator.keep_verdict(&part.session_id, call, shown.status);
         }
-        let child = state.metadata.as_ref().and_then(|metadata| metadata.get("sessionId")).and_then(Value::as_str);
-        let Some(child) = child.filter(|_| tool == "task") else { return };
+        let child = state
+            .metadata
+            .as_ref()
+            .and_then(|metadata| metadata.get("sessionId"))
+            .and_then(Value::as_str);
+        let Some(child) = child.filter(|_| tool == "task") else {
+            return;
+        };
         let history = self.history;
         if let Some(lane) = history.children.iter().find(|lane| lane.info.id == child) {
             self.child(translator, lane, events);
@@ -404,7 +494,7 @@ impl Recovery<'_> {
             ToolPhase::Complete => "complete",
             ToolPhase::Error => "error",
         };
-        events.extend(translator.set_task_status(child, verdict, tool_error(state)));
+        events.extend(translator.set_task_status(child, verdict, tool_error(state).as_deref()));
     }
 
     /// True when the view already shows that state, after sanitizing.
@@ -420,8 +510,12 @@ impl Recovery<'_> {
         if ended && phase == Some("running") {
             return true; // a verdict of ours stands: OpenCode never repairs a call that was cut short
         }
-        let same_input = payload.get("input").is_none_or(|input| *input == Value::Object(shown.input.clone()));
-        let same_output = payload.get("output").is_none_or(|output| Some(output) == shown.output.as_ref());
+        let same_input = payload
+            .get("input")
+            .is_none_or(|input| *input == Value::Object(shown.input.clone()));
+        let same_output = payload
+            .get("output")
+            .is_none_or(|output| Some(output) == shown.output.as_ref());
         phase == Some(status)
             && payload.get("name").and_then(Value::as_str) == Some(shown.name.as_str())
             && same_input
@@ -435,10 +529,19 @@ impl Recovery<'_> {
         let mut token_sum = 0.0;
         for lane in std::iter::once(&self.history.root).chain(&self.history.children) {
             for part in lane.messages.iter().flat_map(|message| &message.parts) {
-                let PartBody::StepFinish { cost, tokens, .. } = &part.body else { continue };
-                cost_sum += cost.as_ref().and_then(serde_json::Number::as_f64).unwrap_or_default();
+                let PartBody::StepFinish { cost, tokens, .. } = &part.body else {
+                    continue;
+                };
+                cost_sum += cost
+                    .as_ref()
+                    .and_then(serde_json::Number::as_f64)
+                    .unwrap_or_default();
                 for key in ["input", "output", "reasoning"] {
-                    token_sum += tokens.as_ref().and_then(|t| t.get(key)).and_then(Value::as_f64).unwrap_or_default();
+                    token_sum += tokens
+                        .as_ref()
+                        .and_then(|t| t.get(key))
+                        .and_then(Value::as_f64)
+                        .unwrap_or_default();
                 }
                 let cost = cost.as_ref().map(|cost| json!(cost));
                 found.extend(translator.cost(part, cost, tokens.as_ref()));
@@ -481,26 +584,48 @@ impl Translator {
             };
             (ask.id.clone(), ask.source_session_id.clone(), kind)
         });
-        let questions = view
-            .pending_questions
-            .iter()
-            .map(|ask| (ask.id.clone(), ask.source_session_id.clone(), AskKind::Question));
+        let questions = view.pending_questions.iter().map(|ask| {
+            (
+                ask.id.clone(),
+                ask.source_session_id.clone(),
+                AskKind::Question,
+            )
+        });
         let root = self.root().to_owned();
         let asks: Vec<(String, Ask)> = asks
             .chain(questions)
-            .map(|(id, session, kind)| (id, Ask { session: session.unwrap_or_else(|| root.clone()), kind }))
+            .map(|(id, session, kind)| {
+                (
+                    id,
+                    Ask {
+                        session: session.unwrap_or_else(|| root.clone()),
+                        kind,
+                    },
+                )
+            })
             .collect();
         self.start_over(asks);
     }
 
     fn seed_child(&mut self, session: &str, task: Task) {
-        self.adopt(session, Lane { task: Some(task), ..Lane::default() });
+        self.adopt(
+            session,
+            Lane {
+                task: Some(task),
+                ..Lane::default()
+            },
+        );
     }
 
     /// Calls that the view shows as running.
     fn seed_tools(&mut self, session: &str, tools: &[ToolCall]) {
-        let Some(lane) = self.lane_mut(session) else { return };
-        for tool in tools.iter().filter(|tool| tool.status == ToolStatus::Running) {
+        let Some(lane) = self.lane_mut(session) else {
+            return;
+        };
+        for tool in tools
+            .iter()
+            .filter(|tool| tool.status == ToolStatus::Running)
+        {
             let entry = ToolEntry {
                 message: String::new(),
                 part: String::new(),
@@ -521,7 +646,9 @@ impl Translator {
     }
 
     fn register_message(&mut self, info: &open_cowork_opencode::model::MessageInfo) {
-        let Some(lane) = self.lane_mut(&info.session_id) else { return };
+        let Some(lane) = self.lane_mut(&info.session_id) else {
+            return;
+        };
         let (state, _) = lane.message(&info.id, info.role);
         state.summary = info.is_summary();
         state.agent = info.agent.clone();
@@ -537,8 +664,12 @@ impl Translator {
     }
 
     fn register_part(&mut self, part: &Part, kind: PartKind, text: &str, closed: bool) {
-        let Some(lane) = self.lane_mut(&part.session_id) else { return };
-        let Some(message) = lane.messages.get_mut(&part.message_id) else { return };
+        let Some(lane) = self.lane_mut(&part.session_id) else {
+            return;
+        };
+        let Some(message) = lane.messages.get_mut(&part.message_id) else {
+            return;
+        };
         let entry = message.text.part(&part.id, kind);
         entry.text = text.to_owned();
         entry.closed = closed;
@@ -547,12 +678,20 @@ impl Translator {
 
     /// A verdict that the view shows stands, whatever OpenCode's stored state says.
     fn keep_verdict(&mut self, session: &str, call: &str, shown: ToolStatus) {
-        let Some(lane) = self.lane_mut(session) else { return };
-        let Some(entry) = lane.tools.get_mut(call) else { return };
+        let Some(lane) = self.lane_mut(session) else {
+            return;
+        };
+        let Some(entry) = lane.tools.get_mut(call) else {
+            return;
+        };
         if shown == ToolStatus::Running || entry.phase.is_terminal() {
             return;
         }
-        entry.phase = if shown == ToolStatus::Complete { ToolPhase::Complete } else { ToolPhase::Error };
+        entry.phase = if shown == ToolStatus::Complete {
+            ToolPhase::Complete
+        } else {
+            ToolPhase::Error
+        };
         lane.running.retain(|running| running != call);
     }
 

@@ -1,7 +1,7 @@
 //! One thread on the running OpenCode: an owned task that turns commands into calls and frames into events,
 //! serially, so that order is that of OpenCode and no lock is held across an await.
 
-use crate::host::{TurnError, Shared};
+use crate::host::{Shared, TurnError};
 use crate::recover::{History, SessionHistory};
 use crate::translate::{Alarm, StopRequest, Translator};
 use crate::watchdog::{Breach, Watchdog};
@@ -9,7 +9,9 @@ use futures::StreamExt as _;
 use open_cowork_contracts::{CommandId, EventType, RuntimeEvent, SessionId};
 use open_cowork_opencode::event::{Event, Frame};
 use open_cowork_opencode::model::SessionInfo;
-use open_cowork_opencode::{Directory, Error as OpenCodeError, ModelChoice, OpenCodeRuntime, Reply};
+use open_cowork_opencode::{
+    Directory, Error as OpenCodeError, ModelChoice, OpenCodeRuntime, Reply,
+};
 use serde_json::json;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -50,8 +52,19 @@ pub struct TurnPrompt {
 pub(crate) enum Command {
     Prompt(TurnPrompt, oneshot::Sender<Result<(), TurnError>>),
     Stop(StopRequest, oneshot::Sender<Result<(), TurnError>>),
-    Permission { id: String, allow: bool, reason: Option<String>, command: Option<CommandId>, done: oneshot::Sender<Result<(), TurnError>> },
-    Question { id: String, answers: Option<Vec<Vec<String>>>, command: Option<CommandId>, done: oneshot::Sender<Result<(), TurnError>> },
+    Permission {
+        id: String,
+        allow: bool,
+        reason: Option<String>,
+        command: Option<CommandId>,
+        done: oneshot::Sender<Result<(), TurnError>>,
+    },
+    Question {
+        id: String,
+        answers: Option<Vec<Vec<String>>>,
+        command: Option<CommandId>,
+        done: oneshot::Sender<Result<(), TurnError>>,
+    },
     /// Read everything and emit what is missing.
     Recover(Option<oneshot::Sender<Result<(), TurnError>>>),
     /// OpenCode is gone and doesn't come back by itself.
@@ -96,7 +109,8 @@ impl ThreadActor {
         overflow: Arc<AtomicBool>,
         frames: mpsc::Receiver<Frame>,
     ) -> Self {
-        let mut translator = Translator::new(root, Some(thread.as_str()), directory.as_path().to_str());
+        let mut translator =
+            Translator::new(root, Some(thread.as_str()), directory.as_path().to_str());
         translator.distrust_replies();
         ThreadActor {
             shared,
@@ -137,11 +151,21 @@ impl ThreadActor {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let watchdog = self.watchdog.as_ref().and_then(Watchdog::deadline).map(Instant::from_std);
-        [self.confirm_at, self.stop_at.map(|(at, _)| at), self.poll_at, self.recover_at, watchdog]
-            .into_iter()
-            .flatten()
-            .min()
+        let watchdog = self
+            .watchdog
+            .as_ref()
+            .and_then(Watchdog::deadline)
+            .map(Instant::from_std);
+        [
+            self.confirm_at,
+            self.stop_at.map(|(at, _)| at),
+            self.poll_at,
+            self.recover_at,
+            watchdog,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     async fn command(&mut self, command: Command) {
@@ -153,10 +177,21 @@ impl ThreadActor {
             Command::Stop(stop, done) => {
                 let _ = done.send(self.stop(stop).await);
             }
-            Command::Permission { id, allow, reason, command, done } => {
+            Command::Permission {
+                id,
+                allow,
+                reason,
+                command,
+                done,
+            } => {
                 let _ = done.send(self.answer_permission(&id, allow, reason, command).await);
             }
-            Command::Question { id, answers, command, done } => {
+            Command::Question {
+                id,
+                answers,
+                command,
+                done,
+            } => {
                 let _ = done.send(self.answer_question(&id, answers, command).await);
             }
             Command::Recover(done) => {
@@ -206,7 +241,9 @@ impl ThreadActor {
     fn frame(&mut self, frame: &Frame, events: &mut Vec<RuntimeEvent>) -> Option<Breach> {
         let idle = match &frame.event {
             Event::SessionIdle { session } => session == self.translator.root(),
-            Event::SessionStatus { session, status } => session == self.translator.root() && status.kind == "idle",
+            Event::SessionStatus { session, status } => {
+                session == self.translator.root() && status.kind == "idle"
+            }
             _ => false,
         };
         let new_message = match &frame.event {
@@ -219,7 +256,9 @@ impl ThreadActor {
         }
         self.follow_turn();
         let now = Instant::now().into_std();
-        self.watchdog.as_mut().and_then(|watchdog| watchdog.observe(frame, new_message, now))
+        self.watchdog
+            .as_mut()
+            .and_then(|watchdog| watchdog.observe(frame, new_message, now))
     }
 
     /// Keeps timers in step with the turn.
@@ -237,7 +276,9 @@ impl ThreadActor {
         }
         let limits = self.shared.options.limits;
         let asked = self.translator.pending_asks().next().is_some();
-        let watchdog = self.watchdog.get_or_insert_with(|| Watchdog::new(limits, now.into_std()));
+        let watchdog = self
+            .watchdog
+            .get_or_insert_with(|| Watchdog::new(limits, now.into_std()));
         watchdog.waiting(asked, now.into_std());
         self.poll_at.get_or_insert(now + POLL_ASKS);
     }
@@ -257,7 +298,11 @@ impl ThreadActor {
 
     /// Nothing is started or answered that could not be recorded.
     async fn catch_up(&mut self) -> Result<(), TurnError> {
-        if self.behind { self.recover().await } else { Ok(()) }
+        if self.behind {
+            self.recover().await
+        } else {
+            Ok(())
+        }
     }
 
     async fn alarm(&mut self, alarm: Alarm) {
@@ -275,8 +320,11 @@ impl ThreadActor {
     }
 
     async fn breach(&mut self, breach: Breach) {
-        let stop =
-            StopRequest { reason: breach.code().to_owned(), message: Some(breach.message()), command: None };
+        let stop = StopRequest {
+            reason: breach.code().to_owned(),
+            message: Some(breach.message()),
+            command: None,
+        };
         let _ = self.stop(stop).await;
     }
 
@@ -302,7 +350,10 @@ impl ThreadActor {
             self.stop_at = None;
             self.enforce_stop(looks).await;
         }
-        if let Some(breach) = self.watchdog.as_ref().and_then(|watchdog| watchdog.check(now.into_std()))
+        if let Some(breach) = self
+            .watchdog
+            .as_ref()
+            .and_then(|watchdog| watchdog.check(now.into_std()))
             && self.stop_at.is_none()
         {
             self.breach(breach).await;
@@ -333,13 +384,21 @@ impl ThreadActor {
 
     async fn poll_asks(&mut self) {
         self.poll_at = Some(Instant::now() + POLL_ASKS);
-        let Ok(runtime) = self.shared.runtime() else { return };
+        let Ok(runtime) = self.shared.runtime() else {
+            return;
+        };
         let mut events = Vec::new();
         if let Ok(asks) = runtime.permissions(&self.directory).await {
-            events.extend(asks.iter().filter_map(|ask| self.translator.ask_permission(ask)));
+            events.extend(
+                asks.iter()
+                    .filter_map(|ask| self.translator.ask_permission(ask)),
+            );
         }
         if let Ok(asks) = runtime.questions(&self.directory).await {
-            events.extend(asks.iter().filter_map(|ask| self.translator.ask_question(ask)));
+            events.extend(
+                asks.iter()
+                    .filter_map(|ask| self.translator.ask_question(ask)),
+            );
         }
         self.emit(events).await;
     }
@@ -375,7 +434,10 @@ impl ThreadActor {
             }),
         )
         .with_id(format!("{thread}:command:{command}:prompt-submitted"));
-        self.shared.sink.append(&self.thread, vec![running, submitted]).await?;
+        self.shared
+            .sink
+            .append(&self.thread, vec![running, submitted])
+            .await?;
         if sent_before {
             return self.recover().await;
         }
@@ -390,10 +452,17 @@ impl ThreadActor {
             model: prompt.model.as_deref().and_then(model_choice),
             system: None,
         };
-        let Err(error) = runtime.prompt_async(&root, request).await else { return Ok(()) };
+        let Err(error) = runtime.prompt_async(&root, request).await else {
+            return Ok(());
+        };
         // Unknown outcome: OpenCode may have taken it. Never send twice (decision 15).
-        if matches!(error, OpenCodeError::Timeout { .. } | OpenCodeError::Unreachable { .. })
-            && runtime.message(&root, &message).await.is_ok_and(|found| found.is_some())
+        if matches!(
+            error,
+            OpenCodeError::Timeout { .. } | OpenCodeError::Unreachable { .. }
+        ) && runtime
+            .message(&root, &message)
+            .await
+            .is_ok_and(|found| found.is_some())
         {
             return Ok(());
         }
@@ -424,13 +493,25 @@ impl ThreadActor {
         let mut permissions = Vec::new();
         let mut questions = Vec::new();
         for (id, _, is_permission) in self.translator.pending_asks() {
-            if is_permission { permissions.push(id.to_owned()) } else { questions.push(id.to_owned()) }
+            if is_permission {
+                permissions.push(id.to_owned())
+            } else {
+                questions.push(id.to_owned())
+            }
         }
         if let Ok(asks) = runtime.permissions(&self.directory).await {
-            permissions.extend(asks.into_iter().filter(|ask| self.translator.owns(&ask.session_id)).map(|ask| ask.id));
+            permissions.extend(
+                asks.into_iter()
+                    .filter(|ask| self.translator.owns(&ask.session_id))
+                    .map(|ask| ask.id),
+            );
         }
         if let Ok(asks) = runtime.questions(&self.directory).await {
-            questions.extend(asks.into_iter().filter(|ask| self.translator.owns(&ask.session_id)).map(|ask| ask.id));
+            questions.extend(
+                asks.into_iter()
+                    .filter(|ask| self.translator.owns(&ask.session_id))
+                    .map(|ask| ask.id),
+            );
         }
         permissions.sort();
         permissions.dedup();
@@ -438,7 +519,9 @@ impl ThreadActor {
         questions.dedup();
         for id in permissions {
             // Gone already is as good.
-            let _ = runtime.reply_permission(&self.directory, &id, Reply::Reject { message: None }).await;
+            let _ = runtime
+                .reply_permission(&self.directory, &id, Reply::Reject { message: None })
+                .await;
         }
         for id in questions {
             let _ = runtime.reject_question(&self.directory, &id).await;
@@ -475,13 +558,19 @@ impl ThreadActor {
         command: Option<CommandId>,
     ) -> Result<(), TurnError> {
         self.catch_up().await?;
-        if !self.translator.pending_asks().any(|(ask, _, permission)| permission && ask == id) {
+        if !self
+            .translator
+            .pending_asks()
+            .any(|(ask, _, permission)| permission && ask == id)
+        {
             return Err(TurnError::NotPending(id.to_owned()));
         }
         let runtime = self.shared.runtime()?;
         let reply = match allow {
             true => Reply::Once,
-            false => Reply::Reject { message: reason.clone().filter(|reason| !reason.trim().is_empty()) },
+            false => Reply::Reject {
+                message: reason.clone().filter(|reason| !reason.trim().is_empty()),
+            },
         };
         let events = match runtime.reply_permission(&self.directory, id, reply).await {
             Ok(()) => self.translator.permission_answered(
@@ -508,7 +597,11 @@ impl ThreadActor {
         command: Option<CommandId>,
     ) -> Result<(), TurnError> {
         self.catch_up().await?;
-        if !self.translator.pending_asks().any(|(ask, _, permission)| !permission && ask == id) {
+        if !self
+            .translator
+            .pending_asks()
+            .any(|(ask, _, permission)| !permission && ask == id)
+        {
             return Err(TurnError::NotPending(id.to_owned()));
         }
         let runtime = self.shared.runtime()?;
@@ -553,7 +646,11 @@ impl ThreadActor {
         };
         let (view, sequence) = self.shared.sink.view(&self.thread).await?;
         let sink = self.shared.sink.clone();
-        let events = self.translator.recover(&history, &view, sequence, &|kind: &EventType, payload| sink.sanitize(kind, payload));
+        let events =
+            self.translator
+                .recover(&history, &view, sequence, &|kind: &EventType, payload| {
+                    sink.sanitize(kind, payload)
+                });
         for child in self.translator.children() {
             self.shared.route(child, &self.thread);
         }
@@ -564,7 +661,10 @@ impl ThreadActor {
         let stored = self.shared.sink.append(&self.thread, events).await;
         self.behind = stored.is_err();
         stored?;
-        self.confirm_at = self.translator.is_held().then(|| Instant::now() + CONFIRM_AFTER);
+        self.confirm_at = self
+            .translator
+            .is_held()
+            .then(|| Instant::now() + CONFIRM_AFTER);
         Ok(())
     }
 }
@@ -582,7 +682,12 @@ async fn read_history(
         async move {
             let messages = runtime.messages(&info.id).await?;
             let todos = runtime.todos(&info.id).await?;
-            Ok::<_, OpenCodeError>(SessionHistory { info, messages, todos, busy })
+            Ok::<_, OpenCodeError>(SessionHistory {
+                info,
+                messages,
+                todos,
+                busy,
+            })
         }
     };
     let root_history = read(info).await?;
@@ -593,7 +698,11 @@ async fn read_history(
         for parent in level {
             let mut found = runtime.children(&parent).await?;
             found.sort_by_key(|child| {
-                child.extra.get("time").and_then(|time| time.get("created")).and_then(serde_json::Value::as_u64)
+                child
+                    .extra
+                    .get("time")
+                    .and_then(|time| time.get("created"))
+                    .and_then(serde_json::Value::as_u64)
             });
             for child in found {
                 if children.iter().any(|known| known.id == child.id) || child.id == root {
@@ -622,7 +731,10 @@ async fn read_history(
 /// `provider/model`, split at the first `/` (05 §2.1).
 fn model_choice(name: &str) -> Option<ModelChoice> {
     let (provider, model) = name.split_once('/')?;
-    Some(ModelChoice { provider: provider.to_owned(), model: model.to_owned() })
+    Some(ModelChoice {
+        provider: provider.to_owned(),
+        model: model.to_owned(),
+    })
 }
 
 fn due(at: &mut Option<Instant>, now: Instant) -> bool {

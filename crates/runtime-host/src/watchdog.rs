@@ -66,7 +66,9 @@ impl Breach {
     pub fn message(self) -> String {
         match self {
             Breach::Steps(n) => format!("Stopped after {n} model steps, the limit of one turn."),
-            Breach::Calls(n) => format!("Stopped after {n} model calls within a minute; the model's answers break off."),
+            Breach::Calls(n) => format!(
+                "Stopped after {n} model calls within a minute; the model's answers break off."
+            ),
             Breach::Repeated(n) => format!("Stopped: the same tool call came {n} times in a row."),
             Breach::NoProgress(time) => {
                 format!("Stopped: nothing happened for {}.", minutes(time))
@@ -142,8 +144,17 @@ impl Watchdog {
             }
             Event::PartUpdated(part) => match &part.body {
                 PartBody::StepStart { .. } => return self.model_call(now),
-                PartBody::Tool { tool, call_id, state, .. } if state.status != "pending" => {
-                    let input = state.input.as_ref().map(ToString::to_string).unwrap_or_default();
+                PartBody::Tool {
+                    tool,
+                    call_id,
+                    state,
+                    ..
+                } if state.status != "pending" => {
+                    let input = state
+                        .input
+                        .as_ref()
+                        .map(ToString::to_string)
+                        .unwrap_or_default();
                     return self.tool_call(call_id, tool, input);
                 }
                 _ => {}
@@ -155,7 +166,11 @@ impl Watchdog {
 
     fn model_call(&mut self, now: Instant) -> Option<Breach> {
         let minute = Duration::from_secs(60);
-        while self.calls.front().is_some_and(|call| now.saturating_duration_since(*call) >= minute) {
+        while self
+            .calls
+            .front()
+            .is_some_and(|call| now.saturating_duration_since(*call) >= minute)
+        {
             self.calls.pop_front();
         }
         self.calls.push_back(now);
@@ -169,7 +184,11 @@ impl Watchdog {
         }
         self.last_call_id = Some(id.to_owned());
         let call = (tool.to_owned(), input);
-        self.repeated = if self.last_call.as_ref() == Some(&call) { self.repeated + 1 } else { 1 };
+        self.repeated = if self.last_call.as_ref() == Some(&call) {
+            self.repeated + 1
+        } else {
+            1
+        };
         self.last_call = Some(call);
         (self.repeated >= self.limits.repeated_calls).then_some(Breach::Repeated(self.repeated))
     }
@@ -230,7 +249,9 @@ mod tests {
     }
 
     fn step() -> Frame {
-        frame(r#"{"id":"evt_1","type":"message.part.updated","properties":{"sessionID":"ses_1","part":{"id":"prt_1","sessionID":"ses_1","messageID":"msg_1","type":"step-start"},"time":1}}"#)
+        frame(
+            r#"{"id":"evt_1","type":"message.part.updated","properties":{"sessionID":"ses_1","part":{"id":"prt_1","sessionID":"ses_1","messageID":"msg_1","type":"step-start"},"time":1}}"#,
+        )
     }
 
     fn tool(call: &str, command: &str) -> Frame {
@@ -244,8 +265,14 @@ mod tests {
         let now = Instant::now();
         let mut dog = Watchdog::new(Limits::default(), now);
         assert!((0..100).all(|n| dog.observe(&answer(n), true, now).is_none()));
-        assert!(dog.observe(&answer(7), false, now).is_none(), "an update is no step");
-        assert_eq!(dog.observe(&answer(100), true, now), Some(Breach::Steps(100)));
+        assert!(
+            dog.observe(&answer(7), false, now).is_none(),
+            "an update is no step"
+        );
+        assert_eq!(
+            dog.observe(&answer(100), true, now),
+            Some(Breach::Steps(100))
+        );
     }
 
     #[test]
@@ -253,7 +280,10 @@ mod tests {
         let start = Instant::now();
         let mut dog = Watchdog::new(Limits::default(), start);
         for n in 0..240 {
-            assert_eq!(dog.observe(&step(), false, start + Duration::from_secs(n)), None);
+            assert_eq!(
+                dog.observe(&step(), false, start + Duration::from_secs(n)),
+                None
+            );
         }
         let mut dog = Watchdog::new(Limits::default(), start);
         let breach = (0..61).find_map(|_| dog.observe(&step(), false, start));
@@ -266,13 +296,20 @@ mod tests {
         let mut dog = Watchdog::new(Limits::default(), now);
         for n in 0..4 {
             assert_eq!(dog.observe(&tool(&format!("c{n}"), "ls"), false, now), None);
-            assert_eq!(dog.observe(&tool(&format!("c{n}"), "ls"), false, now), None, "an update is no call");
+            assert_eq!(
+                dog.observe(&tool(&format!("c{n}"), "ls"), false, now),
+                None,
+                "an update is no call"
+            );
         }
         assert_eq!(dog.observe(&tool("other", "pwd"), false, now), None);
         for n in 10..14 {
             assert_eq!(dog.observe(&tool(&format!("c{n}"), "ls"), false, now), None);
         }
-        assert_eq!(dog.observe(&tool("c14", "ls"), false, now), Some(Breach::Repeated(5)));
+        assert_eq!(
+            dog.observe(&tool("c14", "ls"), false, now),
+            Some(Breach::Repeated(5))
+        );
     }
 
     #[test]
@@ -285,7 +322,10 @@ mod tests {
         assert_eq!(dog.check(hour), None);
         dog.waiting(false, hour);
         assert_eq!(dog.check(hour + Duration::from_secs(299)), None);
-        assert!(matches!(dog.check(hour + Duration::from_secs(300)), Some(Breach::NoProgress(_))));
+        assert!(matches!(
+            dog.check(hour + Duration::from_secs(300)),
+            Some(Breach::NoProgress(_))
+        ));
     }
 
     #[test]
@@ -296,6 +336,9 @@ mod tests {
             let now = start + Duration::from_secs(minute * 60);
             assert_eq!(dog.observe(&step(), false, now).or(dog.check(now)), None);
         }
-        assert!(matches!(dog.check(start + Duration::from_secs(1800)), Some(Breach::Total(_))));
+        assert!(matches!(
+            dog.check(start + Duration::from_secs(1800)),
+            Some(Breach::Total(_))
+        ));
     }
 }

@@ -1,6 +1,8 @@
 //! What the translator makes of every recorded classic and global stream, written out and reviewed
 //! (`snapshots/`). A change here is a change of the product's event sequence.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may fail loudly
+
 use open_cowork_contracts::RuntimeEvent;
 use open_cowork_runtime_host::translate::Forest;
 use serde_json::Value;
@@ -38,9 +40,16 @@ fn listing(events: &[RuntimeEvent]) -> String {
         let mut payload = event.payload.clone();
         payload.shift_remove("sessionId");
         let id = event.event_id.as_ref().map_or("-", |id| id.as_str());
-        let mut line = format!("{:<21} {} [{id}]", event.kind.as_str(), Value::Object(payload));
+        let mut line = format!(
+            "{:<21} {} [{id}]",
+            event.kind.as_str(),
+            Value::Object(payload)
+        );
         if line.len() > 700 {
-            let cut = (0..=400).rev().find(|at| line.is_char_boundary(*at)).unwrap();
+            let cut = (0..=400)
+                .rev()
+                .find(|at| line.is_char_boundary(*at))
+                .unwrap();
             line = format!("{}… ({} bytes)", &line[..cut], line.len());
         }
         writeln!(out, "{line}").unwrap();
@@ -52,7 +61,11 @@ fn listing(events: &[RuntimeEvent]) -> String {
 fn every_recorded_stream_gives_exactly_the_reviewed_sequence() {
     for kind in ["classic", "global"] {
         for path in fixtures(kind) {
-            let name = path.file_name().unwrap().to_string_lossy().replace(".jsonl", "");
+            let name = path
+                .file_name()
+                .unwrap()
+                .to_string_lossy()
+                .replace(".jsonl", "");
             insta::assert_snapshot!(name, listing(&translate(&path)));
         }
     }
@@ -63,9 +76,16 @@ fn no_recorded_stream_leaves_a_turn_open_or_ends_it_twice() {
     for path in fixtures("classic") {
         let events = translate(&path);
         let endings = |event: &&RuntimeEvent| {
-            matches!(event.kind.as_str(), "session.idle" | "session.aborted" | "runtime.error")
+            matches!(
+                event.kind.as_str(),
+                "session.idle" | "session.aborted" | "runtime.error"
+            )
         };
-        let ids: Vec<_> = events.iter().filter(endings).map(|event| event.event_id.clone()).collect();
+        let ids: Vec<_> = events
+            .iter()
+            .filter(endings)
+            .map(|event| event.event_id.clone())
+            .collect();
         let mut unique = ids.clone();
         unique.sort();
         unique.dedup();
@@ -78,9 +98,21 @@ fn no_recorded_stream_leaves_a_turn_open_or_ends_it_twice() {
 fn the_prompt_and_the_thinking_never_become_answer_text() {
     for path in fixtures("classic") {
         for event in translate(&path) {
-            let content = event.payload.get("content").and_then(Value::as_str).unwrap_or_default();
-            assert!(!content.contains("[[script"), "{}: {content}", path.display());
-            assert!(!content.contains("Thinking about it"), "{}: {content}", path.display());
+            let content = event
+                .payload
+                .get("content")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            assert!(
+                !content.contains("[[script"),
+                "{}: {content}",
+                path.display()
+            );
+            assert!(
+                !content.contains("Thinking about it"),
+                "{}: {content}",
+                path.display()
+            );
         }
     }
 }

@@ -3,6 +3,8 @@
 //! content (decision 10), and a turn that was cut short for good is marked, with everything that was shown
 //! kept (decision 7).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may fail loudly
+
 use open_cowork_contracts::view::{TaskStatus, ToolCall, ToolStatus};
 use open_cowork_contracts::{
     EventType, JsonObject, RuntimeEvent, Session, SessionEventRecord, SessionStatus, View,
@@ -49,14 +51,22 @@ impl Stored {
             }
             Event::MessageUpdated(info) => {
                 let messages = self.messages.entry(info.session_id.clone()).or_default();
-                match messages.iter_mut().find(|message| message.info.id == info.id) {
+                match messages
+                    .iter_mut()
+                    .find(|message| message.info.id == info.id)
+                {
                     Some(message) => message.info = info.clone(),
-                    None => messages.push(MessageWithParts { info: info.clone(), parts: Vec::new() }),
+                    None => messages.push(MessageWithParts {
+                        info: info.clone(),
+                        parts: Vec::new(),
+                    }),
                 }
             }
             Event::PartUpdated(part) => {
                 let messages = self.messages.entry(part.session_id.clone()).or_default();
-                let Some(message) = messages.iter_mut().find(|message| message.info.id == part.message_id)
+                let Some(message) = messages
+                    .iter_mut()
+                    .find(|message| message.info.id == part.message_id)
                 else {
                     return;
                 };
@@ -66,7 +76,9 @@ impl Stored {
                 }
             }
             Event::PermissionAsked(ask) => self.permissions.push(ask.clone()),
-            Event::PermissionReplied { request, .. } => self.permissions.retain(|ask| ask.id != *request),
+            Event::PermissionReplied { request, .. } => {
+                self.permissions.retain(|ask| ask.id != *request)
+            }
             Event::QuestionAsked(ask) => self.questions.push(ask.clone()),
             Event::QuestionReplied { request, .. } | Event::QuestionRejected { request, .. } => {
                 self.questions.retain(|ask| ask.id != *request);
@@ -79,7 +91,11 @@ impl Stored {
     }
 
     fn lane(&self, id: &str, alive: bool) -> SessionHistory {
-        let info = self.sessions.get(id).cloned().unwrap_or_else(|| bare_session(id));
+        let info = self
+            .sessions
+            .get(id)
+            .cloned()
+            .unwrap_or_else(|| bare_session(id));
         SessionHistory {
             info,
             messages: self.messages.get(id).cloned().unwrap_or_default(),
@@ -90,12 +106,23 @@ impl Stored {
 
     /// `alive`: OpenCode still runs. After a restart nothing is busy and no ask is pending.
     fn history(&self, root: &str, alive: bool) -> History {
-        let children = self.order.iter().filter(|id| self.sessions[*id].parent_id.is_some());
+        let children = self
+            .order
+            .iter()
+            .filter(|id| self.sessions[*id].parent_id.is_some());
         History {
             root: self.lane(root, alive),
             children: children.map(|id| self.lane(id, alive)).collect(),
-            permissions: if alive { self.permissions.clone() } else { Vec::new() },
-            questions: if alive { self.questions.clone() } else { Vec::new() },
+            permissions: if alive {
+                self.permissions.clone()
+            } else {
+                Vec::new()
+            },
+            questions: if alive {
+                self.questions.clone()
+            } else {
+                Vec::new()
+            },
         }
     }
 }
@@ -119,9 +146,19 @@ fn sanitize(kind: &EventType, payload: JsonObject) -> JsonObject {
 
 impl Log {
     fn new(context: String) -> Self {
-        let session = Session { session_id: "s1".into(), updated_at: "t0".into(), ..Session::default() };
+        let session = Session {
+            session_id: "s1".into(),
+            updated_at: "t0".into(),
+            ..Session::default()
+        };
         let projector = Projector::new(&session);
-        Log { session, projector, sequence: 0, ids: HashMap::new(), context }
+        Log {
+            session,
+            projector,
+            sequence: 0,
+            ids: HashMap::new(),
+            context,
+        }
     }
 
     fn append(&mut self, events: Vec<RuntimeEvent>) -> usize {
@@ -164,10 +201,16 @@ fn streams() -> Vec<(String, Vec<Frame>)> {
         .filter(|path| path.to_string_lossy().ends_with(".classic.jsonl"))
         .map(|path| {
             let text = std::fs::read_to_string(&path).unwrap();
-            let frames = text.lines().map(|line| decode_frame(line.as_bytes()).unwrap());
+            let frames = text
+                .lines()
+                .map(|line| decode_frame(line.as_bytes()).unwrap());
             // Noise that means nothing to a thread only makes the test slow.
-            let frames = frames.filter(|frame| !matches!(frame.event, Event::Benign | Event::Heartbeat));
-            (path.file_name().unwrap().to_string_lossy().into_owned(), frames.collect())
+            let frames =
+                frames.filter(|frame| !matches!(frame.event, Event::Benign | Event::Heartbeat));
+            (
+                path.file_name().unwrap().to_string_lossy().into_owned(),
+                frames.collect(),
+            )
         })
         // Two roots in one stream: covered by the snapshots.
         .filter(|(name, _)| !name.starts_with("restart-reattach"))
@@ -178,11 +221,23 @@ fn streams() -> Vec<(String, Vec<Frame>)> {
 }
 
 fn root_of(frames: &[Frame]) -> String {
-    frames.iter().find_map(|frame| frame.event.session()).unwrap().to_owned()
+    frames
+        .iter()
+        .find_map(|frame| frame.event.session())
+        .unwrap()
+        .to_owned()
 }
 
 fn tool(call: &ToolCall) -> Value {
-    json!([call.id, call.name, call.input, call.status, call.output, call.agent, call.error])
+    json!([
+        call.id,
+        call.name,
+        call.input,
+        call.status,
+        call.output,
+        call.agent,
+        call.error
+    ])
 }
 
 /// What decision 9 compares.
@@ -191,13 +246,24 @@ fn essence(view: &View) -> Value {
         .task_runs
         .iter()
         .map(|task| {
-            let transcript: Vec<Value> =
-                task.transcript.iter().map(|piece| json!([piece["id"], piece["content"]])).collect();
+            let transcript: Vec<Value> = task
+                .transcript
+                .iter()
+                .map(|piece| json!([piece["id"], piece["content"]]))
+                .collect();
             let mut tools: Vec<Value> = task.tool_calls.iter().map(tool).collect();
             tools.sort_by_key(ToString::to_string);
             json!([
-                task.id, task.title, task.agent, task.status, task.content, transcript, tools, task.error,
-                task.session_cost, task.todos
+                task.id,
+                task.title,
+                task.agent,
+                task.status,
+                task.content,
+                transcript,
+                tools,
+                task.error,
+                task.session_cost,
+                task.todos
             ])
         })
         .collect();
@@ -222,8 +288,13 @@ fn essence(view: &View) -> Value {
 /// The confirming read: the last message once.
 fn confirm(translator: &mut Translator, log: &mut Log, stored: &Stored, root: &str) {
     if translator.is_held() {
-        let last: Vec<MessageWithParts> =
-            stored.messages.get(root).and_then(|messages| messages.last()).cloned().into_iter().collect();
+        let last: Vec<MessageWithParts> = stored
+            .messages
+            .get(root)
+            .and_then(|messages| messages.last())
+            .cloned()
+            .into_iter()
+            .collect();
         log.append(translator.confirm(&last));
     }
 }
@@ -234,7 +305,10 @@ fn prompts(stored: &Stored, root: &str) -> Vec<RuntimeEvent> {
     let mut translator = Translator::new(root, Some("s1"), None);
     let view = Log::new(String::new()).projector.into_view();
     let events = translator.recover(&stored.history(root, false), &view, 0, &sanitize);
-    events.into_iter().filter(|event| event.kind == EventType::PromptSubmitted).collect()
+    events
+        .into_iter()
+        .filter(|event| event.kind == EventType::PromptSubmitted)
+        .collect()
 }
 
 fn unbroken(name: &str, frames: &[Frame], root: &str, prompts: &[RuntimeEvent]) -> Value {
@@ -288,8 +362,14 @@ fn broken(
     let history = stored.history(root, true);
     let events = translator.recover(&history, log.view(), log.sequence, &sanitize);
     log.append(events);
-    let again = translator.clone().recover(&history, log.view(), log.sequence, &sanitize);
-    assert_eq!(log.append(again.clone()), 0, "{context}: recovering twice added {again:#?}");
+    let again = translator
+        .clone()
+        .recover(&history, log.view(), log.sequence, &sanitize);
+    assert_eq!(
+        log.append(again.clone()),
+        0,
+        "{context}: recovering twice added {again:#?}"
+    );
     for frame in &frames[resume..] {
         let events = translator.apply(frame);
         log.append(events);
@@ -298,7 +378,10 @@ fn broken(
     frames.iter().for_each(|frame| stored.take(frame));
     confirm(&mut translator, &mut log, &stored, root);
     let found = essence(log.view());
-    assert!(found == *expected, "{context}\n found    {found}\n expected {expected}");
+    assert!(
+        found == *expected,
+        "{context}\n found    {found}\n expected {expected}"
+    );
 }
 
 #[test]
@@ -322,28 +405,64 @@ fn a_turn_cut_short_for_good_is_marked_and_keeps_what_was_shown() {
             let shown = log.view().clone();
             // The host died too: a fresh translator, and only the stored view.
             let mut translator = Translator::new(&*root, Some("s1"), Some("/workspace"));
-            let events = translator.recover(&stored.history(&root, false), &shown, log.sequence, &sanitize);
+            let events = translator.recover(
+                &stored.history(&root, false),
+                &shown,
+                log.sequence,
+                &sanitize,
+            );
             log.append(events);
             confirm(&mut translator, &mut log, &stored, &root);
             let view = log.view();
             assert_ne!(view.status, SessionStatus::Running, "{context}");
             assert!(!view.is_generating, "{context}");
-            assert!(view.pending_approvals.is_empty() && view.pending_questions.is_empty(), "{context}");
-            let tools = view.tool_calls.iter().chain(view.task_runs.iter().flat_map(|task| &task.tool_calls));
-            assert!(tools.clone().all(|tool| tool.status != ToolStatus::Running), "{context}");
-            let tasks = |status| view.task_runs.iter().filter(|task| task.status == status).count();
-            assert_eq!(tasks(TaskStatus::Running) + tasks(TaskStatus::Queued), 0, "{context}");
+            assert!(
+                view.pending_approvals.is_empty() && view.pending_questions.is_empty(),
+                "{context}"
+            );
+            let tools = view
+                .tool_calls
+                .iter()
+                .chain(view.task_runs.iter().flat_map(|task| &task.tool_calls));
+            assert!(
+                tools.clone().all(|tool| tool.status != ToolStatus::Running),
+                "{context}"
+            );
+            let tasks = |status| {
+                view.task_runs
+                    .iter()
+                    .filter(|task| task.status == status)
+                    .count()
+            };
+            assert_eq!(
+                tasks(TaskStatus::Running) + tasks(TaskStatus::Queued),
+                0,
+                "{context}"
+            );
             for message in &shown.messages {
-                let kept = view.messages.iter().find(|kept| kept.id == message.id).unwrap();
+                let kept = view
+                    .messages
+                    .iter()
+                    .find(|kept| kept.id == message.id)
+                    .unwrap();
                 assert!(
-                    kept.content.starts_with(&message.content) || at_end_differs(&at_end, &root, &message.id),
+                    kept.content.starts_with(&message.content)
+                        || at_end_differs(&at_end, &root, &message.id),
                     "{context}: {:?} became {:?}",
                     message.content,
                     kept.content
                 );
             }
-            let again = translator.recover(&stored.history(&root, false), log.view(), log.sequence, &sanitize);
-            assert!(again.is_empty(), "{context}: recovering twice gives {again:#?}");
+            let again = translator.recover(
+                &stored.history(&root, false),
+                log.view(),
+                log.sequence,
+                &sanitize,
+            );
+            assert!(
+                again.is_empty(),
+                "{context}: recovering twice gives {again:#?}"
+            );
         }
     }
 }
@@ -352,7 +471,13 @@ fn a_turn_cut_short_for_good_is_marked_and_keeps_what_was_shown() {
 fn at_end_differs(stored: &Stored, root: &str, message: &str) -> bool {
     let messages = &stored.messages[root];
     messages.iter().any(|stored| {
-        stored.info.id == message && stored.parts.iter().filter(|part| part_is_empty_text(part)).count() > 0
+        stored.info.id == message
+            && stored
+                .parts
+                .iter()
+                .filter(|part| part_is_empty_text(part))
+                .count()
+                > 0
     })
 }
 

@@ -1,12 +1,14 @@
 //! The whole path on real parts: workspace → host → OpenCode → events → log → view. Each final view equals
 //! OpenCode's own history.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may fail loudly
+
 mod support;
 
 use open_cowork_contracts::view::{TaskStatus, ToolStatus};
 use open_cowork_contracts::{EventType, SessionEventRecord, SessionStatus};
 use open_cowork_workbench::{PromptInput, Workspace as _, WorkspaceError};
-use open_cowork_opencode::{Directory, OpenCodeRuntime as _, Reply};
+use open_cowork_opencode::{Directory, Reply};
 use open_cowork_runtime_host::watchdog::Limits;
 use support::{Rig, is_ending, kinds};
 
@@ -181,7 +183,7 @@ async fn real_two_threads_run_at_once_and_stay_apart() {
 async fn real_a_folder_that_would_run_code_is_not_opened_before_it_is_trusted() {
     let rig = Rig::start().await;
     let marker = rig.data.path().join("plugin-ran");
-    let plugin = format!("require('fs').writeFileSync({:?}, 'ran'); export const P = async () => ({{}});", marker);
+    let plugin = format!("require('fs').writeFileSync({marker:?}, 'ran'); export const P = async () => ({{}});");
     rig.folder.write(".opencode/plugin/evil.js", &plugin).unwrap();
     let thread = rig.thread().await;
     let prompt = PromptInput { text: "hello [[script:hello]]".into(), ..PromptInput::default() };

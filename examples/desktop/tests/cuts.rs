@@ -1,6 +1,8 @@
 //! The event connection is cut fifty times at random points of a turn on the real OpenCode. The thread
 //! reconnects, reads what it missed, and ends with OpenCode's own history (decision 9).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may fail loudly
+
 mod support;
 
 use async_trait::async_trait;

@@ -12,7 +12,10 @@ impl Translator {
     /// `permission.requested`, once per ask; nothing for foreign sessions or answered asks.
     pub(crate) fn ask_permission(&mut self, request: &PermissionRequest) -> Option<RuntimeEvent> {
         let session = request.session_id.as_str();
-        if !self.owns(session) || self.asks.contains_key(&request.id) || self.answered.contains(&request.id) {
+        if !self.owns(session)
+            || self.asks.contains_key(&request.id)
+            || self.answered.contains(&request.id)
+        {
             return None;
         }
         let tool = payload::permission_title(request);
@@ -21,15 +24,23 @@ impl Translator {
             Some(task) => format!("{}: {tool}", task.title),
             None => tool.clone(),
         };
-        let call = request.tool.as_ref().map(|tool| tool.call_id.clone()).filter(|call| !call.is_empty());
+        let call = request
+            .tool
+            .as_ref()
+            .map(|tool| tool.call_id.clone())
+            .filter(|call| !call.is_empty());
         let call_input = call
             .as_ref()
             .and_then(|call| self.lanes.get(session)?.tools.get(call))
             .map(|entry| entry.input.clone())
             .unwrap_or_default();
         let input = self.workspace.relative_object(&request.metadata);
-        let patterns: Vec<String> =
-            request.patterns.iter().take(256).map(|pattern| self.workspace.relative(pattern)).collect();
+        let patterns: Vec<String> = request
+            .patterns
+            .iter()
+            .take(256)
+            .map(|pattern| self.workspace.relative(pattern))
+            .collect();
         let subject = payload::subject(&request.permission, &input, &patterns)
             .or_else(|| payload::subject(&request.permission, &call_input, &patterns));
         let mut event = self.event(
@@ -41,18 +52,40 @@ impl Translator {
         );
         insert_some(&mut event.payload, "subject", subject.as_deref());
         insert_some(&mut event.payload, "toolCallId", call.as_deref());
-        insert_some(&mut event.payload, "taskRunId", task.as_ref().map(|task| task.id.as_str()));
-        let kind = AskKind::Permission { tool, description, subject, call };
-        self.asks.insert(request.id.clone(), Ask { session: session.to_owned(), kind });
+        insert_some(
+            &mut event.payload,
+            "taskRunId",
+            task.as_ref().map(|task| task.id.as_str()),
+        );
+        let kind = AskKind::Permission {
+            tool,
+            description,
+            subject,
+            call,
+        };
+        self.asks.insert(
+            request.id.clone(),
+            Ask {
+                session: session.to_owned(),
+                kind,
+            },
+        );
         self.turn.active = true;
         Some(event)
     }
 
-    pub(super) fn permission_replied(&mut self, session: &str, request: &str, reply: &str, out: &mut Out<'_>) {
+    pub(super) fn permission_replied(
+        &mut self,
+        session: &str,
+        request: &str,
+        reply: &str,
+        out: &mut Out<'_>,
+    ) {
         if !self.owns(session) || self.answered.iter().any(|answered| answered == request) {
             return; // the echo of our own answer (decision 8)
         }
-        let explained = reply == "reject" && (self.rejected_in.contains(session) || self.turn.stop.is_some());
+        let explained =
+            reply == "reject" && (self.rejected_in.contains(session) || self.turn.stop.is_some());
         if !self.trust_replies && !explained {
             self.alarms.push(Alarm::UnexplainedReply {
                 session: session.to_owned(),
@@ -66,12 +99,25 @@ impl Translator {
         }
     }
 
-    pub(super) fn resolve_permission(&mut self, id: &str, allowed: bool, reply: &str) -> Option<RuntimeEvent> {
+    pub(super) fn resolve_permission(
+        &mut self,
+        id: &str,
+        allowed: bool,
+        reply: &str,
+    ) -> Option<RuntimeEvent> {
         if !matches!(self.asks.get(id)?.kind, AskKind::Permission { .. }) {
             return None;
         }
         let ask = self.asks.shift_remove(id)?;
-        let AskKind::Permission { tool, description, subject, call } = ask.kind else { return None };
+        let AskKind::Permission {
+            tool,
+            description,
+            subject,
+            call,
+        } = ask.kind
+        else {
+            return None;
+        };
         self.remember_answered(id);
         if !allowed {
             self.rejected_in.insert(ask.session.clone());
@@ -98,7 +144,10 @@ impl Translator {
     /// `question.asked`, once per ask.
     pub(crate) fn ask_question(&mut self, request: &QuestionRequest) -> Option<RuntimeEvent> {
         let session = request.session_id.as_str();
-        if !self.owns(session) || self.asks.contains_key(&request.id) || self.answered.contains(&request.id) {
+        if !self.owns(session)
+            || self.asks.contains_key(&request.id)
+            || self.answered.contains(&request.id)
+        {
             return None;
         }
         let mut event = self.event(
@@ -109,16 +158,29 @@ impl Translator {
             }),
         );
         if let Some(tool) = &request.tool {
-            event
-                .payload
-                .insert("tool".into(), json!({ "messageId": tool.message_id, "callId": tool.call_id }));
+            event.payload.insert(
+                "tool".into(),
+                json!({ "messageId": tool.message_id, "callId": tool.call_id }),
+            );
         }
-        self.asks.insert(request.id.clone(), Ask { session: session.to_owned(), kind: AskKind::Question });
+        self.asks.insert(
+            request.id.clone(),
+            Ask {
+                session: session.to_owned(),
+                kind: AskKind::Question,
+            },
+        );
         self.turn.active = true;
         Some(event)
     }
 
-    pub(super) fn question_replied(&mut self, session: &str, request: &str, answers: Option<Value>, out: &mut Out<'_>) {
+    pub(super) fn question_replied(
+        &mut self,
+        session: &str,
+        request: &str,
+        answers: Option<Value>,
+        out: &mut Out<'_>,
+    ) {
         if !self.owns(session) {
             return;
         }
@@ -128,7 +190,11 @@ impl Translator {
         }
     }
 
-    pub(super) fn resolve_question(&mut self, id: &str, answers: Option<Value>) -> Option<RuntimeEvent> {
+    pub(super) fn resolve_question(
+        &mut self,
+        id: &str,
+        answers: Option<Value>,
+    ) -> Option<RuntimeEvent> {
         if !matches!(self.asks.get(id)?.kind, AskKind::Question) {
             return None;
         }
@@ -152,7 +218,10 @@ impl Translator {
     /// The reducer leaves "not generating" after an answer: say busy again when the turn goes on
     /// (01 §16 #9).
     pub(super) fn busy_again(&mut self, out: &mut Out<'_>) {
-        let runs = self.lanes.get(&self.root).is_some_and(|lane| lane.pulse != Pulse::Idle);
+        let runs = self
+            .lanes
+            .get(&self.root)
+            .is_some_and(|lane| lane.pulse != Pulse::Idle);
         if self.asks.is_empty() && runs && !self.turn.held {
             let event = self.event(EventType::SessionStatus, json!({ "statusType": "busy" }));
             out.push(event);

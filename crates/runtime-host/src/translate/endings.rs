@@ -13,7 +13,9 @@ impl Translator {
         let answer = lane.and_then(|lane| lane.answer.as_ref());
         let answer_error = answer.and_then(|answer| answer.error.as_ref());
         // A `session.error` counts only when no answer tells how the turn ended.
-        let lone_error = lane.and_then(|lane| lane.error.as_ref()).filter(|_| answer.is_none());
+        let lone_error = lane
+            .and_then(|lane| lane.error.as_ref())
+            .filter(|_| answer.is_none());
         let error = answer_error.or(lone_error).cloned();
         let (kind, payload) = if let Some(stop) = self.turn.stop.clone() {
             let mut payload = json!({ "reason": stop.reason });
@@ -26,10 +28,17 @@ impl Translator {
             (EventType::SessionAborted, payload)
         } else {
             match error {
-                Some(error) if is_abort(&error) => (EventType::SessionAborted, json!({ "reason": "aborted" })),
+                Some(error) if is_abort(&error) => {
+                    (EventType::SessionAborted, json!({ "reason": "aborted" }))
+                }
                 Some(error) => {
-                    let mut payload = json!({ "message": error_message(&error), "name": error.name });
-                    if let Some(status) = error.data.get("statusCode").filter(|status| status.is_number()) {
+                    let mut payload =
+                        json!({ "message": error_message(&error), "name": error.name });
+                    if let Some(status) = error
+                        .data
+                        .get("statusCode")
+                        .filter(|status| status.is_number())
+                    {
                         payload["statusCode"] = status.clone();
                     }
                     (EventType::RuntimeError, payload)
@@ -57,11 +66,20 @@ impl Translator {
         let ending = self.ending_id();
         // Without a known prompt the ids would repeat from turn to turn: the log chooses them.
         let known = self.turn.admission.is_some();
-        let mut out = Out { frame: known.then_some(ending.as_str()), events: Vec::new() };
-        let sessions: Vec<String> =
-            std::iter::once(self.root.clone()).chain(self.children.iter().cloned()).collect();
+        let mut out = Out {
+            frame: known.then_some(ending.as_str()),
+            events: Vec::new(),
+        };
+        let sessions: Vec<String> = std::iter::once(self.root.clone())
+            .chain(self.children.iter().cloned())
+            .collect();
         for session in &sessions {
-            for call in self.lanes.get_mut(session).map(|lane| std::mem::take(&mut lane.running)).unwrap_or_default() {
+            for call in self
+                .lanes
+                .get_mut(session)
+                .map(|lane| std::mem::take(&mut lane.running))
+                .unwrap_or_default()
+            {
                 if let Some(event) = self.interrupted_tool(session, &call) {
                     out.push(event);
                 }
@@ -74,7 +92,7 @@ impl Translator {
                 .and_then(|lane| lane.task.as_ref())
                 .is_some_and(|task| matches!(task.status, "queued" | "running"));
             if open {
-                self.task_status(&child, "error", Some("interrupted".to_owned()), &mut out);
+                self.task_status(&child, "error", Some("interrupted"), &mut out);
             }
         }
         for id in self.asks.keys().cloned().collect::<Vec<_>>() {
@@ -85,10 +103,22 @@ impl Translator {
         }
         let index = out.events.len();
         let mut events = out.events;
-        let family = if kind == EventType::SessionIdle { "idle" } else { "end" };
+        let family = if kind == EventType::SessionIdle {
+            "idle"
+        } else {
+            "end"
+        };
         let id = match self.turn.endings {
-            0 => format!("opencode:{}:{family}:{}", self.root, digest(self.turn.admission.as_deref())),
-            n => format!("opencode:{}:{family}:{}:{n}:{index}", self.root, digest(self.turn.admission.as_deref())),
+            0 => format!(
+                "opencode:{}:{family}:{}",
+                self.root,
+                digest(self.turn.admission.as_deref())
+            ),
+            n => format!(
+                "opencode:{}:{family}:{}:{n}:{index}",
+                self.root,
+                digest(self.turn.admission.as_deref())
+            ),
         };
         let event = self.event(kind, payload);
         events.push(if known { event.with_id(id) } else { event });
@@ -106,7 +136,12 @@ impl Translator {
     }
 
     pub(super) fn ending_id(&self) -> String {
-        format!("{}:ending:{}:{}", self.root, digest(self.turn.admission.as_deref()), self.turn.endings)
+        format!(
+            "{}:ending:{}:{}",
+            self.root,
+            digest(self.turn.admission.as_deref()),
+            self.turn.endings
+        )
     }
 
     pub(super) fn interrupted_tool(&mut self, session: &str, call: &str) -> Option<RuntimeEvent> {

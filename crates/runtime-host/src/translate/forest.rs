@@ -40,7 +40,10 @@ impl Forest {
         };
         let events = self.apply(&frame);
         if !events.is_empty() {
-            return Translated { events, dropped: None };
+            return Translated {
+                events,
+                dropped: None,
+            };
         }
         let kind = without_version(&frame.kind);
         match frame.event {
@@ -51,17 +54,24 @@ impl Forest {
 
     /// Translates one frame.
     pub fn apply(&mut self, frame: &Frame) -> Vec<RuntimeEvent> {
-        let Some(session) = frame.event.session() else { return Vec::new() };
+        let Some(session) = frame.event.session() else {
+            return Vec::new();
+        };
         let parent = match &frame.event {
             Event::SessionCreated(info) | Event::SessionUpdated(info) => info.parent_id.as_deref(),
             _ => None,
         };
-        let at = self.trees.iter().position(|tree| tree.owns(session)).or_else(|| {
-            let parent = parent?;
-            self.trees.iter().position(|tree| tree.owns(parent))
-        });
+        let at = self
+            .trees
+            .iter()
+            .position(|tree| tree.owns(session))
+            .or_else(|| {
+                let parent = parent?;
+                self.trees.iter().position(|tree| tree.owns(parent))
+            });
         let at = at.unwrap_or_else(|| {
-            self.trees.push(Translator::new(session, None, directory_of(frame)));
+            self.trees
+                .push(Translator::new(session, None, directory_of(frame)));
             self.trees.len() - 1
         });
         self.trees[at].apply(frame)
@@ -70,7 +80,10 @@ impl Forest {
     /// The endings of all turns that are still open.
     pub fn finish(&mut self) -> Translated {
         let events = self.trees.iter_mut().flat_map(Translator::settle).collect();
-        Translated { events, dropped: None }
+        Translated {
+            events,
+            dropped: None,
+        }
     }
 }
 
@@ -82,13 +95,21 @@ fn directory_of(frame: &Frame) -> Option<&str> {
 }
 
 fn dropped(kind: Option<String>, reason: &'static str) -> Translated {
-    Translated { events: Vec::new(), dropped: Some(Dropped { sdk_event_type: kind, reason }) }
+    Translated {
+        events: Vec::new(),
+        dropped: Some(Dropped {
+            sdk_event_type: kind,
+            reason,
+        }),
+    }
 }
 
 /// `session.updated.1` → `session.updated`.
 fn without_version(kind: &str) -> String {
     match kind.rsplit_once('.') {
-        Some((head, tail)) if !tail.is_empty() && tail.bytes().all(|b| b.is_ascii_digit()) => head.to_owned(),
+        Some((head, tail)) if !tail.is_empty() && tail.bytes().all(|b| b.is_ascii_digit()) => {
+            head.to_owned()
+        }
         _ => kind.to_owned(),
     }
 }

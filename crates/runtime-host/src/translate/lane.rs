@@ -99,12 +99,15 @@ impl Lane {
         if new {
             self.order.push(id.to_owned());
         }
-        let state = self.messages.entry(id.to_owned()).or_insert_with(|| MessageState {
-            role,
-            agent: None,
-            summary: false,
-            text: MessageText::default(),
-        });
+        let state = self
+            .messages
+            .entry(id.to_owned())
+            .or_insert_with(|| MessageState {
+                role,
+                agent: None,
+                summary: false,
+                text: MessageText::default(),
+            });
         (state, new)
     }
 

@@ -24,16 +24,18 @@ mod tree;
 
 pub use forest::{Dropped, Forest, Translated};
 pub(crate) use lane::{Lane, LastAnswer, Pulse, Task, ToolEntry};
-pub(crate) use payload::{ToolPhase, Workspace, error_message, is_abort, iso, todos as todo_list, tool_error, tool_input};
+pub(crate) use payload::{
+    ToolPhase, Workspace, error_message, is_abort, iso, todos as todo_list, tool_error, tool_input,
+};
 pub(crate) use text::{PartKind, chunks, stable_id};
 
+use indexmap::IndexMap;
 use open_cowork_contracts::{EventType, JsonObject, RuntimeEvent};
 use open_cowork_opencode::event::{Event, Frame};
 use open_cowork_opencode::model::{
-    ErrorInfo, MessageInfo, MessageWithParts, Part, PartBody, PermissionRequest, QuestionRequest, Role, SessionInfo, StatusInfo,
-    ToolState,
+    ErrorInfo, MessageInfo, MessageWithParts, Part, PartBody, PermissionRequest, QuestionRequest,
+    Role, SessionInfo, StatusInfo, ToolState,
 };
-use indexmap::IndexMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -67,7 +69,12 @@ pub(crate) struct Ask {
 /// What is asked.
 #[derive(Clone, Debug)]
 pub(crate) enum AskKind {
-    Permission { tool: String, description: String, subject: Option<String>, call: Option<String> },
+    Permission {
+        tool: String,
+        description: String,
+        subject: Option<String>,
+        call: Option<String>,
+    },
     Question,
 }
 
@@ -191,9 +198,13 @@ impl Translator {
 
     /// Asks that wait: id and the runtime session that asks; `true` for approvals.
     pub fn pending_asks(&self) -> impl Iterator<Item = (&str, &str, bool)> {
-        self.asks
-            .iter()
-            .map(|(id, ask)| (id.as_str(), ask.session.as_str(), matches!(ask.kind, AskKind::Permission { .. })))
+        self.asks.iter().map(|(id, ask)| {
+            (
+                id.as_str(),
+                ask.session.as_str(),
+                matches!(ask.kind, AskKind::Permission { .. }),
+            )
+        })
     }
 
     /// Alarms since the last call.
@@ -204,7 +215,11 @@ impl Translator {
     /// A prompt of ours was admitted under that OpenCode message id; the caller has recorded
     /// `session.status running` and `prompt.submitted`.
     pub fn begin_turn(&mut self, message: &str) {
-        self.turn = Turn { active: true, admission: Some(message.to_owned()), ..Turn::default() };
+        self.turn = Turn {
+            active: true,
+            admission: Some(message.to_owned()),
+            ..Turn::default()
+        };
         if let Some(lane) = self.lanes.get_mut(&self.root) {
             lane.pulse = Pulse::Busy;
             lane.answer = None;
@@ -238,7 +253,10 @@ impl Translator {
         reason: Option<&str>,
         command: Option<&str>,
     ) -> Vec<RuntimeEvent> {
-        let mut out = Out { frame: None, events: Vec::new() };
+        let mut out = Out {
+            frame: None,
+            events: Vec::new(),
+        };
         let reply = if allowed { "once" } else { "reject" };
         if let Some(mut event) = self.resolve_permission(id, allowed, reply) {
             insert_some(&mut event.payload, "reason", reason);
@@ -257,7 +275,10 @@ impl Translator {
         answers: Option<&[Vec<String>]>,
         command: Option<&str>,
     ) -> Vec<RuntimeEvent> {
-        let mut out = Out { frame: None, events: Vec::new() };
+        let mut out = Out {
+            frame: None,
+            events: Vec::new(),
+        };
         if let Some(mut event) = self.resolve_question(id, answers.map(|answers| json!(answers))) {
             insert_some(&mut event.payload, "commandId", command);
             let stable = format!("opencode:{id}:answer");
@@ -269,31 +290,55 @@ impl Translator {
 
     /// Translates one frame. Frames of sessions outside the tree give nothing.
     pub fn apply(&mut self, frame: &Frame) -> Vec<RuntimeEvent> {
-        let mut out = Out { frame: frame.id.as_deref(), events: Vec::new() };
+        let mut out = Out {
+            frame: frame.id.as_deref(),
+            events: Vec::new(),
+        };
         self.translate(frame, &mut out);
         out.events
     }
 
     fn translate(&mut self, frame: &Frame, out: &mut Out<'_>) {
         match &frame.event {
-            Event::SessionCreated(info) | Event::SessionUpdated(info) => self.session_info(info, out),
+            Event::SessionCreated(info) | Event::SessionUpdated(info) => {
+                self.session_info(info, out)
+            }
             Event::SessionStatus { session, status } => self.status(session, status, out),
             Event::SessionIdle { session } => self.idle(session, out),
-            Event::SessionError { session: Some(session), error } => self.failed(session, error.as_ref()),
+            Event::SessionError {
+                session: Some(session),
+                error,
+            } => self.failed(session, error.as_ref()),
             Event::MessageUpdated(info) => self.message(info, out),
             Event::PartUpdated(part) => self.part(part, frame, out),
-            Event::PartDelta { session, message, part, field, delta } if field == "text" => {
+            Event::PartDelta {
+                session,
+                message,
+                part,
+                field,
+                delta,
+            } if field == "text" => {
                 self.delta(session, message, part, delta, frame, out);
             }
             Event::PermissionAsked(request) => self.permission_asked(request, out),
-            Event::PermissionReplied { session, request, reply } => {
+            Event::PermissionReplied {
+                session,
+                request,
+                reply,
+            } => {
                 self.permission_replied(session, request, reply, out);
             }
             Event::QuestionAsked(request) => self.question_asked(request, out),
-            Event::QuestionReplied { session, request, answers } => {
+            Event::QuestionReplied {
+                session,
+                request,
+                answers,
+            } => {
                 self.question_replied(session, request, Some(answers.clone()), out);
             }
-            Event::QuestionRejected { session, request } => self.question_replied(session, request, None, out),
+            Event::QuestionRejected { session, request } => {
+                self.question_replied(session, request, None, out)
+            }
             Event::TodoUpdated { session, todos } => self.todos(session, todos, out),
             _ => {}
         }
@@ -310,7 +355,11 @@ impl Translator {
         if let Value::Object(fields) = payload {
             object.extend(fields);
         }
-        RuntimeEvent { event_id: None, kind, payload: object }
+        RuntimeEvent {
+            event_id: None,
+            kind,
+            payload: object,
+        }
     }
 }
 
@@ -320,13 +369,19 @@ const DEFAULT_TASK_TITLE: &str = "Sub-agent";
 /// The description inside OpenCode's child title `<description> (@<agent> subagent)`.
 fn task_title(title: &str, agent: Option<&str>) -> String {
     let suffix = format!(" (@{} subagent)", agent.unwrap_or_default());
-    title.strip_suffix(suffix.as_str()).unwrap_or(title).trim().to_owned()
+    title
+        .strip_suffix(suffix.as_str())
+        .unwrap_or(title)
+        .trim()
+        .to_owned()
 }
 
 /// OpenCode names new sessions `New session - <time>` and children `Child session - <time>`.
 fn is_default_title(title: &str) -> bool {
     ["New session", "Child session"].iter().any(|default| {
-        title.strip_prefix(default).is_some_and(|rest| rest.is_empty() || rest.starts_with(" - "))
+        title
+            .strip_prefix(default)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(" - "))
     })
 }
 
@@ -339,7 +394,13 @@ fn child_session(metadata: &Value) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn tool_call(thread: &str, session: &str, task: Option<&str>, call: &str, entry: &ToolEntry) -> RuntimeEvent {
+fn tool_call(
+    thread: &str,
+    session: &str,
+    task: Option<&str>,
+    call: &str,
+    entry: &ToolEntry,
+) -> RuntimeEvent {
     let mut payload = JsonObject::new();
     payload.insert("sessionId".into(), json!(thread));
     payload.insert("id".into(), json!(call));
@@ -347,14 +408,22 @@ fn tool_call(thread: &str, session: &str, task: Option<&str>, call: &str, entry:
     payload.insert("status".into(), json!(entry.phase.as_str()));
     if !entry.input.is_empty() {
         payload.insert("input".into(), Value::Object(entry.input.clone()));
-        insert_some(&mut payload, "subject", payload::subject(&entry.name, &entry.input, &[]).as_deref());
+        insert_some(
+            &mut payload,
+            "subject",
+            payload::subject(&entry.name, &entry.input, &[]).as_deref(),
+        );
     }
     insert_some(&mut payload, "agent", entry.agent.as_deref());
     if let Some(task) = task {
         payload.insert("taskRunId".into(), json!(task));
         payload.insert("sourceSessionId".into(), json!(session));
     }
-    RuntimeEvent { event_id: None, kind: EventType::ToolCall, payload }
+    RuntimeEvent {
+        event_id: None,
+        kind: EventType::ToolCall,
+        payload,
+    }
 }
 
 fn insert_some(object: &mut JsonObject, key: &str, value: Option<&str>) {
@@ -366,5 +435,8 @@ fn insert_some(object: &mut JsonObject, key: &str, value: Option<&str>) {
 /// First 32 hex digits of SHA-256 (01 §9.5).
 fn digest(admission: Option<&str>) -> String {
     let hash = Sha256::digest(admission.unwrap_or("anonymous").as_bytes());
-    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hash.iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

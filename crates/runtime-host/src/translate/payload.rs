@@ -14,7 +14,10 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn new(directory: Option<&str>) -> Self {
-        let root = directory.unwrap_or_default().trim_end_matches('/').to_owned();
+        let root = directory
+            .unwrap_or_default()
+            .trim_end_matches('/')
+            .to_owned();
         Workspace { root }
     }
 
@@ -33,11 +36,16 @@ impl Workspace {
             match after.chars().next() {
                 Some('/') if starts_a_path => {
                     let inside = &after[1..];
-                    let empty = inside.chars().next().is_none_or(|c| c.is_whitespace() || "\"'`),;:".contains(c));
+                    let empty = inside
+                        .chars()
+                        .next()
+                        .is_none_or(|c| c.is_whitespace() || "\"'`),;:".contains(c));
                     out.push_str(if empty { "." } else { "" });
                     rest = inside;
                 }
-                next if starts_a_path && next.is_none_or(|c| !c.is_alphanumeric() && !"._-".contains(c)) => {
+                next if starts_a_path
+                    && next.is_none_or(|c| !c.is_alphanumeric() && !"._-".contains(c)) =>
+                {
                     out.push('.');
                     rest = after;
                 }
@@ -58,14 +66,19 @@ impl Workspace {
         }
         match value {
             Value::String(text) => Value::String(self.relative(text)),
-            Value::Array(items) => Value::Array(items.iter().map(|item| self.relative_value(item)).collect()),
+            Value::Array(items) => {
+                Value::Array(items.iter().map(|item| self.relative_value(item)).collect())
+            }
             Value::Object(object) => Value::Object(self.relative_object(object)),
             other => other.clone(),
         }
     }
 
     pub(crate) fn relative_object(&self, object: &Map<String, Value>) -> Map<String, Value> {
-        object.iter().map(|(key, value)| (key.clone(), self.relative_value(value))).collect()
+        object
+            .iter()
+            .map(|(key, value)| (key.clone(), self.relative_value(value)))
+            .collect()
     }
 }
 
@@ -120,9 +133,22 @@ pub(crate) fn tool_error(state: &ToolState) -> Option<String> {
 }
 
 /// The exact action in one line (decision 8): the command, the path, the address, or the patterns.
-pub(crate) fn subject(tool: &str, input: &Map<String, Value>, patterns: &[String]) -> Option<String> {
-    const KEYS: &[&str] =
-        &["command", "filePath", "filepath", "path", "url", "query", "pattern", "description", "name"];
+pub(crate) fn subject(
+    tool: &str,
+    input: &Map<String, Value>,
+    patterns: &[String],
+) -> Option<String> {
+    const KEYS: &[&str] = &[
+        "command",
+        "filePath",
+        "filepath",
+        "path",
+        "url",
+        "query",
+        "pattern",
+        "description",
+        "name",
+    ];
     let text = KEYS.iter().find_map(|key| match input.get(*key) {
         Some(Value::String(text)) if !text.trim().is_empty() => Some(text.clone()),
         _ => None,
@@ -145,7 +171,11 @@ pub(crate) fn permission_title(request: &PermissionRequest) -> String {
             return title.clone();
         }
     }
-    if request.permission.is_empty() { "permission".to_owned() } else { request.permission.clone() }
+    if request.permission.is_empty() {
+        "permission".to_owned()
+    } else {
+        request.permission.clone()
+    }
 }
 
 /// Questions in the shape of 01 §5.5, at most 256.
@@ -186,7 +216,11 @@ pub(crate) fn todos(raw: &[Value]) -> Value {
         }
         item.insert("content".into(), json!(content));
         let word = |key: &str, default: &str| {
-            todo.get(key).and_then(Value::as_str).filter(|word| !word.is_empty()).unwrap_or(default).to_owned()
+            todo.get(key)
+                .and_then(Value::as_str)
+                .filter(|word| !word.is_empty())
+                .unwrap_or(default)
+                .to_owned()
         };
         item.insert("status".into(), json!(word("status", "pending")));
         item.insert("priority".into(), json!(word("priority", "medium")));
@@ -197,11 +231,18 @@ pub(crate) fn todos(raw: &[Value]) -> Value {
 
 /// One sentence for a failure; never provider headers or bodies (08 §3.3).
 pub(crate) fn error_message(error: &ErrorInfo) -> String {
-    let text = error.data.get("message").and_then(Value::as_str).unwrap_or_default();
+    let text = error
+        .data
+        .get("message")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     // A provider's error object comes as JSON text inside the message.
-    let inner = serde_json::from_str::<Value>(text)
-        .ok()
-        .and_then(|value| value.get("message").and_then(Value::as_str).map(str::to_owned));
+    let inner = serde_json::from_str::<Value>(text).ok().and_then(|value| {
+        value
+            .get("message")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    });
     match inner.as_deref().unwrap_or(text) {
         "" if error.name.is_empty() => "OpenCode runtime reported an error.".to_owned(),
         "" => error.name.clone(),

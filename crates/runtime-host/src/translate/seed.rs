@@ -6,10 +6,19 @@ impl Translator {
     /// Forgets everything but the identity, the current turn and what we answered; `asks` is what the view
     /// shows as pending.
     pub(crate) fn start_over(&mut self, asks: Vec<(String, Ask)>) {
-        let error = self.lanes.get_mut(&self.root).and_then(|lane| lane.error.take());
+        let error = self
+            .lanes
+            .get_mut(&self.root)
+            .and_then(|lane| lane.error.take());
         self.lanes.clear();
         self.children.clear();
-        self.lanes.insert(self.root.clone(), Lane { error, ..Lane::default() });
+        self.lanes.insert(
+            self.root.clone(),
+            Lane {
+                error,
+                ..Lane::default()
+            },
+        );
         self.asks = asks.into_iter().collect();
     }
 
@@ -33,7 +42,9 @@ impl Translator {
 
     /// The root failed without an answer that says so.
     pub(crate) fn root_failed(&self) -> bool {
-        self.lanes.get(&self.root).is_some_and(|lane| lane.error.is_some())
+        self.lanes
+            .get(&self.root)
+            .is_some_and(|lane| lane.error.is_some())
     }
 
     pub(crate) fn thread_event(&self, kind: EventType, payload: Value) -> RuntimeEvent {
@@ -45,13 +56,19 @@ impl Translator {
     }
 
     pub(crate) fn apply_session(&mut self, info: &SessionInfo) -> Vec<RuntimeEvent> {
-        let mut out = Out { frame: None, events: Vec::new() };
+        let mut out = Out {
+            frame: None,
+            events: Vec::new(),
+        };
         self.session_info(info, &mut out);
         out.events
     }
 
     pub(crate) fn apply_message(&mut self, message: &MessageWithParts) -> Vec<RuntimeEvent> {
-        let mut out = Out { frame: None, events: Vec::new() };
+        let mut out = Out {
+            frame: None,
+            events: Vec::new(),
+        };
         self.message(&message.info, &mut out);
         for part in &message.parts {
             let event = Event::PartUpdated(part.clone());
@@ -65,9 +82,12 @@ impl Translator {
         &mut self,
         session: &str,
         status: &'static str,
-        error: Option<String>,
+        error: Option<&str>,
     ) -> Vec<RuntimeEvent> {
-        let mut out = Out { frame: None, events: Vec::new() };
+        let mut out = Out {
+            frame: None,
+            events: Vec::new(),
+        };
         self.task_status(session, status, error, &mut out);
         out.events
     }

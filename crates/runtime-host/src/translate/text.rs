@@ -67,7 +67,11 @@ impl MessageText {
     /// Drops what open parts showed; true when that changes the shown text.
     pub(crate) fn discard_open(&mut self) -> bool {
         let mut changed = false;
-        for part in self.parts.iter_mut().filter(|part| part.kind == PartKind::Text && !part.closed) {
+        for part in self
+            .parts
+            .iter_mut()
+            .filter(|part| part.kind == PartKind::Text && !part.closed)
+        {
             changed |= !part.text.is_empty();
             part.text.clear();
             part.frozen = true;
@@ -107,7 +111,13 @@ pub(crate) fn chunks(text: &str) -> Vec<&str> {
 }
 
 /// Id of an event that stands for a finished thing, the same live and in recovery (decision 10).
-pub(crate) fn stable_id(session: &str, message: &str, part: &str, kind: &str, index: usize) -> String {
+pub(crate) fn stable_id(
+    session: &str,
+    message: &str,
+    part: &str,
+    kind: &str,
+    index: usize,
+) -> String {
     let mut id = format!("opencode:{session}:{message}:{part}:{kind}");
     if index > 0 {
         let _ = write!(id, ":{index}");
@@ -123,7 +133,10 @@ mod tests {
     fn two_text_parts_of_a_message_are_joined_and_thinking_is_left_out() {
         let mut message = MessageText::default();
         message.part("p1", PartKind::Text).text.push_str("one ");
-        message.part("p2", PartKind::Hidden).text.push_str("secret thought");
+        message
+            .part("p2", PartKind::Hidden)
+            .text
+            .push_str("secret thought");
         message.part("p3", PartKind::Text).text.push_str("two");
         assert_eq!(message.joined(), "one two");
     }

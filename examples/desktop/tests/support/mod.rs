@@ -1,5 +1,5 @@
 //! A desktop on a real OpenCode with the scripted model, and the comparison with OpenCode's own history.
-#![allow(dead_code, unreachable_pub)] // each test binary uses a part
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value)] // each test binary uses a part
 
 use futures::StreamExt as _;
 use open_cowork_contracts::view::Role;
