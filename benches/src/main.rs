@@ -94,8 +94,6 @@ impl Bench {
 }
 
 fn main() -> ExitCode {
-    // The launcher of OpenCode is this program executed once more.
-    open_cowork_runtime_host::launch::run_if_launcher();
     let arguments = Arguments::parse();
     let mut report = report::Report::new(machine::read(), arguments.quick);
     let mut failed = false;

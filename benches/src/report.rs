@@ -105,7 +105,7 @@ impl Report {
             .filter_map(|(_, figure)| Some((&figure.name, figure.note.as_ref()?)));
         for (at, (name, note)) in notes.enumerate() {
             out.push_str(if at == 0 { "\n" } else { "" });
-            out.push_str(&format!("{name}: {note}\n"));
+            out.push_str(&format!("{}: {note}\n", name.trim_start()));
         }
         out
     }

@@ -42,12 +42,10 @@ async fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
     }
     let concurrent =
         concurrent_rate(&folder.path().join("concurrent.db"), events.min(40_000)).await?;
-    figures.push(
-        Figure::new("64 appenders, one event each", concurrent, "events/s").target(Target::AtLeast(20_000.0)).note(
-            "group commit; baselines above: a loop of prepared inserts of the same rows, WAL, synchronous=FULL, one \
-             transaction per batch",
-        ),
-    );
+    figures.push(Figure::new("64 appenders, one event each", concurrent, "events/s").note(
+        "group commit; baselines above: a loop of prepared inserts of the same rows, WAL, synchronous=FULL, one \
+         transaction per batch",
+    ));
     Ok(figures)
 }
 
@@ -165,16 +163,24 @@ async fn bare_rate(path: &Path, events: usize, batch: usize) -> anyhow::Result<f
                 .as_ref()
                 .map(|id| id.as_str())
                 .unwrap_or_default();
+            // As the store does: a session's first delta in full, the others as its like, with their text alone.
+            let like = (*sequence > 1).then_some(1_i64);
+            let payload = match like {
+                Some(_) => serde_json::to_string(TEXT)?,
+                None => serde_json::to_string(&event.payload)?,
+            };
             sqlx::query(
-                "INSERT INTO events (tenant_no, session_no, sequence, user_no, workspace_sequence, event_id, kind, \
-                 payload, created_ms, created_text) VALUES (1, $1, $2, 1, $3, $4, $5, $6, $7, NULL)",
+                "INSERT INTO events (tenant_no, session_no, sequence, user_no, workspace_sequence, event_id, \
+                 like_sequence, kind, payload, created_ms, created_text) \
+                 VALUES (1, $1, $2, 1, $3, $4, $5, $6, $7, $8, NULL)",
             )
             .bind(session_no)
             .bind(*sequence)
             .bind(workspace)
             .bind(&id.as_bytes()[id.len().saturating_sub(17)..])
-            .bind(event.kind.as_str())
-            .bind(serde_json::to_string(&event.payload)?)
+            .bind(like)
+            .bind(like.is_none().then(|| event.kind.as_str()))
+            .bind(payload)
             .bind(1_767_225_607_000_i64)
             .execute(&mut connection)
             .await?;

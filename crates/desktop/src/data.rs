@@ -32,11 +32,18 @@ impl DataDir {
     /// Opens the folder, makes it when it is missing (mode 0700), and locks it for this process.
     pub fn open(root: &Path) -> Result<DataDir, DesktopError> {
         let root = std::path::absolute(root).map_err(|error| DesktopError::data(root, &error))?;
+        if root.exists() && !root.is_dir() {
+            return Err(DesktopError::unusable(&root, "it is a file"));
+        }
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&root)
             .map_err(|error| DesktopError::data(&root, &error))?;
+        // Whoever can write here can put other settings in place and have the key sent elsewhere.
+        if fs::metadata(&root).is_ok_and(|meta| meta.permissions().mode() & 0o022 != 0) {
+            return Err(DesktopError::OpenToOthers { root });
+        }
         let path = root.join("desktop.lock");
         let mut lock = File::options()
             .read(true)
@@ -44,12 +51,21 @@ impl DataDir {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)
-            .map_err(|error| DesktopError::data(&root, &error))?;
-        if rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
-            let mut holder = String::new();
-            let _ = lock.read_to_string(&mut holder);
-            return Err(DesktopError::InUse { root, holder: holder.trim().to_owned() });
+            .map_err(|error| DesktopError::data(&path, &error))?;
+        match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut holder = String::new();
+                let _ = (&mut lock).take(100).read_to_string(&mut holder);
+                let holder = match holder.trim() {
+                    "" => "another process".to_owned(), // it is starting this moment
+                    holder => holder.to_owned(),
+                };
+                return Err(DesktopError::InUse { root, holder });
+            }
+            Err(error) => return Err(DesktopError::data(&path, &error.into())),
         }
         let pid = std::process::id();
         let written = lock
@@ -129,6 +145,17 @@ mod tests {
         assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
         drop(held);
         assert!(DataDir::open(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_others_can_write_is_refused_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        for mode in [0o777, 0o770, 0o702] {
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let error = DataDir::open(dir.path()).unwrap_err().to_string();
+            assert!(error.contains("chmod go-w"), "{error}");
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        }
     }
 
     #[test]

@@ -25,6 +25,15 @@ pub enum DesktopError {
         /// The system's reason.
         reason: String,
     },
+    /// Others may write into the folder, and so into the settings.
+    #[error("other users can write into the data folder {}; run chmod go-w on it, or pass another --data-dir", root.display())]
+    OpenToOthers {
+        /// The folder.
+        root: PathBuf,
+    },
+    /// The folder of new chats can't be worked in.
+    #[error("{0}")]
+    Workspace(String),
     /// The settings file is damaged. It is kept.
     #[error("the settings file {} can't be read ({reason}); correct or remove it", path.display())]
     Settings {
@@ -60,6 +69,10 @@ pub enum DesktopError {
 
 impl DesktopError {
     pub(crate) fn data(root: &Path, error: &std::io::Error) -> Self {
-        DesktopError::DataFolder { root: root.to_owned(), reason: error.to_string() }
+        Self::unusable(root, error.to_string())
+    }
+
+    pub(crate) fn unusable(root: &Path, reason: impl Into<String>) -> Self {
+        DesktopError::DataFolder { root: root.to_owned(), reason: reason.into() }
     }
 }

@@ -75,21 +75,19 @@ impl ProviderSettings {
             let known: Vec<&str> = PROVIDERS.iter().map(|provider| provider.id).collect();
             return invalid(format!("the provider {:?} is not known; choose one of {}", self.provider, known.join(", ")));
         };
-        if self.model.trim().is_empty() {
+        let model = self.model.trim();
+        if model.is_empty() {
             return invalid(format!("a model id is needed, as {} names it", provider.name));
+        }
+        if model.len() > MAX_FIELD || model.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return invalid(format!("a model id is one short word, as {} names it", provider.name));
         }
         match self.base_url.as_deref().map(str::trim).filter(|url| !url.is_empty()) {
             None if provider.base_url.is_empty() => {
                 invalid("an endpoint is needed, such as https://models.example.com/v1".to_owned())
             }
-            Some(url) if !url.starts_with("https://") && !is_loopback(url) => invalid(format!(
-                "the endpoint {} must begin with https:// (http:// only on this machine)",
-                without_credentials(url)
-            )),
-            Some(url) if url.contains('@') => {
-                invalid("the endpoint must not hold a user name or key; the key has its own field".to_owned())
-            }
-            _ => Ok(()),
+            None => Ok(()),
+            Some(url) => check_endpoint(url),
         }
     }
 
@@ -101,6 +99,31 @@ impl ProviderSettings {
     }
 }
 
+/// Longest endpoint and model id, bytes.
+const MAX_FIELD: usize = 2048;
+/// Longest key, bytes.
+const MAX_KEY: usize = 16 * 1024;
+
+/// No message repeats what stands before an `@` or behind a `?`: people paste keys into the wrong field.
+fn check_endpoint(url: &str) -> Result<(), DesktopError> {
+    let invalid = |message: String| Err(DesktopError::InvalidSetting(message));
+    if url.contains('@') {
+        return invalid("the endpoint must not hold a user name or key; the key has its own field".to_owned());
+    }
+    if url.contains(['?', '#']) {
+        return invalid("the endpoint ends with its path, such as /v1; leave out what follows ? or #".to_owned());
+    }
+    let host = url.parse::<axum::http::Uri>().ok().and_then(|uri| Some(uri.host()?.to_owned()));
+    let is_address = url.len() <= MAX_FIELD && host.is_some_and(|host| !host.is_empty()) && url.contains("://");
+    if !is_address {
+        return invalid("the endpoint is not an address; write one such as https://models.example.com/v1".to_owned());
+    }
+    if !url.starts_with("https://") && !is_loopback(url) {
+        return invalid(format!("the endpoint {url} must begin with https:// (http:// only on this machine)"));
+    }
+    Ok(())
+}
+
 fn is_loopback(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else { return false };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -109,10 +132,6 @@ fn is_loopback(url: &str) -> bool {
         None => authority.split(':').next().unwrap_or_default(),
     };
     host == "localhost" || host == "::1" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-fn without_credentials(url: &str) -> &str {
-    url.rsplit('@').next().unwrap_or_default()
 }
 
 /// Settings and key on disk.
@@ -153,8 +172,11 @@ impl SettingsStore {
         };
         if let Some(key) = key {
             let key = key.expose_secret().trim();
-            if key.is_empty() || key.chars().any(char::is_control) {
-                return Err(DesktopError::InvalidSetting("the key must be one line of text".to_owned()));
+            // It becomes an HTTP header; anything else was pasted with something around it.
+            if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(DesktopError::InvalidSetting(
+                    "the key must be one line of letters, digits and signs without spaces; copy it again".to_owned(),
+                ));
             }
             std::fs::create_dir_all(&self.keys).map_err(|error| DesktopError::data(&self.keys, &error))?;
             let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
@@ -242,11 +264,20 @@ mod tests {
             ("custom", Some("http://models.example.com/v1"), "m", "https://"),
             ("custom", Some("http://127.0.0.1.example.com/v1"), "m", "https://"),
             ("custom", Some("https://user:pw@example.com/v1"), "m", "user name"),
+            ("custom", Some("http://127.0.0.1:80@example.com/v1"), "m", "user name"),
+            ("custom", Some("https://example.com/v1?key=pw@"), "m", "user name"),
+            ("custom", Some("https://example.com/v1?key=pw"), "m", "leave out"),
+            ("custom", Some("https://"), "m", "not an address"),
+            ("custom", Some("https:// example.com"), "m", "not an address"),
+            ("custom", Some("localhost:8080"), "m", "not an address"),
+            ("custom", Some("file:///etc/passwd"), "m", "not an address"),
+            ("openai", Some("ftp://example.com/v1"), "m", "https://"),
+            ("openai", None, "m\n1", "one short word"),
         ] {
             let settings =
                 ProviderSettings { provider: provider.into(), base_url: url.map(Into::into), model: model.into() };
             let error = settings.check().unwrap_err().to_string();
-            assert!(error.contains(word) && !error.contains("pw@"), "{error}");
+            assert!(error.contains(word) && !error.contains("pw"), "{error}");
         }
         let local = ProviderSettings {
             provider: "custom".into(),
@@ -255,6 +286,17 @@ mod tests {
         };
         local.check().unwrap();
         assert_eq!(local.endpoint(), "http://127.0.0.1:8080/v1");
+    }
+
+    #[test]
+    fn a_key_that_is_no_header_is_refused_and_nothing_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SettingsStore::new(dir.path());
+        for key in ["", "sk-canary\nX-Evil: 1", "sk canary", "sk-canary\u{2019}", &"k".repeat(MAX_KEY + 1)] {
+            let error = store.save(&settings(), Some(&SecretString::from(key))).unwrap_err().to_string();
+            assert!(error.contains("one line") && !error.contains("canary"), "{error}");
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

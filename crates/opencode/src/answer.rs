@@ -2,7 +2,7 @@
 
 use crate::model::MessageWithParts;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Answer of the health route.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -11,6 +11,15 @@ pub struct Health {
     pub healthy: bool,
     /// OpenCode's version, e.g. `1.18.33`. Only this route gives it.
     pub version: String,
+}
+
+/// What a server can do, by its own OpenAPI document.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Routes, as `GET /session/{sessionID}`.
+    pub routes: BTreeSet<String>,
+    /// Kinds of events, as `session.created`.
+    pub event_kinds: BTreeSet<String>,
 }
 
 /// A page of a session's messages.
@@ -51,8 +60,10 @@ mod tests {
 
     #[test]
     fn an_agent_that_a_config_touched_can_be_read() {
-        let agent: AgentInfo =
-            serde_json::from_str(r#"{"name":"build","mode":"primary","native":true,"hidden":null}"#).unwrap();
+        let agent: AgentInfo = serde_json::from_str(
+            r#"{"name":"build","mode":"primary","native":true,"hidden":null}"#,
+        )
+        .unwrap();
         assert!(agent.native && !agent.hidden);
     }
 }

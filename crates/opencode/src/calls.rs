@@ -1,6 +1,8 @@
 //! The classic routes (docs/contract/08-opencode.md §6, §13).
 
-use crate::answer::{AgentInfo, Health, MessagePage, ModelInfo, ProviderInfo, UsableProviders};
+use crate::answer::{
+    AgentInfo, Capabilities, Health, MessagePage, ModelInfo, ProviderInfo, UsableProviders,
+};
 use crate::client::Client;
 use crate::directory::Directory;
 use crate::error::Error;
@@ -13,7 +15,7 @@ use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 /// Sessions that a listing asks for: OpenCode's own default is 100, of all directories of a project (§4.2).
 const LISTED_SESSIONS: &str = "1000";
@@ -35,10 +37,28 @@ impl OpenCodeRuntime for Client {
         }
     }
 
-    async fn doc_paths(&self) -> Result<BTreeSet<String>, Error> {
+    async fn capabilities(&self) -> Result<Capabilities, Error> {
         #[derive(Deserialize)]
         struct Document {
             paths: BTreeMap<String, BTreeMap<String, serde::de::IgnoredAny>>,
+            #[serde(default)]
+            components: Components,
+        }
+        #[derive(Default, Deserialize)]
+        struct Components {
+            #[serde(default)]
+            schemas: BTreeMap<String, Schema>,
+        }
+        #[derive(Deserialize)]
+        struct Schema {
+            #[serde(default)]
+            properties: Properties,
+        }
+        /// An event's schema names its one kind in the property `type`.
+        #[derive(Default, Deserialize)]
+        struct Properties {
+            #[serde(rename = "type", default)]
+            kind: Value,
         }
         let answer = self
             .get("/doc")
@@ -52,7 +72,29 @@ impl OpenCodeRuntime for Client {
                 .map(move |method| format!("{} {path}", method.to_ascii_uppercase()))
                 .collect::<Vec<_>>()
         });
-        Ok(routes.collect())
+        let kinds = document
+            .components
+            .schemas
+            .into_values()
+            .flat_map(|schema| {
+                let named = schema
+                    .properties
+                    .kind
+                    .get("enum")
+                    .and_then(Value::as_array)
+                    .cloned();
+                named
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|kind| match kind {
+                        Value::String(kind) if kind.contains('.') => Some(kind),
+                        _ => None,
+                    })
+            });
+        Ok(Capabilities {
+            event_kinds: kinds.collect(),
+            routes: routes.collect(),
+        })
     }
 
     async fn create_session(

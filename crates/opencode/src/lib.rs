@@ -38,7 +38,9 @@ mod http;
 mod surrogate;
 mod v2;
 
-pub use answer::{AgentInfo, Health, MessagePage, ModelInfo, ProviderInfo, UsableProviders};
+pub use answer::{
+    AgentInfo, Capabilities, Health, MessagePage, ModelInfo, ProviderInfo, UsableProviders,
+};
 pub use backoff::Backoff;
 pub use client::{Client, ClientConfig, Limits, Timeouts};
 pub use decode::{DecodeError, decode_frame};

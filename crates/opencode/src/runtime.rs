@@ -1,6 +1,6 @@
 //! The port: every operation that a host needs from OpenCode.
 
-use crate::answer::{AgentInfo, Health, MessagePage, UsableProviders};
+use crate::answer::{AgentInfo, Capabilities, Health, MessagePage, UsableProviders};
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::model::{MessageWithParts, PermissionRequest, QuestionRequest, SessionInfo, StatusInfo};
@@ -9,7 +9,7 @@ use crate::stream::StreamItem;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// OpenCode as a host uses it (docs/contract/08-opencode.md §15.1): one place in which a later OpenCode generation
 /// can be taken up, and behind which a test can put a fake.
@@ -24,8 +24,8 @@ pub trait OpenCodeRuntime: Send + Sync + 'static {
     /// True when the server refuses a call without credentials, as it must (§4.1).
     async fn rejects_unauthenticated(&self) -> Result<bool, Error>;
 
-    /// Routes of the server's own OpenAPI document, as `GET /session/{sessionID}`: the capability probe (§5, §15.10).
-    async fn doc_paths(&self) -> Result<BTreeSet<String>, Error>;
+    /// What the server's own OpenAPI document lists: the capability probe (§5, §15.10).
+    async fn capabilities(&self) -> Result<Capabilities, Error>;
 
     /// Creates a session in a directory.
     async fn create_session(

@@ -172,14 +172,15 @@ async fn real_health_authentication_and_the_capability_probe() {
         "{health:?}"
     );
     assert!(real.client.rejects_unauthenticated().await.unwrap());
-    let paths = real.client.doc_paths().await.unwrap();
+    let can = real.client.capabilities().await.unwrap();
     for route in [
         "GET /global/event",
         "POST /session/{sessionID}/prompt_async",
         "POST /permission/{requestID}/reply",
     ] {
-        assert!(paths.contains(route), "{route}");
+        assert!(can.routes.contains(route), "{route}");
     }
+    assert!(can.event_kinds.contains("message.part.delta"), "{can:?}");
     let wrong = ClientConfig::new(real.opencode.base_url(), "wrong".to_owned().into());
     let wrong = Client::new(wrong).unwrap();
     assert!(matches!(

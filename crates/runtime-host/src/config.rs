@@ -279,8 +279,14 @@ fn to_value(object: &impl serde::Serialize) -> Result<Value, HostError> {
     serde_json::to_value(object).map_err(|error| HostError::Config(error.to_string()))
 }
 
+/// OpenCode replaces `{env:…}` and `{file:…}` in the text of its config before it parses it. Everything here is
+/// meant literally, so these braces are written as escapes.
 fn to_text(document: &Value) -> Result<String, HostError> {
-    serde_json::to_string_pretty(document).map_err(|error| HostError::Config(error.to_string()))
+    let text = serde_json::to_string_pretty(document)
+        .map_err(|error| HostError::Config(error.to_string()))?;
+    Ok(text
+        .replace("{env:", "\\u007benv:")
+        .replace("{file:", "\\u007bfile:"))
 }
 
 #[cfg(test)]
@@ -432,6 +438,18 @@ mod tests {
             ..input()
         });
         assert!(chosen.redacted().get("disabled_providers").is_none());
+    }
+
+    #[test]
+    fn a_value_that_looks_like_a_placeholder_is_meant_literally() {
+        let config = composed(&ComposeInput {
+            api_key: Some("k{file:/etc/passwd}{env:HOME}".into()),
+            ..input()
+        });
+        assert!(!text(&config).contains("{file:") && !text(&config).contains("{env:"));
+        let parsed: Value = serde_json::from_str(text(&config)).unwrap();
+        let key = parsed.pointer("/provider/acme/options/apiKey").unwrap();
+        assert_eq!(key, "k{file:/etc/passwd}{env:HOME}");
     }
 
     #[test]

@@ -12,7 +12,9 @@ use open_cowork_testkit::workspace::GitWorkspace;
 use open_cowork_workbench::{PromptInput, Workspace as _, WorkspaceError};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
-use support::{PROGRAM, Rig, assert_fold, history_of, essence_of, is_ending, key, opencode, options, processes_of, until};
+use support::{
+    PROGRAM, Rig, assert_fold, essence_of, history_of, is_ending, key, kill_hard, opencode, options, processes_of, until,
+};
 
 fn reason(record: &SessionEventRecord) -> &str {
     record.payload.get("reason").and_then(serde_json::Value::as_str).unwrap_or_default()
@@ -225,6 +227,3 @@ impl Drop for SmallDisk {
     }
 }
 
-fn kill_hard(pid: u32) {
-    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
-}

@@ -8,7 +8,7 @@ use super::screen::{Suspicions, screen};
 use memchr::{memchr2, memmem};
 use regex::Regex;
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Longest string that is looked at, in UTF-16 units (step 1).
 const MAX_UNITS: usize = 262_144;
@@ -17,13 +17,15 @@ const MAX_MANAGED_PATHS: usize = 64;
 const MAX_MANAGED_PATH_CHARS: usize = 4096;
 
 /// Removes secrets. Holds the secret values of this process, which are handed in: this crate reads no
-/// environment (decision 14).
+/// environment (decision 14). Clones share what they know.
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
-    secrets: Arc<[Secret]>,
+    /// Longest first, each once.
+    secrets: Arc<RwLock<Vec<Secret>>>,
 }
 
 /// A value that no debug output shows.
+#[derive(PartialEq)]
 struct Secret(String);
 
 impl std::fmt::Debug for Secret {
@@ -57,12 +59,25 @@ impl Redactor {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        let mut secrets: Vec<String> = secrets.into_iter().map(Into::into).collect();
-        secrets.retain(|secret| !crate::coerce::is_blank(secret));
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Redactor {
-            secrets: secrets.into_iter().map(Secret).collect(),
+        let redactor = Redactor::default();
+        redactor.learn(secrets);
+        redactor
+    }
+
+    /// From now on these values are removed too: a key that is entered while the process runs is as secret as
+    /// one that it started with. Nothing is ever forgotten, because a replaced key may still turn up.
+    pub fn learn<I>(&self, secrets: I)
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let mut known = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
+        for secret in secrets.into_iter().map(|secret| Secret(secret.into())) {
+            if !crate::coerce::is_blank(&secret.0) && !known.contains(&secret) {
+                known.push(secret);
+            }
         }
+        known.sort_by_key(|Secret(secret)| std::cmp::Reverse(secret.len()));
     }
 
     /// The string without secrets; borrowed when nothing had to go.
@@ -78,9 +93,11 @@ impl Redactor {
         managed: &[&str],
     ) -> Cow<'a, str> {
         let mut text = cut(text);
-        for Secret(secret) in self.secrets.iter() {
+        let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+        for Secret(secret) in secrets.iter() {
             replace_literal(&mut text, secret, "[REDACTED_SECRET]");
         }
+        drop(secrets);
         let found = screen(&text);
         let has_query =
             redaction == Redaction::ExactAction && memchr2(b'?', b'&', text.as_bytes()).is_some();
@@ -222,6 +239,18 @@ mod tests {
             "a [REDACTED_SECRET] b [REDACTED_SECRET]"
         );
         assert!(!format!("{redactor:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_secret_that_is_learned_later_goes_too_and_in_every_clone() {
+        let redactor = Redactor::new(["first-value"]);
+        let clone = redactor.clone();
+        redactor.learn(["first-value-and-more", "", "first-value"]);
+        assert_eq!(
+            clone.redact("first-value-and-more first-value", Redaction::Full),
+            "[REDACTED_SECRET] [REDACTED_SECRET]"
+        );
+        assert!(!format!("{clone:?}").contains("first"));
     }
 
     #[test]

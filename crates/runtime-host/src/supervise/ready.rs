@@ -27,10 +27,11 @@ pub(super) async fn prove_ready(
             "It answers without a password; another program may have its port.".to_owned(),
         ]));
     }
+    let capabilities = client.capabilities().await?;
     let observed = Observed {
         version: health.version,
-        routes: client.doc_paths().await?,
-        event_kinds: None,
+        routes: capabilities.routes,
+        event_kinds: Some(capabilities.event_kinds),
     };
     let verdict = probe::assess(&observed, allow_untested);
     if verdict.level == VerdictLevel::Refuse {

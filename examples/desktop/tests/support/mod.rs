@@ -15,6 +15,7 @@ use open_cowork_testkit::workspace::GitWorkspace;
 use open_cowork_workbench::{NewThread, PromptInput, ThreadUpdate, Workspace};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -160,6 +161,11 @@ pub fn processes_of(data: &Path) -> Vec<(u32, String)> {
             ours.then_some((pid, arguments))
         })
         .collect()
+}
+
+/// What nobody can catch.
+pub fn kill_hard(pid: u32) {
+    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
 }
 
 /// Waits for a condition that must come true.
