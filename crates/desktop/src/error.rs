@@ -42,6 +42,12 @@ pub enum DesktopError {
         /// Where and why.
         reason: String,
     },
+    /// A key file that others can read. It is kept and not used.
+    #[error("the key file {} can be read by other users; run chmod 600 on it, or enter the key again", path.display())]
+    KeyExposed {
+        /// The file.
+        path: PathBuf,
+    },
     /// A setting is not acceptable.
     #[error("{0}")]
     InvalidSetting(String),

@@ -35,6 +35,8 @@ pub(crate) enum Phase {
     Running,
     /// It ended and is being started again.
     Restarting,
+    /// It failed at its start more than once in a row, and is tried again by itself; the sentence says why.
+    Struggling(String),
     /// It can't be started; the sentence says why.
     Failed(String),
 }
@@ -49,6 +51,7 @@ enum Change {
 /// Runs until the desktop closes.
 pub(crate) async fn manage(shared: Arc<Shared>) {
     let supervisor = Supervisor::default();
+    let mut failed_starts = 0_u32;
     while !shared.closing.is_cancelled() {
         let spec = match launch_spec(&shared) {
             Ok(Some(spec)) => spec,
@@ -65,16 +68,40 @@ pub(crate) async fn manage(shared: Arc<Shared>) {
         };
         let started = tokio::select! {
             started = supervisor.start(&spec) => started,
-            () = shared.closing.cancelled() => return,
+            () = shared.closing.cancelled() => break,
+            // Other settings may be what helps; no reason to wait for the backoff.
+            () = shared.restart.notified() => {
+                failed_starts = 0;
+                supervisor.reset().await;
+                continue;
+            }
         };
         match started {
-            Ok(running) => attend(&shared, &supervisor, running).await,
+            Ok(running) => {
+                failed_starts = 0;
+                attend(&shared, &supervisor, running).await;
+            }
             Err(error) if error.is_retryable() => {
                 tracing::warn!(%error, "OpenCode did not start");
-                shared.phase.send_replace(Phase::Restarting);
+                failed_starts += 1;
+                shared.phase.send_replace(match failed_starts {
+                    1 => Phase::Restarting,
+                    _ => Phase::Struggling(error.to_string()),
+                });
             }
-            Err(error) => give_up(&shared, &supervisor, &error.to_string()).await,
+            Err(error) => {
+                failed_starts = 0;
+                give_up(&shared, &supervisor, &error.to_string()).await;
+            }
         }
+    }
+    forget_config(&shared);
+}
+
+/// The composed config holds the key: it is on disk only while an OpenCode runs that reads it.
+fn forget_config(shared: &Shared) {
+    if let Err(error) = shared.home.forget_config() {
+        tracing::warn!(%error, "the config of an ended OpenCode stays on disk");
     }
 }
 
@@ -85,11 +112,13 @@ async fn attend(shared: &Arc<Shared>, supervisor: &Supervisor, running: Running)
     shared.host.attach_process(&running);
     shared.phase.send_replace(Phase::Running);
     let catching_up = tokio::spawn(catch_up(shared.clone()));
+    // Made once: a wish for a restart that waits for its turn boundary must outlive a measurement.
+    let mut restart = std::pin::pin!(settled_restart(shared));
     let change = loop {
         tokio::select! {
             exit = running.wait() => break Change::Exited(exit),
             () = shared.closing.cancelled() => break Change::Closing,
-            () = settled_restart(shared) => break Change::Restart,
+            () = &mut restart => break Change::Restart,
             () = tokio::time::sleep(MEASURE) => measure(shared, &running),
         }
     };
@@ -99,6 +128,7 @@ async fn attend(shared: &Arc<Shared>, supervisor: &Supervisor, running: Running)
         Change::Exited(exit) => {
             tracing::warn!(code = ?exit.code, signal = ?exit.signal, "OpenCode ended; starting it again");
             supervisor.note_exit(&exit).await;
+            forget_config(shared);
             shared.phase.send_replace(Phase::Restarting);
         }
         Change::Closing | Change::Restart => {

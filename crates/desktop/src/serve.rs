@@ -6,8 +6,12 @@ use crate::workspace::MAX_PROMPT_BYTES;
 use open_cowork_workbench::{Access, Options, router};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+/// Requests that are under way at the end may take that long.
+const LAST_REQUESTS: Duration = Duration::from_secs(3);
 
 /// A bound page that isn't served yet.
 pub struct Page {
@@ -38,18 +42,26 @@ impl Page {
         format!("http://{}{}", self.address, self.options.access.entry_path())
     }
 
-    /// Serves until `stop` is done, then ends open streams and waits for the other requests.
+    /// Serves until `stop` is done, then ends open streams and waits a moment for the other requests: a client
+    /// that never finishes its request doesn't keep the program alive.
     ///
     /// # Errors
     /// When the listener fails.
     pub async fn serve(self, desktop: &Desktop, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
         let shutdown = self.shutdown;
         let app = router(desktop.workspace(), self.options);
-        axum::serve(self.listener, app)
-            .with_graceful_shutdown(async move {
-                stop.await;
-                shutdown.cancel();
-            })
-            .await
+        let stopped = shutdown.clone();
+        let server = axum::serve(self.listener, app).with_graceful_shutdown(async move {
+            stop.await;
+            shutdown.cancel();
+        });
+        let too_late = async {
+            stopped.cancelled().await;
+            tokio::time::sleep(LAST_REQUESTS).await;
+        };
+        tokio::select! {
+            served = async { server.await } => served,
+            () = too_late => Ok(()),
+        }
     }
 }

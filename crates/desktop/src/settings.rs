@@ -195,10 +195,7 @@ impl SettingsStore {
     pub fn key(&self, provider: &str) -> Result<Option<SecretString>, DesktopError> {
         let path = self.key_file(provider);
         if is_exposed(&path) {
-            return Err(DesktopError::Settings {
-                path,
-                reason: "others may read it; run chmod 600 on it".to_owned(),
-            });
+            return Err(DesktopError::KeyExposed { path });
         }
         match std::fs::read_to_string(&path) {
             Ok(key) => Ok(Some(key.trim().to_owned()).filter(|key| !key.is_empty()).map(SecretString::from)),
