@@ -16,7 +16,7 @@ use open_cowork_runtime_host::memory::MemoryReport;
 use open_cowork_runtime_host::watchdog::Limits;
 use open_cowork_store::SqliteStore;
 use open_cowork_thread_log::{ThreadLog, ThreadLogOptions};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -108,6 +108,18 @@ impl Shared {
     }
 }
 
+/// The folder that new chats work in must be there: a chat that is made for nothing is no help.
+fn existing_folder(folder: &Path) -> Result<PathBuf, DesktopError> {
+    let shown = folder.display();
+    let full = folder.canonicalize().map_err(|error| {
+        DesktopError::Workspace(format!("the folder {shown} can't be opened ({error}); make it, or pass another --workspace"))
+    })?;
+    match full.is_dir() {
+        true => Ok(full),
+        false => Err(DesktopError::Workspace(format!("{shown} is a file; pass a folder as --workspace"))),
+    }
+}
+
 /// An open desktop. Close it with [`Desktop::close`]; dropping it leaves the end of OpenCode to its launcher.
 pub struct Desktop {
     shared: Arc<Shared>,
@@ -121,14 +133,15 @@ impl Desktop {
     /// # Errors
     /// One sentence: the folder is in use, read-only, full, or its database is damaged.
     pub async fn open(options: DesktopOptions) -> Result<Desktop, DesktopError> {
+        let chosen = options.workspace.as_deref().map(existing_folder).transpose()?;
         let data = DataDir::open(&options.data_dir)?;
         let settings = SettingsStore::new(data.root());
         settings.load()?;
         let store = Arc::new(SqliteStore::open(data.database(), Default::default()).await?);
         let home = Arc::new(RuntimeHome::open(data.root())?);
         let gate = Arc::new(Gate::open(data.root()));
-        let default_directory = match &options.workspace {
-            Some(folder) => std::path::absolute(folder).map_err(|error| DesktopError::data(folder, &error))?,
+        let default_directory = match chosen {
+            Some(folder) => folder,
             None => data.demo_workspace()?,
         };
         // Keys that are stored now never enter an event, whatever shape they have.

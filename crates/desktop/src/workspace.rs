@@ -19,11 +19,12 @@ use open_cowork_workbench::{
     SettingsInput, ThreadDot, ThreadPage, ThreadQuery, ThreadState, ThreadSummary, ThreadUpdate, TrustFile, TrustState,
     Workspace, WorkspaceError,
 };
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 /// Longest prompt in bytes: what one event holds without being cut (01 §6, §16 #6).
@@ -34,11 +35,56 @@ const START_PATIENCE: Duration = Duration::from_secs(45);
 /// The threads of this machine's user.
 pub struct LocalWorkspace {
     shared: Arc<Shared>,
+    sending: Arc<Sending>,
+}
+
+/// Prompts with a key that are on their way: a second one with the same key waits for the first and then finds
+/// what became of it.
+#[derive(Default)]
+struct Sending(Mutex<HashMap<(SessionId, String), Weak<tokio::sync::Mutex<()>>>>);
+
+impl Sending {
+    fn gate(&self, id: &SessionId, prompt_key: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.retain(|_, gate| gate.strong_count() > 0);
+        let name = (id.clone(), prompt_key.to_owned());
+        if let Some(gate) = gates.get(&name).and_then(Weak::upgrade) {
+            return gate;
+        }
+        let gate = Arc::new(tokio::sync::Mutex::new(()));
+        gates.insert(name, Arc::downgrade(&gate));
+        gate
+    }
 }
 
 impl LocalWorkspace {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        LocalWorkspace { shared }
+        LocalWorkspace { shared, sending: Arc::default() }
+    }
+
+    /// Refuses a prompt that could never be sent, before anything is made or started for it.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Invalid`] for no text or an unknown coworker, [`WorkspaceError::TooLarge`] above
+    /// [`MAX_PROMPT_BYTES`].
+    pub fn check_prompt(&self, prompt: &PromptInput) -> Result<(), WorkspaceError> {
+        if prompt.text.trim().is_empty() {
+            return Err(WorkspaceError::Invalid("The prompt is empty; write what should be done.".to_owned()));
+        }
+        if prompt.text.len() > MAX_PROMPT_BYTES {
+            return Err(WorkspaceError::TooLarge(format!(
+                "The message has {} KiB, at most {} KiB fit; put long material into a file of the folder and name it.",
+                prompt.text.len().div_ceil(1024),
+                MAX_PROMPT_BYTES / 1024
+            )));
+        }
+        match &prompt.agent {
+            Some(agent) if !["build", "plan"].contains(&agent.as_str()) => {
+                let agent: String = agent.chars().take(64).collect();
+                Err(WorkspaceError::Invalid(format!("There is no coworker named {agent:?}; choose build or plan.")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Waits until OpenCode can take prompts.
@@ -56,7 +102,9 @@ impl LocalWorkspace {
                             "No model provider is set up yet; open Settings and choose one.".to_owned(),
                         ));
                     }
-                    Phase::Failed(why) => return Err(WorkspaceError::Unavailable(sentence(why))),
+                    Phase::Failed(why) | Phase::Struggling(why) => {
+                        return Err(WorkspaceError::Unavailable(sentence(why)));
+                    }
                     Phase::Running if *link.borrow_and_update() == LinkState::Online => return Ok(()),
                     _ => {}
                 }
@@ -84,6 +132,7 @@ impl LocalWorkspace {
                 folder.display()
             )));
         }
+        self.refuse_own_data(&folder)?;
         match runtime::check_folder(&self.shared, &folder).await {
             Ok(state) if state.trusted => Ok(folder),
             Ok(_) => Err(WorkspaceError::TrustRequired(format!(
@@ -92,6 +141,23 @@ impl LocalWorkspace {
             ))),
             Err(error) => Err(WorkspaceError::Conflict(sentence(&error))),
         }
+    }
+
+    /// Reading and searching inside the folder never ask, so the folder must not hold our keys and chats: neither
+    /// the data folder itself nor a parent of it. The demo folder inside is meant to be worked in.
+    fn refuse_own_data(&self, folder: &Path) -> Result<(), WorkspaceError> {
+        let resolve = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let (folder, data) = (resolve(folder), resolve(self.shared.data.root()));
+        let demo = data.join("demo-workspace");
+        let apart = !folder.starts_with(&data) && !data.starts_with(&folder);
+        if apart || folder.starts_with(demo) {
+            return Ok(());
+        }
+        Err(WorkspaceError::Invalid(format!(
+            "The folder {} holds this program's own data, with keys and chats ({}); choose another folder.",
+            folder.display(),
+            data.display()
+        )))
     }
 
     /// Opens the thread on OpenCode, binding a new runtime session when there is none or it is lost.
@@ -116,7 +182,7 @@ impl LocalWorkspace {
     /// The command of an idempotency key: `msg_<command>` must sort by time among OpenCode's message ids
     /// (08 §2), so it begins with the time and ends with a digest of the key.
     async fn command(&self, id: &SessionId, prompt_key: Option<&str>) -> Result<(CommandId, bool), WorkspaceError> {
-        let Some(prompt_key) = prompt_key.map(str::trim).filter(|key| !key.is_empty()) else {
+        let Some(prompt_key) = prompt_key else {
             return Ok((CommandId::new(format!("{}{}", time_prefix(), random_tail())), false));
         };
         let digest = Sha256::digest(prompt_key.as_bytes());
@@ -153,7 +219,7 @@ impl LocalWorkspace {
             }
             Phase::Starting => Connection::Starting,
             Phase::Restarting => Connection::Reconnecting,
-            Phase::Failed(why) => Connection::Unavailable(sentence(why)),
+            Phase::Failed(why) | Phase::Struggling(why) => Connection::Unavailable(sentence(why)),
             Phase::Running => match *self.shared.host.link().borrow() {
                 LinkState::Online => Connection::Online,
                 LinkState::Starting => Connection::Starting,
@@ -226,6 +292,13 @@ impl Workspace for LocalWorkspace {
         if !folder.is_dir() {
             return Err(WorkspaceError::Invalid(format!("{} is a file; choose a folder.", folder.display())));
         }
+        self.refuse_own_data(&folder)?;
+        let Some(directory) = folder.to_str().map(str::to_owned) else {
+            return Err(WorkspaceError::Invalid(format!(
+                "The name of the folder {} is not UTF-8 text; rename it or choose another.",
+                folder.display()
+            )));
+        };
         let id = SessionId::new(uuid::Uuid::now_v7().simple().to_string());
         let scope = self.shared.scope();
         let new = NewSession {
@@ -234,7 +307,7 @@ impl Workspace for LocalWorkspace {
             session_id: id.clone(),
             profile_name: "local".to_owned(),
             title: None,
-            directory: Some(folder.to_string_lossy().into_owned()),
+            directory: Some(directory),
             created_at: now(),
         };
         self.shared.log.create_session(new).await.map_err(log_error)?;
@@ -242,7 +315,9 @@ impl Workspace for LocalWorkspace {
     }
 
     async fn rename_thread(&self, id: &SessionId, title: &str) -> Result<(), WorkspaceError> {
-        let title: String = title.split_whitespace().collect::<Vec<_>>().join(" ");
+        // One line for people: nothing in it moves a cursor or hides.
+        let words = title.split_whitespace().map(|word| word.chars().filter(|c| !c.is_control()).collect::<String>());
+        let title = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
         if title.is_empty() || title.chars().count() > 200 {
             return Err(WorkspaceError::Invalid("A title has 1 to 200 characters.".to_owned()));
         }
@@ -305,24 +380,17 @@ impl Workspace for LocalWorkspace {
     }
 
     async fn prompt(&self, id: &SessionId, prompt: PromptInput) -> Result<(), WorkspaceError> {
-        if prompt.text.trim().is_empty() {
-            return Err(WorkspaceError::Invalid("Write something first.".to_owned()));
-        }
-        if prompt.text.len() > MAX_PROMPT_BYTES {
-            return Err(WorkspaceError::TooLarge(format!(
-                "The message has {} KiB, at most {} KiB fit; put long material into a file of the folder and name it.",
-                prompt.text.len().div_ceil(1024),
-                MAX_PROMPT_BYTES / 1024
-            )));
-        }
-        if let Some(agent) = &prompt.agent
-            && !["build", "plan"].contains(&agent.as_str())
-        {
-            return Err(WorkspaceError::Invalid(format!("There is no coworker named {agent:?}; choose build or plan.")));
-        }
+        self.check_prompt(&prompt)?;
         let row = self.row(id).await?;
         self.trusted_folder(&row).await?;
-        let (command, known) = self.command(id, prompt.key.as_deref()).await?;
+        // Single flight per key, held over awaits on purpose; only a repeat of the same prompt waits.
+        let prompt_key = prompt.key.as_deref().map(str::trim).filter(|key| !key.is_empty());
+        let gate = prompt_key.map(|key| self.sending.gate(id, key));
+        let _turn = match &gate {
+            Some(gate) => Some(gate.lock().await),
+            None => None,
+        };
+        let (command, known) = self.command(id, prompt_key).await?;
         if known {
             return Ok(());
         }
@@ -412,6 +480,8 @@ impl Workspace for LocalWorkspace {
 
     async fn save_settings(&self, input: SettingsInput) -> Result<(), WorkspaceError> {
         let (settings, key) = self.entered(&input)?;
+        // Before it is anywhere: from now on no event shows it.
+        self.shared.sink.redactor.learn(key.as_ref().map(|key| key.expose_secret().to_owned()));
         self.shared.settings.save(&settings, key.as_ref()).map_err(desktop_error)?;
         self.shared.restart.notify_one();
         Ok(())
