@@ -46,18 +46,30 @@ pub async fn run<R: AsyncBufRead + Unpin + Send>(
     input: R,
     output: &mut (dyn Write + Send),
 ) -> Result<Outcome, WorkspaceError> {
+    let prompt = PromptInput { text: options.text, agent: options.agent, ..PromptInput::default() };
+    workspace.check_prompt(&prompt)?;
     let thread = match options.thread {
         Some(thread) => thread,
         None => {
+            // No empty chat stays behind when OpenCode can't be started.
+            workspace.ready().await?;
             let directory = options.directory.map(|folder| folder.to_string_lossy().into_owned());
             workspace.create_thread(NewThread { directory }).await?
         }
     };
-    let mut terminal = Terminal { workspace, thread, input: input.lines(), output, json: options.json, shown: HashMap::new(), tools: HashMap::new() };
+    let mut terminal = Terminal {
+        workspace,
+        thread,
+        input: input.lines(),
+        output,
+        closed: false,
+        json: options.json,
+        shown: HashMap::new(),
+        tools: HashMap::new(),
+    };
     terminal.ask_trust().await?;
     let after = terminal.sequence().await?;
     let mut updates = workspace.follow_thread(&terminal.thread, after).await?;
-    let prompt = PromptInput { text: options.text, agent: options.agent, ..PromptInput::default() };
     workspace.prompt(&terminal.thread, prompt).await?;
     let mut prompted = false;
     while let Some(update) = updates.next().await {
@@ -75,6 +87,8 @@ struct Terminal<'a, R> {
     thread: SessionId,
     input: Lines<R>,
     output: &'a mut (dyn Write + Send),
+    /// Nobody reads the output any more.
+    closed: bool,
     json: bool,
     /// Text printed of each message.
     shown: HashMap<String, String>,
@@ -83,16 +97,25 @@ struct Terminal<'a, R> {
 }
 
 impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
-    /// A closed terminal ends nothing: the turn goes on and is in the log.
+    /// A closed terminal ends nothing: the turn goes on and is in the log. What comes from the agent can't move
+    /// the cursor or change what is on the screen.
     fn say(&mut self, text: &str) {
         if !self.json {
-            let _ = write!(self.output, "{text}");
-            let _ = self.output.flush();
+            self.write(&printable(text));
         }
     }
 
+    fn write(&mut self, text: &str) {
+        let written = self.output.write_all(text.as_bytes()).and_then(|()| self.output.flush());
+        self.closed |= written.is_err();
+    }
+
+    /// A line of input; `None` at its end, and when nobody can see the question.
     async fn answer(&mut self, question: &str) -> Option<String> {
         self.say(question);
+        if self.closed {
+            return None;
+        }
         let line = self.input.next_line().await.ok().flatten();
         if line.is_none() {
             self.say("\n");
@@ -117,7 +140,7 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
         let changed = if trust.changed { " changed since you trusted it and" } else { "" };
         self.say(&format!("The folder {}{changed} holds files that run as code when it is opened:\n", trust.directory));
         for file in &trust.files {
-            self.say(&format!("  {}: {}\n", file.path, file.effect));
+            self.say(&format!("  {}: {}\n", exact(&file.path), file.effect));
         }
         match self.answer("Trust exactly these files? [y/N] ").await.as_deref() {
             Some("y" | "Y" | "yes") => self.workspace.grant_trust(&self.thread, &trust.digest).await,
@@ -129,7 +152,7 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
         if self.json
             && let Ok(line) = serde_json::to_string(record)
         {
-            let _ = writeln!(self.output, "{line}");
+            self.write(&format!("{line}\n"));
         }
         let payload = &record.payload;
         match &record.kind {
@@ -185,7 +208,7 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
         }
         let name = text(payload, "name");
         let line = match status.as_str() {
-            "running" => format!("\n· {name} {subject}\n"),
+            "running" => format!("\n· {name} {}\n", exact(subject)),
             "complete" => format!("· {name} done\n"),
             _ => format!("· {name} failed: {}\n", text(payload, "error")),
         };
@@ -221,7 +244,8 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
             "" => text(payload, "description"),
             subject => subject,
         };
-        self.say(&format!("\nThe agent wants to use {}:\n    {subject}\n", text(payload, "tool")));
+        let tool = exact(text(payload, "tool"));
+        self.say(&format!("\nThe agent wants to use {tool}:\n    {}\n", exact(subject)));
         let answer = self.answer("Allow once? [y/N, or a reason against it] ").await;
         let id = text(payload, "permissionId").to_owned();
         let (allow, reason) = match answer.as_deref() {
@@ -267,6 +291,46 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
     }
 }
 
+/// Text of the agent for a terminal: no escape sequence, no carriage return, no other control character.
+fn printable(text: &str) -> String {
+    let visible = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().map(visible).collect()
+}
+
+/// What a person decides about, exactly: control characters and those that reverse or hide text are spelled out,
+/// and a further line can't look like one of ours.
+fn exact(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => shown.push_str("\n    "),
+            '\t' => shown.push('\t'),
+            c if c.is_control() => shown.extend(c.escape_unicode()),
+            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
+                shown.extend(c.escape_unicode());
+            }
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
 fn text<'a>(object: &'a JsonObject, key: &str) -> &'a str {
     object.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_can_not_paint_over_itself_or_look_like_our_own_words() {
+        let subject = "rm -rf ~\r\u{1b}[2K\u{1b}[1Aecho hello\u{202e}txt\nAllow once? [y/N] y";
+        assert_eq!(
+            exact(subject),
+            "rm -rf ~\\u{d}\\u{1b}[2K\\u{1b}[1Aecho hello\\u{202e}txt\n    Allow once? [y/N] y"
+        );
+        assert_eq!(printable("a\u{1b}]0;title\u{7}b\u{9b}2J\tc\n"), "a\u{fffd}]0;title\u{fffd}b\u{fffd}2J\tc\n");
+        assert_eq!(printable("مرحبا 👩‍👩‍👧 é"), "مرحبا 👩‍👩‍👧 é");
+    }
 }

@@ -54,7 +54,7 @@ fn hint(body: &Value, key: Option<&SecretString>) -> String {
     if key.is_some_and(|key| message.contains(key.expose_secret())) {
         return String::new();
     }
-    let short: String = message.trim_end_matches('.').chars().take(160).collect();
+    let short: String = message.trim_end_matches('.').chars().filter(|c| !c.is_control()).take(160).collect();
     format!(": {short}")
 }
 

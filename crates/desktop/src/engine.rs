@@ -5,7 +5,7 @@ use crate::error::DesktopError;
 use crate::runtime::{self, Phase};
 use crate::settings::{ProviderSettings, SettingsStore};
 use crate::sink::LogSink;
-use crate::workspace::LocalWorkspace;
+use crate::workspace::{LocalWorkspace, Sending};
 use open_cowork_projection::sanitize::Redactor;
 use open_cowork_providers::store::{Scope, Store};
 use open_cowork_runtime_host::gate::Gate;
@@ -79,6 +79,8 @@ pub(crate) struct Shared {
     /// Memory of OpenCode, as last measured, and what its compatibility probe said.
     pub(crate) runtime_facts: Mutex<RuntimeFacts>,
     pub(crate) default_directory: PathBuf,
+    /// Prompts with a key that are on their way.
+    pub(crate) sending: Sending,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -165,6 +167,7 @@ impl Desktop {
             closing: CancellationToken::new(),
             runtime_facts: Mutex::default(),
             default_directory,
+            sending: Sending::default(),
         });
         let manager = tokio::spawn(runtime::manage(shared.clone()));
         Ok(Desktop { shared, manager })

@@ -35,13 +35,12 @@ const START_PATIENCE: Duration = Duration::from_secs(45);
 /// The threads of this machine's user.
 pub struct LocalWorkspace {
     shared: Arc<Shared>,
-    sending: Arc<Sending>,
 }
 
 /// Prompts with a key that are on their way: a second one with the same key waits for the first and then finds
 /// what became of it.
 #[derive(Default)]
-struct Sending(Mutex<HashMap<(SessionId, String), Weak<tokio::sync::Mutex<()>>>>);
+pub(crate) struct Sending(Mutex<HashMap<(SessionId, String), Weak<tokio::sync::Mutex<()>>>>);
 
 impl Sending {
     fn gate(&self, id: &SessionId, prompt_key: &str) -> Arc<tokio::sync::Mutex<()>> {
@@ -59,7 +58,7 @@ impl Sending {
 
 impl LocalWorkspace {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        LocalWorkspace { shared, sending: Arc::default() }
+        LocalWorkspace { shared }
     }
 
     /// Refuses a prompt that could never be sent, before anything is made or started for it.
@@ -385,7 +384,7 @@ impl Workspace for LocalWorkspace {
         self.trusted_folder(&row).await?;
         // Single flight per key, held over awaits on purpose; only a repeat of the same prompt waits.
         let prompt_key = prompt.key.as_deref().map(str::trim).filter(|key| !key.is_empty());
-        let gate = prompt_key.map(|key| self.sending.gate(id, key));
+        let gate = prompt_key.map(|key| self.shared.sending.gate(id, key));
         let _turn = match &gate {
             Some(gate) => Some(gate.lock().await),
             None => None,

@@ -86,6 +86,7 @@ pub(crate) struct Shared {
     /// Runtime session (root or child) → thread.
     routes: Mutex<HashMap<String, SessionId>>,
     threads: Mutex<HashMap<SessionId, ThreadHandle>>,
+    opening: tokio::sync::Mutex<()>,
 }
 
 impl Shared {
@@ -118,6 +119,7 @@ impl RuntimeHost {
             link: watch::Sender::new(LinkState::Starting),
             routes: Mutex::default(),
             threads: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
         });
         let router = AbortOnDropHandle::new(tokio::spawn(route_frames(shared.clone())));
         RuntimeHost {
@@ -179,22 +181,24 @@ impl RuntimeHost {
     ) -> Result<RuntimeSessionId, TurnError> {
         let runtime = self.shared.runtime()?;
         let directory = &Directory::open(directory)?;
-        let session = match runtime_session.filter(|session| !session.is_empty()) {
-            Some(session) => session.clone(),
-            None => runtime
-                .create_session(directory, NewSession::default())
-                .await?
-                .id
-                .into(),
+        // Held over awaits on purpose: two callers at once must not bind a thread to two sessions.
+        let single_flight = self.shared.opening.lock().await;
+        let open = lock(&self.shared.threads)
+            .get(thread)
+            .map(|handle| handle.session.clone());
+        let session = match (open, runtime_session.filter(|session| !session.is_empty())) {
+            (Some(session), _) => session,
+            (None, Some(session)) => session.clone(),
+            (None, None) => {
+                let new = runtime.create_session(directory, NewSession::default());
+                new.await?.id.into()
+            }
         };
         self.shared.route(session.as_str(), thread);
-        {
-            let mut threads = lock(&self.shared.threads);
-            if !threads.contains_key(thread) {
-                let handle = self.spawn(thread, &session, directory.clone());
-                threads.insert(thread.clone(), handle);
-            }
-        }
+        lock(&self.shared.threads)
+            .entry(thread.clone())
+            .or_insert_with(|| self.spawn(thread, &session, directory.clone()));
+        drop(single_flight);
         match self.send(thread, |done| Command::Recover(Some(done))).await {
             Ok(()) => Ok(session),
             Err(error) => {
@@ -225,6 +229,7 @@ impl RuntimeHost {
         );
         let task = AbortOnDropHandle::new(tokio::spawn(actor.run(command_queue)));
         ThreadHandle {
+            session: session.clone(),
             commands,
             frames,
             overflow,

@@ -6,7 +6,7 @@ use crate::recover::{History, SessionHistory};
 use crate::translate::{Alarm, StopRequest, Translator};
 use crate::watchdog::{Breach, Watchdog};
 use futures::StreamExt as _;
-use open_cowork_contracts::{CommandId, EventType, RuntimeEvent, SessionId};
+use open_cowork_contracts::{CommandId, EventType, RuntimeEvent, RuntimeSessionId, SessionId};
 use open_cowork_opencode::event::{Event, Frame};
 use open_cowork_opencode::model::SessionInfo;
 use open_cowork_opencode::{
@@ -73,6 +73,8 @@ pub(crate) enum Command {
 
 /// The way to a thread's task.
 pub(crate) struct ThreadHandle {
+    /// The runtime session that it is bound to.
+    pub(crate) session: RuntimeSessionId,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) frames: mpsc::Sender<Frame>,
     /// Frames were dropped because the queue was full: recovery follows.

@@ -2,6 +2,7 @@
 
 mod arguments;
 
+use anyhow::{anyhow, bail};
 use arguments::{Arguments, Command, ConfigCommand, EngineArguments};
 use clap::Parser as _;
 use open_cowork_desktop::chat::{self, ChatOptions, Outcome};
@@ -11,15 +12,25 @@ use open_cowork_desktop::settings::{ProviderSettings, SettingsStore};
 use open_cowork_desktop::{Desktop, DesktopOptions, connection};
 use open_cowork_workbench::WorkspaceError;
 use secrecy::SecretString;
+use std::io::Write as _;
 use std::process::ExitCode;
 use tokio::io::{AsyncReadExt as _, BufReader, stdin};
+use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     // The launcher of OpenCode is this program executed once more.
     open_cowork_runtime_host::launch::run_if_launcher();
     let arguments = Arguments::parse();
-    let filter = tracing_subscriber::EnvFilter::try_new(&arguments.log).unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = match tracing_subscriber::EnvFilter::try_new(&arguments.log) {
+        Ok(filter) => filter,
+        Err(error) => {
+            complain(&format!("--log {:?} is not a filter ({error}); write one such as info", arguments.log));
+            return ExitCode::from(2);
+        }
+    };
+    // A closed standard error is no reason to end: such failures are not reported anywhere.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    log.log_internal_errors(false).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
@@ -30,8 +41,19 @@ fn main() -> ExitCode {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+    complain(&format!("{error:#}"));
     ExitCode::FAILURE
+}
+
+/// To standard error; where nobody reads it, nothing is lost.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "error: {text}");
+}
+
+/// To standard output.
+fn say(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout();
+    writeln!(out, "{text}").and_then(|()| out.flush())
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -47,15 +69,19 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(engine: EngineArguments, port: u16) -> anyhow::Result<ExitCode> {
+    let stop = stopped()?;
     let page = Page::bind(port).await?;
     let desktop = Desktop::open(options(engine)?).await?;
-    println!("open {}", page.url());
-    page.serve(&desktop, stopped()).await?;
+    let served = match say(&format!("open {}", page.url())) {
+        Ok(()) => page.serve(&desktop, stop).await.map_err(Into::into),
+        Err(error) => Err(anyhow!("the address of the page can't be printed ({error}); it is not served")),
+    };
     desktop.close().await;
-    Ok(ExitCode::SUCCESS)
+    served.map(|()| ExitCode::SUCCESS)
 }
 
 async fn terminal(engine: EngineArguments, chat_options: ChatOptions) -> anyhow::Result<ExitCode> {
+    let stop = stopped()?;
     let desktop = Desktop::open(options(engine)?).await?;
     let workspace = desktop.workspace();
     let mut out = std::io::stdout();
@@ -66,15 +92,15 @@ async fn terminal(engine: EngineArguments, chat_options: ChatOptions) -> anyhow:
             Ok(Outcome::Failed) => ExitCode::from(1),
             Ok(Outcome::Stopped) => ExitCode::from(3),
             Err(error @ (WorkspaceError::Invalid(_) | WorkspaceError::TooLarge(_) | WorkspaceError::NotFound(_))) => {
-                eprintln!("error: {error}");
+                complain(&error.to_string());
                 ExitCode::from(2)
             }
             Err(error) => {
-                eprintln!("error: {error}");
+                complain(&error.to_string());
                 ExitCode::from(1)
             }
         },
-        () = stopped() => ExitCode::from(130),
+        () = stop => ExitCode::from(130),
     };
     desktop.close().await;
     Ok(code)
@@ -91,12 +117,15 @@ async fn config(data_dir: Option<std::path::PathBuf>, command: ConfigCommand) ->
                 None => false,
             };
             match settings {
-                _ if json => println!("{}", serde_json::json!({ "settings": settings, "hasKey": has_key })),
-                None => println!("No provider is set up; see `config set --help`."),
-                Some(settings) => {
-                    println!("provider  {}\nendpoint  {}\nmodel     {}", settings.provider, settings.endpoint(), settings.model);
-                    println!("key       {}", if has_key { "stored" } else { "none" });
-                }
+                _ if json => say(&serde_json::json!({ "settings": settings, "hasKey": has_key }).to_string())?,
+                None => say("No provider is set up; see `config set --help`.")?,
+                Some(settings) => say(&format!(
+                    "provider  {}\nendpoint  {}\nmodel     {}\nkey       {}",
+                    settings.provider,
+                    settings.endpoint(),
+                    settings.model,
+                    if has_key { "stored" } else { "none" }
+                ))?,
             }
         }
         ConfigCommand::Set { provider, model, base_url, key_stdin, test } => {
@@ -110,22 +139,22 @@ async fn config(data_dir: Option<std::path::PathBuf>, command: ConfigCommand) ->
             if test {
                 let stored = store.key(&settings.provider)?;
                 let report = connection::test(&settings, key.as_ref().or(stored.as_ref())).await;
-                println!("{}", report.message);
                 if !report.ok {
-                    eprintln!("error: nothing was saved");
-                    return Ok(ExitCode::FAILURE);
+                    bail!("{} Nothing was saved.", report.message);
                 }
+                say(&report.message)?;
             }
             store.save(&settings, key.as_ref())?;
-            println!("Saved in {}.", store.path().display());
+            say(&format!("Saved in {}.", store.path().display()))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn read_key() -> anyhow::Result<SecretString> {
-    let mut key = String::new();
-    stdin().take(64 * 1024).read_to_string(&mut key).await?;
+    let mut key = Vec::new();
+    stdin().take(64 * 1024).read_to_end(&mut key).await?; // more is refused as no key
+    let key = String::from_utf8(key).map_err(|_| anyhow!("the key on standard input is not text; copy it again"))?;
     Ok(SecretString::from(key.trim().to_owned()))
 }
 
@@ -139,16 +168,21 @@ fn options(engine: EngineArguments) -> anyhow::Result<DesktopOptions> {
     Ok(options)
 }
 
-/// Ctrl-C or SIGTERM.
-async fn stopped() {
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
+/// Done at Ctrl-C or SIGTERM, which are caught from this call on. A second one ends the program at once; OpenCode
+/// ends with it, and what was stored is stored.
+fn stopped() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            std::process::exit(130);
+        });
+    })
 }
