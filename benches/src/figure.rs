@@ -30,7 +30,7 @@ pub(crate) struct Figure {
     pub(crate) unit: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target: Option<Target>,
-    /// The same measured on a limit in the same run: a bare loop, the disk alone.
+    /// The same measured on a limit in the same run: a bare loop, a bare relay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) baseline: Option<f64>,
     /// What the baseline is, and what else the reader must know.

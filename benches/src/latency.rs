@@ -376,7 +376,7 @@ fn figures(run: Run) -> anyhow::Result<Vec<Figure>> {
         Figure::new("OpenCode to browser, p50", of(&mut due, 0.5)?, "ms")
             .target(Target::AtMost(3.0))
             .baseline(of(&mut relay, 0.5)?)
-            .note("durable write included; from the later of arrival and window end; baseline: the disk alone, 4 KiB written and synced"),
+            .note("durable write included; from the later of arrival and window end; baseline: a bare relay beside it, socket to synced file to socket"),
         Figure::new("OpenCode to browser, p99", of(&mut due, 0.99)?, "ms")
             .target(Target::AtMost(20.0))
             .baseline(of(&mut relay, 0.99)?),

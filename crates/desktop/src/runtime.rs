@@ -82,7 +82,7 @@ pub(crate) async fn manage(shared: Arc<Shared>) {
                 attend(&shared, &supervisor, running).await;
             }
             Err(error) if error.is_retryable() => {
-                tracing::warn!(%error, "OpenCode did not start");
+                tracing::info!(%error, "OpenCode did not start");
                 failed_starts += 1;
                 shared.phase.send_replace(match failed_starts {
                     1 => Phase::Restarting,
@@ -142,7 +142,8 @@ async fn attend(shared: &Arc<Shared>, supervisor: &Supervisor, running: Running)
 
 /// Nothing can be started until someone changes something.
 async fn give_up(shared: &Arc<Shared>, supervisor: &Supervisor, why: &str) {
-    tracing::error!(reason = why, "OpenCode can't be started");
+    // Whoever prompts or looks is told the reason; the log needn't say it twice.
+    tracing::info!(reason = why, "OpenCode can't be started");
     shared.phase.send_replace(Phase::Failed(why.to_owned()));
     mark_interrupted(shared).await;
     wait_for_restart(shared).await;

@@ -225,6 +225,7 @@
   setInterval(() => {
     if (source && Date.now() - heard > SILENCE) reconnect();
   }, 5_000);
+  addEventListener("resize", settle); // a turned phone, an opened keyboard: the end stays in sight
   addEventListener("online", connect);
   addEventListener("pageshow", (event) => { if (event.persisted) connect(); });
   addEventListener("pagehide", () => source?.close());
@@ -262,6 +263,8 @@
     line.hidden = !text;
     if (text) line.scrollIntoView({ block: "nearest" });
   };
+  // The text that waits in the composer of the page that is loaded next.
+  const keepDraft = (draft) => sessionStorage.setItem("draft", JSON.stringify(draft));
   const send = async (form, submitter) => {
     const data = new URLSearchParams(new FormData(form, submitter));
     const own = [...form.elements].filter((el) => el.tagName === "BUTTON");
@@ -284,9 +287,9 @@
     }
     own.forEach((button) => { button.disabled = false; });
     if (area) area.readOnly = false;
-    if (answer.draft) sessionStorage.setItem("draft", JSON.stringify({ to: answer.location, text: answer.draft, error: answer.error }));
+    if (answer.draft) keepDraft({ to: answer.location, text: answer.draft, error: answer.error });
     if (answer.location) {
-      if (new URL(answer.location, location.href).pathname === location.pathname) location.reload();
+      if (new URL(answer.location, location.href).href === location.href) location.reload();
       else location.assign(answer.location);
       return;
     }
@@ -304,11 +307,11 @@
       area.focus();
     }
     if (form.dataset.close) $(form.dataset.close).open = false;
-    if ("report" in form.dataset) {
-      form.querySelector(".report").innerHTML = answer.report ?? "";
-      if (!submitter?.hasAttribute("formaction")) form.elements.key.value = "";
+    if ("report" in form.dataset) form.querySelector(".report").innerHTML = answer.report ?? "";
+    if ("reload" in form.dataset) {
+      keepDraft({ to: location.pathname, text: $("text")?.value });
+      location.reload();
     }
-    if ("reload" in form.dataset) location.reload();
   };
   document.addEventListener("submit", (event) => {
     const form = event.target;
@@ -464,7 +467,8 @@
   // ── Start ───────────────────────────────────────────────────────────────────────────────────────────────
   const draft = JSON.parse(sessionStorage.getItem("draft") ?? "null");
   if (draft && draft.to === location.pathname && $("text")) {
-    $("text").value = draft.text;
+    $("text").value = draft.text ?? "";
+    if (draft.text && !draft.error) $("text").focus();
     sayError($("composer"), draft.error ?? "");
     sessionStorage.removeItem("draft");
   }

@@ -8,7 +8,7 @@ use crate::url;
 use crate::workspace::{ConnectionReport, NewThread, PromptInput, SettingsInput, WorkspaceError};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use open_cowork_contracts::SessionId;
 use open_cowork_contracts::view::Role;
@@ -125,10 +125,15 @@ async fn prompt_failed(
         return chat::unsent(app, visitor, id, &unsent).await;
     };
     let mut answer = json!({ "error": error.to_string() });
+    let untrusted = matches!(error, WorkspaceError::TrustRequired(_));
     // The script opens the chat and puts the text into its composer.
-    if moves || matches!(error, WorkspaceError::TrustRequired(_)) {
+    if moves || untrusted {
         answer["location"] = json!(url::chat(id));
         answer["draft"] = json!(unsent.text);
+    }
+    if untrusted {
+        // The card on that page says it, with what can be done.
+        answer["error"] = json!(null);
     }
     (status_of(error), Json(answer)).into_response()
 }
@@ -212,6 +217,14 @@ pub(crate) async fn trust(
         .workspace
         .grant_trust(&id.as_str().into(), fields.get("digest"))
         .await;
+    // Without script the prompt that waited comes along, so that the decision doesn't cost it.
+    if let (Ok(()), false, Some(text)) = (&result, fields.script, fields.optional("text")) {
+        let unsent = chat::Unsent {
+            text,
+            ..chat::Unsent::default()
+        };
+        return chat::unsent(&app, &visitor, &id, &unsent).await;
+    }
     settle(&app, &visitor, &fields, &id, result)
 }
 
@@ -328,8 +341,8 @@ pub(crate) async fn save_settings(
 ) -> Response {
     let input = entered(&fields);
     match app.workspace.save_settings(input.clone()).await {
-        Ok(()) if fields.script => told(StatusCode::OK, &settings::Word::Saved, false),
-        Ok(()) => Redirect::to("/settings?saved=1").into_response(),
+        // Loaded anew with script too: what the page says about the demo and the stored key changed.
+        Ok(()) => go(&fields, "/settings?saved=1"),
         Err(error) if fields.script => error_response(&error, false),
         Err(error) => {
             let status = status_of(&error);

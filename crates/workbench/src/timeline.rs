@@ -4,7 +4,7 @@
 use crate::workspace::ThreadState;
 use open_cowork_contracts::view::{
     Message, PendingApproval, PendingQuestion, ResolvedApproval, ResolvedQuestion, Role, TaskRun,
-    ToolCall, TurnStop, ViewError,
+    TaskStatus, ToolCall, ToolStatus, TurnStop, ViewError,
 };
 use serde_json::Value;
 
@@ -22,11 +22,19 @@ pub(crate) struct Entry<'a> {
 pub(crate) enum Source<'a> {
     Message(&'a Message),
     /// One call, or consecutive reads that fold into one line.
-    Calls(Vec<&'a ToolCall>),
-    Task(&'a TaskRun),
+    Calls {
+        calls: Vec<&'a ToolCall>,
+        waiting: Waiting<'a>,
+    },
+    Task {
+        run: &'a TaskRun,
+        waiting: Waiting<'a>,
+    },
     Ask {
         ask: &'a PendingApproval,
         asker: Option<&'a str>,
+        /// Folder of the chat, where commands run.
+        folder: &'a str,
     },
     Asked(&'a ResolvedApproval),
     Question(&'a PendingQuestion),
@@ -42,6 +50,9 @@ pub(crate) enum Source<'a> {
         open: bool,
     },
 }
+
+/// Ids of the calls that wait for an answer: they don't run yet, whatever the runtime's word for it.
+pub(crate) type Waiting<'a> = Vec<&'a str>;
 
 /// One line, card or lane, owned, so that it is rendered after the log was released.
 pub(crate) struct Item {
@@ -62,11 +73,18 @@ pub(crate) enum Body {
         text: String,
         skip: usize,
     },
-    Calls(Vec<ToolCall>),
-    Task(Box<TaskRun>),
+    Calls {
+        calls: Vec<ToolCall>,
+        waiting: Vec<String>,
+    },
+    Task {
+        run: Box<TaskRun>,
+        waiting: Vec<String>,
+    },
     Ask {
         ask: Box<PendingApproval>,
         asker: Option<String>,
+        folder: String,
     },
     Asked(Box<ResolvedApproval>),
     Question(Box<PendingQuestion>),
@@ -90,6 +108,14 @@ pub(crate) fn entries<'a>(
 ) -> (Vec<Entry<'a>>, bool) {
     let view = state.view;
     let below = |order: f64| before.is_none_or(|before| order < before);
+    let asked_for: Vec<&str> = view
+        .pending_approvals
+        .iter()
+        .filter_map(|ask| ask.tool_call_id.as_deref())
+        .collect();
+    let waits = |call: &ToolCall| {
+        call.status == ToolStatus::Running && asked_for.contains(&call.id.as_str())
+    };
     let mut found: Vec<Entry<'a>> = Vec::new();
     let mut collect = |entry: Entry<'a>| found.push(entry);
 
@@ -117,7 +143,10 @@ pub(crate) fn entries<'a>(
             collect(Entry {
                 key: format!("t-{}", c.id),
                 order: c.order.0,
-                source: Source::Calls(vec![c]),
+                source: Source::Calls {
+                    calls: vec![c],
+                    waiting: waits(c).then_some(c.id.as_str()).into_iter().collect(),
+                },
             })
         });
     view.task_runs
@@ -129,7 +158,15 @@ pub(crate) fn entries<'a>(
             collect(Entry {
                 key: format!("k-{}", t.id),
                 order: t.order.0,
-                source: Source::Task(t),
+                source: Source::Task {
+                    run: t,
+                    waiting: t
+                        .tool_calls
+                        .iter()
+                        .filter(|call| waits(call))
+                        .map(|call| call.id.as_str())
+                        .collect(),
+                },
             })
         });
     view.pending_approvals
@@ -145,7 +182,11 @@ pub(crate) fn entries<'a>(
             collect(Entry {
                 key: format!("a-{}", ask.id),
                 order: ask.order.0,
-                source: Source::Ask { ask, asker },
+                source: Source::Ask {
+                    ask,
+                    asker,
+                    folder: state.directory,
+                },
             });
         });
     view.resolved_approvals
@@ -247,14 +288,18 @@ pub(crate) fn oldest(entries: &[Entry<'_>]) -> Option<f64> {
 fn fold_reads(entries: Vec<Entry<'_>>) -> Vec<Entry<'_>> {
     let mut out: Vec<Entry<'_>> = Vec::with_capacity(entries.len());
     for entry in entries {
-        if let Source::Calls(more) = &entry.source
+        if let Source::Calls {
+            calls: more,
+            waiting: also,
+        } = &entry.source
             && let Some(Entry {
-                source: Source::Calls(calls),
+                source: Source::Calls { calls, waiting },
                 ..
             }) = out.last_mut()
             && calls.iter().chain(more).all(|call| is_read(&call.name))
         {
             calls.extend(more);
+            waiting.extend(also);
             continue;
         }
         out.push(entry);
@@ -310,8 +355,8 @@ impl Entry<'_> {
     pub(crate) fn any_id(&self, test: impl Fn(&str) -> bool) -> bool {
         match &self.source {
             Source::Message(m) => test(&m.id),
-            Source::Calls(calls) => calls.iter().any(|c| test(&c.id)),
-            Source::Task(t) => test(&t.id),
+            Source::Calls { calls, .. } => calls.iter().any(|c| test(&c.id)),
+            Source::Task { run, .. } => test(&run.id),
             // The card names its sub-agent.
             Source::Ask { ask, .. } => {
                 test(&ask.id) || ask.task_run_id.as_deref().is_some_and(test)
@@ -335,10 +380,11 @@ impl Entry<'_> {
         )
     }
 
-    /// What besides its ids and order decides how it is shown: members of a fold, an open way out.
+    /// What besides its ids and order decides how it is shown: members of a fold, calls that wait, an open way out.
     pub(crate) fn shape(&self) -> usize {
         match &self.source {
-            Source::Calls(calls) => calls.len(),
+            Source::Calls { calls, waiting } => (calls.len() << 16) | waiting.len(),
+            Source::Task { waiting, .. } => waiting.len(),
             Source::Error { open, .. } | Source::Stop { open, .. } => usize::from(*open),
             _ => 0,
         }
@@ -346,13 +392,14 @@ impl Entry<'_> {
 
     /// True when a page may hold another form of it although no event of the first batch named it: reads fold with
     /// their neighbours, a lane stands for its call, an error loses its way out; and an ask that was answered in a
-    /// state ahead of the batch must not stay open.
+    /// state ahead of the batch must not stay open, nor its call wait.
     pub(crate) fn depends_on_others(&self) -> bool {
         match &self.source {
-            Source::Calls(calls) => calls
-                .iter()
-                .any(|call| is_read(&call.name) || call.name == "task"),
-            Source::Message(_) | Source::Task(_) => false,
+            Source::Calls { calls, .. } => calls.iter().any(|call| {
+                is_read(&call.name) || call.name == "task" || call.status == ToolStatus::Running
+            }),
+            Source::Task { run, .. } => run.status == TaskStatus::Running,
+            Source::Message(_) => false,
             _ => true,
         }
     }
@@ -380,11 +427,18 @@ impl Entry<'_> {
                     .map(attachment_name)
                     .collect(),
             },
-            Source::Calls(calls) => Body::Calls(calls.iter().map(|call| (*call).clone()).collect()),
-            Source::Task(t) => Body::Task(Box::new((*t).clone())),
-            Source::Ask { ask, asker } => Body::Ask {
+            Source::Calls { calls, waiting } => Body::Calls {
+                calls: calls.iter().map(|call| (*call).clone()).collect(),
+                waiting: owned(waiting),
+            },
+            Source::Task { run, waiting } => Body::Task {
+                run: Box::new((*run).clone()),
+                waiting: owned(waiting),
+            },
+            Source::Ask { ask, asker, folder } => Body::Ask {
                 ask: Box::new((*ask).clone()),
                 asker: asker.map(str::to_owned),
+                folder: (*folder).to_owned(),
             },
             Source::Asked(a) => Body::Asked(Box::new((*a).clone())),
             Source::Question(q) => Body::Question(Box::new((*q).clone())),
@@ -405,6 +459,10 @@ impl Entry<'_> {
             body,
         }
     }
+}
+
+fn owned(waiting: &[&str]) -> Vec<String> {
+    waiting.iter().map(ToString::to_string).collect()
 }
 
 fn attachment_name(value: &Value) -> String {

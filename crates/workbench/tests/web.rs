@@ -564,6 +564,14 @@ async fn an_untrusted_folder_is_shown_before_anything_runs() {
 
     let stale = browser.post("/chats/new0/trust", &[("digest", "d0")]).await;
     assert_eq!(stale.status(), StatusCode::CONFLICT);
+    assert!(
+        page.contains("name=\"text\" value=\"look around\""),
+        "the prompt that waits goes along with the decision"
+    );
+    let fields = [("digest", "d1"), ("text", "look around")];
+    let granted = text(browser.post("/chats/new0/trust", &fields).await).await;
+    assert!(granted.contains("look around</textarea>") && !granted.contains("Trust this folder?"));
+    fake.state().trust.trusted = false;
     let granted = browser.post("/chats/new0/trust", &[("digest", "d1")]).await;
     assert_eq!(location(&granted), "/chats/new0");
     assert!(

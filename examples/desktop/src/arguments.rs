@@ -42,8 +42,8 @@ pub(crate) enum Command {
     },
     /// Shows or changes the provider settings.
     Config {
-        /// The data folder.
-        #[arg(long)]
+        /// The data folder; default: the platform's.
+        #[arg(long, global = true)]
         data_dir: Option<PathBuf>,
         #[command(subcommand)]
         command: ConfigCommand,

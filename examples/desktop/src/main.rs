@@ -12,7 +12,7 @@ use open_cowork_desktop::settings::{ProviderSettings, SettingsStore};
 use open_cowork_desktop::{Desktop, DesktopOptions, connection};
 use open_cowork_workbench::WorkspaceError;
 use secrecy::SecretString;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use tokio::io::{AsyncReadExt as _, BufReader, stdin};
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     };
     // A closed standard error is no reason to end: such failures are not reported anywhere.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    log.log_internal_errors(false).init();
+    log.log_internal_errors(false).with_ansi(std::io::stderr().is_terminal()).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),

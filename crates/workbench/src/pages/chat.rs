@@ -149,7 +149,7 @@ fn chat_main(
                     @if let Some(first) = snapshot.earlier {
                         p.earlier id="earlier" { a.button href={ (here) "?before=" (first) } { "Show earlier" } }
                     }
-                    @if snapshot.items.is_empty() {
+                    @if snapshot.items.is_empty() && trust.is_none() {
                         p.empty { "Nothing here yet. Write what should be done; the coworker works in " code { (snapshot.directory) } "." }
                     }
                     div.timeline id="timeline" role="log" aria-label="Chat" aria-live="polite" aria-busy=(snapshot.facts.working) {
@@ -167,7 +167,7 @@ fn chat_main(
                 div.dock-in {
                     p.offline id="offline" role="status" hidden { "Reconnecting, nothing is lost." }
                     div id="waiting" { (part("waiting")) }
-                    @if let Some(trust) = trust { (trust_card(context, trust)) }
+                    @if let Some(trust) = trust { (trust_card(context, trust, &unsent.text)) }
                     div id="todos" { (part("todos")) }
                     (composer(context, shell, &part("actions"), unsent))
                     form id="stop-form" method="post" action=(url::chat_path(&context.chat, "stop")) data-stay { (context.csrf_field()) }
@@ -209,14 +209,16 @@ fn composer(context: &Context, shell: &Shell, actions: &Markup, unsent: &Unsent)
                 (pickers(&shell.overview, unsent.agent.as_deref(), unsent.model.as_deref()))
                 div.actions id="actions" { (actions) }
             }
-            @let error = unsent.error.as_ref().map(ToString::to_string);
+            // A folder to trust has its card.
+            @let error = unsent.error.as_ref().filter(|error| !matches!(error, WorkspaceError::TrustRequired(_)));
+            @let error = error.map(ToString::to_string);
             p.form-error role="alert" hidden[error.is_none()] { (error.unwrap_or_default()) }
         }
     }
 }
 
 /// What opening the folder would run, and the decision.
-fn trust_card(context: &Context, trust: &TrustState) -> Markup {
+fn trust_card(context: &Context, trust: &TrustState, text: &str) -> Markup {
     html! {
         section.ask.trust aria-label="Trust this folder?" {
             p.head {
@@ -224,7 +226,7 @@ fn trust_card(context: &Context, trust: &TrustState) -> Markup {
                 strong { @if trust.changed { "This folder changed since you trusted it" } @else { "Trust this folder?" } }
             }
             pre.subject tabindex="0" { code { (trust.directory) } }
-            p.detail { "Working here runs or obeys these files. Nothing runs until you decide." }
+            p.detail { "Working here runs or obeys these files. Nothing runs until you decide; your prompt waits below." }
             ul.trust-files {
                 @for file in &trust.files {
                     li {
@@ -239,6 +241,7 @@ fn trust_card(context: &Context, trust: &TrustState) -> Markup {
                 form method="post" action=(url::chat_path(&context.chat, "trust")) data-stay data-reload {
                     (context.csrf_field())
                     input type="hidden" name="digest" value=(trust.digest);
+                    @if !text.is_empty() { input type="hidden" name="text" value=(text); }
                     button.button.primary type="submit" { "Trust exactly these files" }
                     p.form-error role="alert" hidden {}
                 }

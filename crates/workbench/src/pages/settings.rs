@@ -93,7 +93,7 @@ fn form(
             label { span { "Key" }
                 input type="password" name="key" autocomplete="off" spellcheck="false" maxlength="8000"
                     placeholder=(if settings.has_key { "A key is stored; leave empty to keep it" } else { "Paste the provider's key" });
-                small { (settings.key_storage) }
+                small { "Kept in: " (settings.key_storage) }
             }
             label { span { "Model" }
                 input type="text" name="model" value=(settings.model) autocomplete="off" spellcheck="false" maxlength="400" required;

@@ -253,8 +253,9 @@ fn event() -> impl Strategy<Value = (&'static str, Value)> {
         1 => (id("k", 2), id("tm", 2)).prop_map(|(task, id)| {
             ("task.message", json!({"taskRunId": task, "messageId": id, "content": "found ", "mode": "append"}))
         }),
-        2 => (id("p", 3), task).prop_map(|(id, task)| {
-            ("permission.requested", json!({"permissionId": id, "taskRunId": task, "tool": "bash", "description": "ls", "input": {}}))
+        2 => (id("p", 3), task, id("c", 8)).prop_map(|(id, task, call)| {
+            ("permission.requested", json!({"permissionId": id, "taskRunId": task, "toolCallId": call, "tool": "bash",
+                "description": "ls", "input": {}}))
         }),
         2 => (id("p", 3), any::<bool>()).prop_map(|(id, allowed)| {
             ("permission.resolved", json!({"permissionId": id, "allowed": allowed}))

@@ -113,6 +113,13 @@ fn exact(ask: &PendingApproval) -> String {
         .unwrap_or_else(|| ask.description.clone())
 }
 
+/// Whether the description tells more than the tool's name (`bash`, of a sub-agent `Title: bash`) and the subject.
+fn says_more(ask: &PendingApproval, subject: &str) -> bool {
+    let description = ask.description.trim();
+    let last = description.rsplit(": ").next().unwrap_or(description);
+    !description.is_empty() && description != subject && last != ask.tool && last != subject
+}
+
 /// One line that names an open ask.
 pub(crate) fn ask_line(ask: &PendingApproval) -> String {
     one_line(&exact(ask))
@@ -124,6 +131,7 @@ pub(super) fn approval(
     order: f64,
     ask: &PendingApproval,
     asker: Option<&str>,
+    folder: &str,
 ) -> Markup {
     let kind = classify(&ask.tool, &ask.input, ask.task_run_id.is_some());
     let subject = exact(ask);
@@ -135,7 +143,9 @@ pub(super) fn approval(
         .collect();
     let working_directory = ["workdir", "cwd", "directory"]
         .iter()
-        .find_map(|key| text(&ask.input, key));
+        .find_map(|key| text(&ask.input, key))
+        // A command without a place of its own runs in the chat's folder.
+        .or_else(|| (kind == AskKind::Command && !folder.is_empty()).then(|| folder.to_owned()));
     let more: JsonObject = ask
         .input
         .iter()
@@ -156,7 +166,7 @@ pub(super) fn approval(
                     @if is_destructive(kind, &ask.tool, &subject) { span.tag.tone-danger { "can delete or destroy" } }
                 }
                 pre.subject tabindex="0" { code { (subject) } }
-                @if ask.description != subject && !ask.description.trim().is_empty() { p.detail { (ask.description) } }
+                @if says_more(ask, &subject) { p.detail { (ask.description) } }
                 dl {
                     @if let Some(directory) = working_directory { dt { "In" } dd { code { (directory) } } }
                     @if !patterns.is_empty() {

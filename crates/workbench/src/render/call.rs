@@ -16,18 +16,24 @@ const TAIL: usize = 6;
 const LINE_CHARS: usize = 400;
 
 /// One call, or a fold of consecutive reads.
-pub(super) fn calls(context: &Context, key: &str, order: f64, calls: &[ToolCall]) -> Markup {
+pub(super) fn calls(
+    context: &Context,
+    key: &str,
+    order: f64,
+    calls: &[ToolCall],
+    waiting: &[String],
+) -> Markup {
     html! {
         div.item.calls id=(key) data-order=(order) tabindex="-1" {
             @match calls {
-                [one] => (call(context, None, one)),
-                many => (fold(context, key, many)),
+                [one] => (call(context, None, one, waiting)),
+                many => (fold(context, key, many, waiting)),
             }
         }
     }
 }
 
-fn fold(context: &Context, key: &str, calls: &[ToolCall]) -> Markup {
+fn fold(context: &Context, key: &str, calls: &[ToolCall], waiting: &[String]) -> Markup {
     let reads = calls.iter().filter(|c| c.name == "read").count();
     let searches = calls.len() - reads;
     let plural = |n: usize, one: &str, many: &str| match n {
@@ -54,15 +60,20 @@ fn fold(context: &Context, key: &str, calls: &[ToolCall]) -> Markup {
             summary {
                 span.verb { "Looked at" } " "
                 span.subject { (what.join(", ")) } " "
-                (state_word(state, None, None))
+                @if waiting.is_empty() { (state_word(state, None, None)) } @else { (waits()) }
             }
-            div.inner { @for one in calls { (call(context, None, one)) } }
+            div.inner { @for one in calls { (call(context, None, one, waiting)) } }
         }
     }
 }
 
 /// One call; `task` is the sub-agent that made it.
-pub(super) fn call(context: &Context, task: Option<&str>, call: &ToolCall) -> Markup {
+pub(super) fn call(
+    context: &Context,
+    task: Option<&str>,
+    call: &ToolCall,
+    waiting: &[String],
+) -> Markup {
     let id = match task {
         Some(task) => format!("c-{task}/{}", call.id),
         None => format!("c-{}", call.id),
@@ -73,11 +84,16 @@ pub(super) fn call(context: &Context, task: Option<&str>, call: &ToolCall) -> Ma
             summary {
                 span.verb { (verb) } " "
                 span.subject title=(subject) { (subject) } " "
-                (state(call))
+                @if waiting.contains(&call.id) { (waits()) } @else { (state(call)) }
             }
             div.inner { (body(context, task, call, false)) }
         }
     }
+}
+
+/// It doesn't run before it was allowed.
+pub(super) fn waits() -> Markup {
+    html! { span.state { span.tone-warn { span aria-hidden="true" { "? " } "waits for you" } } }
 }
 
 /// A call that a restart cut short did not fail by itself.
@@ -296,11 +312,25 @@ pub(super) fn verb_and_subject(call: &ToolCall) -> (String, String) {
         "websearch" => "Search the web",
         "task" => "Hand over",
         "skill" => "Use skill",
-        "todowrite" => return ("Update".into(), "the todo list".into()),
+        "todowrite" => return ("Update".into(), todo_progress(&call.input)),
         "todoread" => return ("Read".into(), "the todo list".into()),
         other => return (format!("Use {other}"), subject),
     };
     (verb.to_owned(), subject)
+}
+
+fn todo_progress(input: &JsonObject) -> String {
+    let todos = input.get("todos").and_then(Value::as_array);
+    let words = |todo: &Value| {
+        let status = todo.get("status").and_then(Value::as_str);
+        status.unwrap_or_default().to_owned()
+    };
+    let statuses: Vec<String> = todos.into_iter().flatten().map(words).collect();
+    if statuses.is_empty() {
+        return "todos".into();
+    }
+    let done = statuses.iter().filter(|one| *one == "completed").count();
+    format!("todos, {done} of {} done", statuses.len())
 }
 
 fn subject(call: &ToolCall) -> String {

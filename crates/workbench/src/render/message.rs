@@ -77,6 +77,8 @@ fn side(message: &str) -> (&'static str, Help) {
             "The model provider's account needs attention",
             Help::Settings,
         )
+    } else if has(&["bad request", "invalid request", "invalid_request", "400"]) {
+        ("The model provider refused the request", Help::Retry)
     } else if has(&[
         "rate limit",
         "429",
@@ -177,6 +179,7 @@ mod tests {
                 .contains("network")
         );
         assert!(side("The runtime stopped").0.contains("runtime"));
+        assert!(side("400 Bad Request: max_tokens").0.contains("provider"));
         assert!(side("odd").1 == Help::Retry);
     }
 }

@@ -48,9 +48,11 @@ pub(crate) fn item(context: &Context, item: &Item) -> Markup {
             attachments,
         } => message::prompt(context, key, order, text, at, attachments),
         Body::Answer { text, .. } => answer_shell(key, order, &crate::markdown::render(text)),
-        Body::Calls(calls) => call::calls(context, key, order, calls),
-        Body::Task(run) => task::lane(context, key, order, run),
-        Body::Ask { ask, asker } => ask::approval(context, key, order, ask, asker.as_deref()),
+        Body::Calls { calls, waiting } => call::calls(context, key, order, calls, waiting),
+        Body::Task { run, waiting } => task::lane(context, key, order, run, waiting),
+        Body::Ask { ask, asker, folder } => {
+            ask::approval(context, key, order, ask, asker.as_deref(), folder)
+        }
         Body::Asked(asked) => ask::resolved(context, key, order, asked),
         Body::Question(question) => ask::question(context, key, order, question),
         Body::Answered(answered) => ask::answered(context, key, order, answered),

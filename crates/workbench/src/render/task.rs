@@ -18,7 +18,13 @@ enum Step<'a> {
     Call(&'a ToolCall),
 }
 
-pub(super) fn lane(context: &Context, key: &str, order: f64, run: &TaskRun) -> Markup {
+pub(super) fn lane(
+    context: &Context,
+    key: &str,
+    order: f64,
+    run: &TaskRun,
+    waiting: &[String],
+) -> Markup {
     let running = matches!(run.status, TaskStatus::Queued | TaskStatus::Running);
     let mut steps: Vec<(f64, Step<'_>)> = run
         .tool_calls
@@ -34,7 +40,7 @@ pub(super) fn lane(context: &Context, key: &str, order: f64, run: &TaskRun) -> M
                 summary {
                     span.verb { "Sub-agent" } " "
                     span.subject title=(run.title) { (run.title) } " "
-                    (status(run))
+                    @if waiting.is_empty() { (status(run)) } @else { (call::waits()) }
                 }
                 div.inner {
                     @if let Some(agent) = run.agent.as_deref().filter(|name| !name.is_empty()) { p.hint { "Coworker: " (agent) } }
@@ -45,7 +51,7 @@ pub(super) fn lane(context: &Context, key: &str, order: f64, run: &TaskRun) -> M
                     @for (_, step) in steps.iter().skip(hidden) {
                         @match step {
                             Step::Text(text) => div.md { @for block in crate::markdown::render(newest(text)) { (block_markup(&block)) } },
-                            Step::Call(one) => (call::call(context, Some(&run.id), one)),
+                            Step::Call(one) => (call::call(context, Some(&run.id), one, waiting)),
                         }
                     }
                     @if steps.is_empty() && !run.content.trim().is_empty() {
