@@ -60,12 +60,15 @@ enum Task {
     },
     /// Runs the benches in release mode.
     #[command(
-        after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench --json > bench.json"
+        after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench --json > bench.json\n  cargo xtask bench -- --only latency"
     )]
     Bench {
         /// Prints JSON on standard output instead of a table.
         #[arg(long)]
         json: bool,
+        /// Options of the benches themselves, such as `--only latency` or `--quick`.
+        #[arg(last = true)]
+        rest: Vec<String>,
     },
 }
 
@@ -73,7 +76,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Demo(options) => demo::run(&options).map(|()| ExitCode::SUCCESS),
         Task::Test { quick, only } => suite::run(quick, only),
-        Task::Bench { json } => bench::run(json).map(|()| ExitCode::SUCCESS),
+        Task::Bench { json, rest } => bench::run(json, &rest).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("xtask: {error:#}");

@@ -85,9 +85,15 @@ impl<K: Clone + Eq + Hash> Coalescer<K> {
             delta.message_id.clone_into(&mut lane.message_id);
         }
         if is_new_message || now >= lane.window.0 {
-            // A buffer of the old message, or one whose tick is late, goes first.
-            if let Some(buffered) = lane.buffer.take() {
+            // A buffer of the old message goes first; one whose tick is late takes the delta along.
+            if let Some(mut buffered) = lane.buffer.take() {
                 self.deadlines.remove(&lane.window);
+                if can_join(&buffered, &event) {
+                    join(&mut buffered, &event);
+                    lane.window = opening;
+                    out.push(buffered);
+                    return out;
+                }
                 out.push(buffered);
             }
             lane.window = opening;
@@ -261,6 +267,19 @@ mod tests {
         );
         assert!(c.push(161, &"s", delta("m", "d")).is_empty());
         assert_eq!(c.deadline(), Some(220));
+    }
+
+    #[test]
+    fn a_delta_between_the_end_of_the_window_and_a_late_tick_goes_with_the_buffer() {
+        let mut c = Coalescer::new(WINDOW_MS);
+        assert_eq!(texts(&c.push(100, &"s", delta("m", "a"))), ["a"]);
+        assert!(c.push(110, &"s", delta("m", "b")).is_empty());
+        assert_eq!(texts(&c.push(163, &"s", delta("m", "c"))), ["bc"]);
+        assert!(c.tick(164).is_empty() && c.deadline().is_none());
+        assert!(
+            c.push(170, &"s", delta("m", "d")).is_empty(),
+            "the next window is open"
+        );
     }
 
     #[test]

@@ -1013,7 +1013,10 @@ fn a_stop_with_a_reason_is_remembered_and_one_without_leaves_the_view_as_it_was(
         shown.get("stops").is_none(),
         "no field without a stop: {shown}"
     );
-    let view = fold(&[("session.aborted", json!({"reason": "watchdog.steps", "message": "Stopped."}))]);
+    let view = fold(&[(
+        "session.aborted",
+        json!({"reason": "watchdog.steps", "message": "Stopped."}),
+    )]);
     let stop = &view.stops[0];
     assert_eq!(
         (

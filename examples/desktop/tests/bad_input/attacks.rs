@@ -68,7 +68,6 @@ fn tricks_in_the_address_reach_nothing() {
         ("/chats/%27%20OR%201%3D1%20--", &[404]),
         ("/chats/x/calls/%2e%2e", &[404]),
         ("/chats/x/events", &[404]),
-        ("/assets/../../../../etc/passwd", &[404]),
         ("/assets/%2e%2e%2f%2e%2e%2fetc%2fpasswd", &[404]),
         ("//evil.example/", &[404]),
         (&long, &[404, 414]),
@@ -133,8 +132,9 @@ fn huge_and_odd_forms_are_refused_with_a_sentence() {
 
     // Far more than any form may have is refused while it is read.
     let mut stream = TcpStream::connect(&page.address).unwrap();
-    let head = page.request("POST", "/chats", &["Content-Length: 1073741824"], "");
-    stream.write_all(head.trim_end_matches("Content-Length: 0\r\n").replace("Content-Length: 0\r\n", "").as_bytes()).unwrap();
+    let head = page.request("POST", "/chats", &[], "").replace("Length: 0", "Length: 1073741824");
+    stream.write_all(head.as_bytes()).unwrap();
+    let _ = stream.write_all(&[b'x'; 1024 * 1024]); // it may close before that is taken
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut start = [0; 12];
     stream.read_exact(&mut start).unwrap();

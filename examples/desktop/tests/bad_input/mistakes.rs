@@ -251,13 +251,14 @@ fn a_full_disk_at_start_is_named_and_loses_nothing() {
     let place = Place::new();
     std::fs::create_dir(place.data()).unwrap();
     let mount = |arguments: &[&str]| Command::new("mount").args(arguments).arg(place.data()).status().is_ok_and(|s| s.success());
-    if !mount(&["-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs"]) {
+    if !mount(&["-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs"]) {
         eprintln!("skipped: mounting a small disk needs root");
         return;
     }
     let filler = place.data().join("filler");
     let mut file = std::fs::File::create(&filler).unwrap();
     while file.write_all(&[0; 4096]).is_ok() {}
+    drop(file);
     let full = chat(&place, &["hello", "--opencode", "/nope"]);
     std::fs::remove_file(&filler).unwrap();
     let again = chat(&place, &["hello", "--opencode", "/nope"]);

@@ -287,7 +287,7 @@ async fn real_browser_without_script_the_forms_and_reloads_are_enough() {
     person.shows_after_reloads("#timeline", "Thank you for the answer.").await;
     person.shows_after_reloads("#actions", "Send").await;
 
-    person.types("#text", "Something long, please.").await;
+    person.types("#text", "go on [[script:demo-long]]").await;
     person.clicks("#composer .send").await;
     person.shows_after_reloads("#timeline", "Durability").await;
     person.clicks(".stop").await;
