@@ -118,10 +118,16 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> 
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&fresh)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
+    let write = || {
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)
+    };
+    if let Err(error) = write() {
+        let _ = fs::remove_file(&fresh); // the error that matters is the first
+        return Err(error);
+    }
     if let Some(folder) = path.parent() {
         File::open(folder)?.sync_all()?;
     }
@@ -166,6 +172,8 @@ mod tests {
         write_private(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert!(!is_exposed(&path));
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing half-written stays");
+        fs::create_dir(dir.path().join("folder.json")).unwrap();
+        write_private(&dir.path().join("folder.json"), b"three").unwrap_err();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing half-written stays");
     }
 }

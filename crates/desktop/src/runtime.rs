@@ -14,7 +14,7 @@ use open_cowork_runtime_host::gate::GateState;
 use open_cowork_runtime_host::sink::ThreadSink as _;
 use open_cowork_runtime_host::supervise::{LaunchSpec, Running, Supervisor};
 use open_cowork_runtime_host::translate::Translator;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -109,6 +109,8 @@ fn forget_config(shared: &Shared) {
 async fn attend(shared: &Arc<Shared>, supervisor: &Supervisor, running: Running) {
     let remarks = running.verdict().reasons.clone();
     set_facts(shared, RuntimeFacts { memory: Some(running.memory()), remarks });
+    // The agent's shell has it in its environment, and it opens OpenCode's door.
+    shared.sink.redactor.learn([running.password().expose_secret()]);
     shared.host.attach_process(&running);
     shared.phase.send_replace(Phase::Running);
     let catching_up = tokio::spawn(catch_up(shared.clone()));

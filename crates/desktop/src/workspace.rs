@@ -98,7 +98,7 @@ impl LocalWorkspace {
                 match &*phase.borrow_and_update() {
                     Phase::NotConfigured => {
                         return Err(WorkspaceError::Unavailable(
-                            "No model provider is set up yet; open Settings and choose one.".to_owned(),
+                            "No model provider is set up yet; choose one in Settings, or with `config set`.".to_owned(),
                         ));
                     }
                     Phase::Failed(why) | Phase::Struggling(why) => {
@@ -214,7 +214,7 @@ impl LocalWorkspace {
     fn connection(&self) -> Connection {
         match &*self.shared.phase.borrow() {
             Phase::NotConfigured => {
-                Connection::Unavailable("No model provider is set up yet; open Settings and choose one.".to_owned())
+                Connection::Unavailable("No model provider is set up yet; choose one in Settings, or with `config set`.".to_owned())
             }
             Phase::Starting => Connection::Starting,
             Phase::Restarting => Connection::Reconnecting,

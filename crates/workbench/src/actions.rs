@@ -131,8 +131,8 @@ async fn prompt_failed(
         answer["location"] = json!(url::chat(id));
         answer["draft"] = json!(unsent.text);
     }
-    if untrusted {
-        // The card on that page says it, with what can be done.
+    if moves && untrusted {
+        // The card of the new chat says it, with what can be done.
         answer["error"] = json!(null);
     }
     (status_of(error), Json(answer)).into_response()

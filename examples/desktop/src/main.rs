@@ -30,7 +30,10 @@ fn main() -> ExitCode {
     };
     // A closed standard error is no reason to end: such failures are not reported anywhere.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    log.log_internal_errors(false).with_ansi(std::io::stderr().is_terminal()).init();
+    let log = log.log_internal_errors(false).with_ansi(std::io::stderr().is_terminal()).finish();
+    // Not `init`, which also takes in what HTTP libraries tell the `log` crate: at `trace` the bytes of their
+    // requests, with the provider key.
+    let _ = tracing::subscriber::set_global_default(log); // it is the first and only one
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),

@@ -209,9 +209,7 @@ fn composer(context: &Context, shell: &Shell, actions: &Markup, unsent: &Unsent)
                 (pickers(&shell.overview, unsent.agent.as_deref(), unsent.model.as_deref()))
                 div.actions id="actions" { (actions) }
             }
-            // A folder to trust has its card.
-            @let error = unsent.error.as_ref().filter(|error| !matches!(error, WorkspaceError::TrustRequired(_)));
-            @let error = error.map(ToString::to_string);
+            @let error = unsent.error.as_ref().map(ToString::to_string);
             p.form-error role="alert" hidden[error.is_none()] { (error.unwrap_or_default()) }
         }
     }
@@ -226,7 +224,7 @@ fn trust_card(context: &Context, trust: &TrustState, text: &str) -> Markup {
                 strong { @if trust.changed { "This folder changed since you trusted it" } @else { "Trust this folder?" } }
             }
             pre.subject tabindex="0" { code { (trust.directory) } }
-            p.detail { "Working here runs or obeys these files. Nothing runs until you decide; your prompt waits below." }
+            p.detail { "Working here runs or obeys these files. Nothing runs until you decide." }
             ul.trust-files {
                 @for file in &trust.files {
                     li {

@@ -15,10 +15,10 @@ const SECOND: &str = "canary.second+Wp3/y";
 
 /// The agent prints its own config, environment and the key file, with approval.
 fn prints_everything(page: &Page, key_file: &Path) -> String {
-    let command = format!("cat $OPENCODE_CONFIG_DIR/opencode.json {}; env", key_file.display());
+    let command = format!("cat $OPENCODE_CONFIG_DIR/opencode.json {}; env; echo $OPENCODE_SERVER_PASSWORD", key_file.display());
     let steps = serde_json::json!([
         { "tool_calls": [{ "name": "bash", "arguments": { "command": command, "description": "Print" } }] },
-        { "text": "Printed." },
+        { "repeat": { "unit": "Printed! ", "count": 2 } },
     ]);
     let chat = page.chat(&format!("print [[steps:{steps}]]"));
     let path = format!("/chats/{chat}");
@@ -28,7 +28,7 @@ fn prints_everything(page: &Page, key_file: &Path) -> String {
         for ask in shown.split(&format!("{path}/asks/")).skip(1).filter_map(|rest| rest.split('"').next()) {
             page.post(&format!("{path}/asks/{ask}"), &[("answer", "allow")]);
         }
-        shown.contains("Printed.")
+        shown.contains("Printed! Printed!")
     });
     chat
 }
@@ -50,7 +50,10 @@ async fn real_a_stored_key_is_in_its_file_and_the_running_config_and_nowhere_els
     let mut anthropic = command(&["--log", "trace", "config", "set", "--provider", "anthropic", "--model", "m"]);
     anthropic.args(["--base-url", &endpoint, "--key-stdin", "--test", "--data-dir"]).arg(place.path().join("other"));
     let refused = finish(anthropic, b"canary.anthropic");
-    assert!(!format!("{refused:?}").contains("canary"), "{refused:?}");
+    for ended in [&saved, &refused] {
+        assert!(!format!("{ended:?}").contains("canary"), "{ended:?}");
+        assert!(!ended.err.contains("ureq"), "a dump of the request holds the key: {ended:?}");
+    }
 
     let (work, program) = (folder.path(), opencode());
     let arguments = ["--log", "trace", "--workspace", work.to_str().unwrap(), "--opencode", program.to_str().unwrap()];
@@ -83,20 +86,26 @@ async fn real_a_stored_key_is_in_its_file_and_the_running_config_and_nowhere_els
             seen.push(page.get(&format!("/chats/{chat}/calls/{call}")).body);
         }
         let stream = page.listen(&format!("/chats/{chat}/events"), Duration::from_millis(500));
-        assert!(stream.contains("REDACTED_SECRET") || shown.contains("REDACTED_SECRET"), "the command did print it");
+        let all = format!("{stream}{shown}{}", seen.join("\n"));
+        assert!(all.contains("REDACTED_SECRET"), "the command did print it: {shown}");
         seen.extend([shown, stream]);
     }
     seen.extend(["/", "/chats", "/settings", "/health"].map(|path| page.get(path).body));
+    let mut passwords = Vec::new();
     for (pid, arguments) in processes_of(&data) {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        seen.extend([arguments, String::from_utf8_lossy(&environment).into_owned()]);
+        let environment = String::from_utf8_lossy(&environment).into_owned();
+        passwords.extend(environment.split('\0').filter_map(|pair| pair.strip_prefix("OPENCODE_SERVER_PASSWORD=")).map(str::to_owned));
+        assert!(!environment.contains("canary"), "{arguments}");
+        seen.push(arguments);
     }
+    assert!(!passwords.is_empty());
     for name in ["threads.sqlite", "threads.sqlite-wal", "threads.sqlite-shm", "settings.json", "workspace-trust.json"] {
         seen.push(String::from_utf8_lossy(&std::fs::read(data.join(name)).unwrap_or_default()).into_owned());
     }
-    for text in &seen {
-        if let Some(at) = text.find("canary") {
-            panic!("a key is shown: {}", String::from_utf8_lossy(&text.as_bytes()[at.saturating_sub(300)..(at + 30).min(text.len())]));
+    for (text, secret) in seen.iter().flat_map(|text| passwords.iter().map(String::as_str).chain(["canary"]).map(move |secret| (text, secret))) {
+        if let Some(at) = text.find(secret) {
+            panic!("a secret is shown: {}", String::from_utf8_lossy(&text.as_bytes()[at.saturating_sub(300)..at]));
         }
     }
     assert_eq!(served.stop(), Some(0));

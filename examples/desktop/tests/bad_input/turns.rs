@@ -36,16 +36,22 @@ async fn real_double_clicks_and_races_do_each_thing_once() {
         sent.unwrap();
     }
     idle(&rig, &thread).await;
-    let both = ["left [[script:hello]]", "right [[script:hello]]"].map(|text| rig.workspace.prompt(&thread, prompt(text, None)));
+    rig.assert_equals_history(&thread).await;
+    // In a chat of its own: which of them comes first is not ours to say.
+    let two = rig.thread().await;
+    let both = ["left [[script:hello]]", "right [[script:hello]]"].map(|text| rig.workspace.prompt(&two, prompt(text, None)));
     for sent in join_all(both).await {
         sent.unwrap();
     }
-    idle(&rig, &thread).await;
-    let view = rig.view(&thread).await;
-    for text in ["once", "left", "right"] {
+    idle(&rig, &two).await;
+    // Both are in the one session that the chat is bound to, so that a restart finds both.
+    let bound = rig.desktop.log().session(&crate::support::key(&two)).await.unwrap().session.opencode_session_id;
+    let history = rig.desktop.host().runtime().unwrap().messages(bound.as_str()).await.unwrap();
+    assert_eq!(history.iter().filter(|message| message.info.role == open_cowork_opencode::model::Role::User).count(), 2);
+    for (thread, text) in [(&thread, "once"), (&two, "left"), (&two, "right")] {
+        let view = rig.view(thread).await;
         assert_eq!(view.messages.iter().filter(|message| message.content.starts_with(text)).count(), 1, "{text}");
     }
-    rig.assert_equals_history(&thread).await;
 
     // Four clicks on one approval: one wins, the others are told.
     let other = rig.thread().await;

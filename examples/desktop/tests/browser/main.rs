@@ -1,6 +1,8 @@
 //! The real desktop in a real browser: OpenCode runs, the model follows a script, a person clicks and types.
 //!
-//! `OPEN_COWORK_SCREENSHOTS=folder` keeps a picture of every page that is passed.
+//! `OPEN_COWORK_SCREENSHOTS=folder` keeps a picture of every page that is passed; `workbench.png` and
+//! `workbench-dark.png` among them are those of the README.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may fail loudly
 
 mod page;
 #[path = "../support/mod.rs"]
@@ -9,7 +11,6 @@ mod support;
 use open_cowork_testkit::browser::{BrowserOptions, Locator, Scheme};
 use open_cowork_testkit::model::Scenario;
 use page::{Person, Site, scenario};
-use serde_json::json;
 use support::processes_of;
 
 const ENTER: &str = "\u{e007}";
@@ -25,34 +26,36 @@ async fn real_browser_a_first_conversation_streams_into_the_page_and_survives_a_
     person.prompts("Hello, who are you?").await;
     person.sees(".answer").await;
     person.marks_the_page().await;
-    let now = "return [document.querySelector('.answer').textContent.length, !!document.querySelector('.stop')]";
     let mut grew = Vec::new();
-    loop {
-        let [length, running] = [0, 1].map(|at| json!(at));
-        let seen = person.runs(now, vec![length, running]).await;
-        if seen[1] != json!(true) {
-            break;
+    while let Some(length) = person.answer_so_far().await {
+        if grew.last() == Some(&length) {
+            continue;
         }
-        if grew.last() != Some(&seen[0]) {
-            grew.push(seen[0].clone());
-            if grew.len() == 3 {
-                person.picture("streaming").await;
-            }
+        grew.push(length);
+        if grew.len() == 3 {
+            person.picture("streaming").await;
         }
     }
-    assert!(grew.len() >= 3, "text appears while it is written: {grew:?}");
+    assert!(
+        grew.len() >= 3,
+        "text appears while it is written: {grew:?}"
+    );
     person.waits_for_the_end().await;
     person.reads(".answer", "scripted demo model").await;
     person.sees(".answer table").await;
     person.misses("#working .pulse").await;
-    person.prompts_and_waits("What is in here? [[script:parallel]]").await;
+    person
+        .prompts_and_waits("What is in here? [[script:parallel]]")
+        .await;
     person.reads(".answer", "Both searches are done.").await;
     person.finds_the_mark().await;
     person.picture("answered").await;
 
     // A name of its own, in the head and in the rail.
     person.clicks("#rename summary").await;
-    person.fills("#rename input[name=title]", &format!("First steps{ENTER}")).await;
+    person
+        .fills("#rename input[name=title]", &format!("First steps{ENTER}"))
+        .await;
     person.reads("#chat-name", "First steps").await;
     person.reads("#recent", "First steps").await;
 
@@ -75,11 +78,19 @@ async fn real_browser_a_first_conversation_streams_into_the_page_and_survives_a_
     let first = person.client().window().await.unwrap();
     let address = person.client().current_url().await.unwrap();
     let second = person.client().new_window(true).await.unwrap().handle;
-    person.client().switch_to_window(second.clone()).await.unwrap();
+    person
+        .client()
+        .switch_to_window(second.clone())
+        .await
+        .unwrap();
     person.goes_to(address.as_str()).await;
-    person.prompts_and_waits("And from here? [[script:hello]]").await;
+    person
+        .prompts_and_waits("And from here? [[script:hello]]")
+        .await;
     person.client().switch_to_window(first).await.unwrap();
-    person.reads(".answer", "Hello from the scripted model").await;
+    person
+        .reads(".answer", "Hello from the scripted model")
+        .await;
     person.finds_the_mark().await;
     let here = person.transcript().await;
     person.client().switch_to_window(second).await.unwrap();
@@ -91,7 +102,10 @@ async fn real_browser_a_first_conversation_streams_into_the_page_and_survives_a_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn real_browser_asks_are_answered_with_mouse_reason_and_key() {
     let site = Site::start().await;
-    let options = BrowserOptions { height: 860, ..BrowserOptions::default() };
+    let options = BrowserOptions {
+        height: 860,
+        ..BrowserOptions::default()
+    };
     let person = Person::opens_with(&site, options).await;
 
     person.prompts("Read my notes and count the words.").await;
@@ -119,7 +133,9 @@ async fn real_browser_asks_are_answered_with_mouse_reason_and_key() {
     person.misses(".ask").await;
 
     person.prompts("run [[script:bash]]").await;
-    person.types(".ask input[name=reason]", "use another way").await;
+    person
+        .types(".ask input[name=reason]", "use another way")
+        .await;
     person.clicks(".ask [data-key=d]").await;
     person.reads(".answered", "You denied").await;
     person.reads(".answered", "use another way").await;
@@ -130,18 +146,32 @@ async fn real_browser_asks_are_answered_with_mouse_reason_and_key() {
     person.sees(".ask").await;
     person.runs("document.activeElement.blur()", vec![]).await;
     person.presses("a").await;
-    person.finds_true("document.activeElement.matches('.ask')").await;
-    assert_eq!(person.count(".ask").await, 1, "the first press only leads there");
+    person
+        .finds_true("document.activeElement.matches('.ask')")
+        .await;
+    assert_eq!(
+        person.count(".ask").await,
+        1,
+        "the first press only leads there"
+    );
     person.presses("a").await;
     person.waits_for_the_end().await;
     person.misses(".ask").await;
     let allowed = person.texts(".answered").await;
-    let allowed = allowed.iter().filter(|line| line.contains("You allowed once")).count();
+    let allowed = allowed
+        .iter()
+        .filter(|line| line.contains("You allowed once"))
+        .count();
     assert_eq!(allowed, 2);
     person.finds_the_mark().await;
 
     // The output of the real command is in the call, folded.
-    person.runs("document.querySelectorAll('.call').forEach((call) => call.open = true)", vec![]).await;
+    person
+        .runs(
+            "document.querySelectorAll('.call').forEach((call) => call.open = true)",
+            vec![],
+        )
+        .await;
     person.reads(".call .output", "scripted-tool-output").await;
     person.picture("calls-open").await;
     let before = person.transcript().await;
@@ -161,9 +191,15 @@ async fn real_browser_questions_todos_and_sub_agents_show_where_they_belong() {
     person.misses("#working .pulse").await;
     person.picture("question").await;
     person.marks_the_page().await;
-    person.clicks(".question input[type=radio][value=Detailed]").await;
-    person.clicks(".question input[type=checkbox][value=Risks]").await;
-    person.clicks(".question input[type=checkbox][value=Plan]").await;
+    person
+        .clicks(".question input[type=radio][value=Detailed]")
+        .await;
+    person
+        .clicks(".question input[type=checkbox][value=Risks]")
+        .await;
+    person
+        .clicks(".question input[type=checkbox][value=Plan]")
+        .await;
     person.clicks(".question [value=send]").await;
     person.reads(".answered", "Detailed").await;
     person.reads(".answered", "Risks, Plan").await;
@@ -184,7 +220,9 @@ async fn real_browser_questions_todos_and_sub_agents_show_where_they_belong() {
     person.prompts("delegate [[script:task-bash]]").await;
     person.reads(".lane .subject", "Run it").await;
     person.reads(".ask", "sub-agent “Run it”").await;
-    person.reads(".lane > details > summary .state", "waits for you").await;
+    person
+        .reads(".lane > details > summary .state", "waits for you")
+        .await;
     person.picture("subagent-ask").await;
     person.clicks(".ask [data-key=a]").await;
     person.reads(".lane .state", "done").await;
@@ -222,7 +260,9 @@ async fn real_browser_a_stop_an_error_and_a_killed_runtime_leave_the_way_on() {
     let mended = Scenario::parse(
         r#"{"rules":[{"match":{"user_contains":"weather"},"script":"fine"}],"scripts":{"fine":[{"text":"It is fine again."}]}}"#,
     );
-    site.rig.model.set_scenario(scenario().overlaid(mended.unwrap()));
+    site.rig
+        .model
+        .set_scenario(scenario().overlaid(mended.unwrap()));
     person.clicks(".error form button").await;
     person.reads(".answer", "It is fine again.").await;
     person.waits_for_the_end().await;
@@ -235,7 +275,9 @@ async fn real_browser_a_stop_an_error_and_a_killed_runtime_leave_the_way_on() {
     let serves = |line: &str| line.contains("serve --hostname");
     let (pid, _) = victims.iter().find(|(_, line)| serves(line)).unwrap();
     support::kill_hard(*pid);
-    person.reads(".interrupted", "Interrupted by a restart").await;
+    person
+        .reads(".interrupted", "Interrupted by a restart")
+        .await;
     person.picture("interrupted").await;
     person.reads("#connection", "Ready").await;
     person.clicks(".interrupted form button").await;
@@ -256,17 +298,24 @@ async fn real_browser_a_stop_an_error_and_a_killed_runtime_leave_the_way_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn real_browser_without_script_the_forms_and_reloads_are_enough() {
     let site = Site::start().await;
-    let options = BrowserOptions { script: false, ..BrowserOptions::default() };
+    let options = BrowserOptions {
+        script: false,
+        ..BrowserOptions::default()
+    };
     let person = Person::opens_with(&site, options).await;
     person.types("#text", "Hello, who are you?").await;
     person.clicks("#composer .send").await;
-    person.shows_after_reloads("#timeline", "scripted demo model").await;
+    person
+        .shows_after_reloads("#timeline", "scripted demo model")
+        .await;
     person.shows_after_reloads("#actions", "Send").await;
     person.picture("no-script").await;
 
     person.types("#text", "run [[script:bash]]").await;
     person.clicks("#composer .send").await;
-    person.shows_after_reloads(".ask .subject", "echo scripted-tool-output").await;
+    person
+        .shows_after_reloads(".ask .subject", "echo scripted-tool-output")
+        .await;
     person.types(".ask input[name=reason]", "not today").await;
     person.clicks(".ask [data-key=d]").await;
     person.shows_after_reloads(".answered", "not today").await;
@@ -274,31 +323,46 @@ async fn real_browser_without_script_the_forms_and_reloads_are_enough() {
 
     person.types("#text", "run [[script:bash]]").await;
     person.clicks("#composer .send").await;
-    person.shows_after_reloads(".ask .subject", "echo scripted-tool-output").await;
+    person
+        .shows_after_reloads(".ask .subject", "echo scripted-tool-output")
+        .await;
     person.clicks(".ask [data-key=a]").await;
     person.shows_after_reloads("#actions", "Send").await;
     person.misses(".ask").await;
 
     person.types("#text", "ask me [[script:question]]").await;
     person.clicks("#composer .send").await;
-    person.shows_after_reloads(".question", "Which colour").await;
+    person
+        .shows_after_reloads(".question", "Which colour")
+        .await;
     person.clicks(".question input[value=Blue]").await;
     person.clicks(".question [value=send]").await;
-    person.shows_after_reloads("#timeline", "Thank you for the answer.").await;
+    person
+        .shows_after_reloads("#timeline", "Thank you for the answer.")
+        .await;
     person.shows_after_reloads("#actions", "Send").await;
 
     person.types("#text", "go on [[script:demo-long]]").await;
     person.clicks("#composer .send").await;
     person.shows_after_reloads("#timeline", "Durability").await;
     person.clicks(".stop").await;
-    person.shows_after_reloads(".interrupted", "Stopped by you").await;
+    person
+        .shows_after_reloads(".interrupted", "Stopped by you")
+        .await;
 
     person.clicks("#rename summary").await;
-    person.fills("#rename input[name=title]", &format!("Plain{ENTER}")).await;
+    person
+        .fills("#rename input[name=title]", &format!("Plain{ENTER}"))
+        .await;
     person.shows_after_reloads("#chat-name", "Plain").await;
     person.clicks(".theme button[value=dark]").await;
     let body = person.client().find(Locator::Css("body")).await.unwrap();
-    assert!(body.css_value("background-color").await.unwrap().contains("15, 16, 18"));
+    assert!(
+        body.css_value("background-color")
+            .await
+            .unwrap()
+            .contains("15, 16, 18")
+    );
     person.leaves().await;
     site.close().await;
 }
@@ -311,8 +375,13 @@ async fn real_browser_settings_health_chats_and_trust_lead_on() {
 
     // A folder that would run code is looked at before anything runs.
     let marker = site.rig.data.path().join("plugin-ran");
-    let plugin = format!("require('fs').writeFileSync({marker:?}, 'ran'); export const P = async () => ({{}});");
-    site.rig.folder.write(".opencode/plugin/notes.js", &plugin).unwrap();
+    let plugin = format!(
+        "require('fs').writeFileSync({marker:?}, 'ran'); export const P = async () => ({{}});"
+    );
+    site.rig
+        .folder
+        .write(".opencode/plugin/notes.js", &plugin)
+        .unwrap();
     person.prompts("Hello [[script:hello]]").await;
     person.reads(".trust", "notes.js").await;
     assert!(!marker.exists(), "nothing of the folder ran");
@@ -324,21 +393,29 @@ async fn real_browser_settings_health_chats_and_trust_lead_on() {
         .finds_true("document.activeElement.id === 'text' && document.activeElement.value.startsWith('Hello')")
         .await;
     person.presses(ENTER).await;
-    person.reads(".answer", "Hello from the scripted model").await;
+    person
+        .reads(".answer", "Hello from the scripted model")
+        .await;
     person.waits_for_the_end().await;
     assert!(marker.exists(), "the trusted plugin runs");
 
     // Settings: another provider, tested before it is saved, then used.
     person.visits("/settings").await;
     person.picture("settings").await;
-    person.clicks("select[name=provider] option[value=custom]").await;
+    person
+        .clicks("select[name=provider] option[value=custom]")
+        .await;
     person.fills("input[name=model]", "fake-model").await;
-    person.fills("input[name=base_url]", "http://127.0.0.1:9/v1").await;
+    person
+        .fills("input[name=base_url]", "http://127.0.0.1:9/v1")
+        .await;
     person.fills("input[name=key]", "sk-not-a-key").await;
     person.clicks("button[formaction='/settings/test']").await;
     person.sees(".report .tone-danger").await;
     person.picture("settings-failed").await;
-    person.fills("input[name=base_url]", &site.rig.model.base_url()).await;
+    person
+        .fills("input[name=base_url]", &site.rig.model.base_url())
+        .await;
     person.clicks("button[formaction='/settings/test']").await;
     person.sees(".report .tone-ok").await;
     person.picture("settings-tested").await;
@@ -347,7 +424,14 @@ async fn real_browser_settings_health_chats_and_trust_lead_on() {
     person.sees("input[placeholder^='A key is stored']").await;
     person.misses("#connection .tag").await;
     person.reads("#connection", "Ready").await;
-    assert!(!person.client().source().await.unwrap().contains("sk-not-a-key"));
+    assert!(
+        !person
+            .client()
+            .source()
+            .await
+            .unwrap()
+            .contains("sk-not-a-key")
+    );
 
     person.visits("/health").await;
     person.sees(".checks").await;

@@ -207,7 +207,8 @@ impl Person {
 
     /// The texts of all these elements, shown or folded.
     pub(crate) async fn texts(&self, css: &str) -> Vec<String> {
-        let script = "return [...document.querySelectorAll(arguments[0])].map((el) => el.textContent)";
+        let script =
+            "return [...document.querySelectorAll(arguments[0])].map((el) => el.textContent)";
         let texts = self.runs(script, vec![json!(css)]).await;
         serde_json::from_value(texts).unwrap_or_default()
     }
@@ -244,6 +245,13 @@ impl Person {
     /// Everything in the transcript, as it reads.
     pub(crate) async fn transcript(&self) -> Vec<String> {
         self.texts("#timeline > .item").await
+    }
+
+    /// Length of the newest answer's text while its turn runs.
+    pub(crate) async fn answer_so_far(&self) -> Option<u64> {
+        let script = "return document.querySelector('.stop') && \
+             [...document.querySelectorAll('.answer')].at(-1).textContent.length";
+        self.runs(script, vec![]).await.as_u64()
     }
 
     /// Leaves a mark that only this very document has.
