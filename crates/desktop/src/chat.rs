@@ -46,14 +46,20 @@ pub async fn run<R: AsyncBufRead + Unpin + Send>(
     input: R,
     output: &mut (dyn Write + Send),
 ) -> Result<Outcome, WorkspaceError> {
-    let prompt = PromptInput { text: options.text, agent: options.agent, ..PromptInput::default() };
+    let prompt = PromptInput {
+        text: options.text,
+        agent: options.agent,
+        ..PromptInput::default()
+    };
     workspace.check_prompt(&prompt)?;
     let thread = match options.thread {
         Some(thread) => thread,
         None => {
             // No empty chat stays behind when OpenCode can't be started.
             workspace.ready().await?;
-            let directory = options.directory.map(|folder| folder.to_string_lossy().into_owned());
+            let directory = options
+                .directory
+                .map(|folder| folder.to_string_lossy().into_owned());
             workspace.create_thread(NewThread { directory }).await?
         }
     };
@@ -73,13 +79,17 @@ pub async fn run<R: AsyncBufRead + Unpin + Send>(
     workspace.prompt(&terminal.thread, prompt).await?;
     let mut prompted = false;
     while let Some(update) = updates.next().await {
-        let ThreadUpdate::Event(record) = update else { continue };
+        let ThreadUpdate::Event(record) = update else {
+            continue;
+        };
         prompted |= record.kind == EventType::PromptSubmitted;
         if let Some(outcome) = terminal.event(&record).await.filter(|_| prompted) {
             return Ok(outcome);
         }
     }
-    Err(WorkspaceError::Unavailable("The program is being closed.".to_owned()))
+    Err(WorkspaceError::Unavailable(
+        "The program is being closed.".to_owned(),
+    ))
 }
 
 struct Terminal<'a, R> {
@@ -106,7 +116,10 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
     }
 
     fn write(&mut self, text: &str) {
-        let written = self.output.write_all(text.as_bytes()).and_then(|()| self.output.flush());
+        let written = self
+            .output
+            .write_all(text.as_bytes())
+            .and_then(|()| self.output.flush());
         self.closed |= written.is_err();
     }
 
@@ -129,7 +142,9 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
             let _ = send.send(state.sequence);
         });
         self.workspace.read_thread(&self.thread, read).await?;
-        receive.await.map_err(|_| WorkspaceError::Internal("The chat could not be read.".to_owned()))
+        receive
+            .await
+            .map_err(|_| WorkspaceError::Internal("The chat could not be read.".to_owned()))
     }
 
     async fn ask_trust(&mut self) -> Result<(), WorkspaceError> {
@@ -137,14 +152,31 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
         if trust.trusted {
             return Ok(());
         }
-        let changed = if trust.changed { " changed since you trusted it and" } else { "" };
-        self.say(&format!("The folder {}{changed} holds files that run as code when it is opened:\n", trust.directory));
+        let changed = if trust.changed {
+            " changed since you trusted it and"
+        } else {
+            ""
+        };
+        self.say(&format!(
+            "The folder {}{changed} holds files that run as code when it is opened:\n",
+            trust.directory
+        ));
         for file in &trust.files {
             self.say(&format!("  {}: {}\n", exact(&file.path), file.effect));
         }
-        match self.answer("Trust exactly these files? [y/N] ").await.as_deref() {
-            Some("y" | "Y" | "yes") => self.workspace.grant_trust(&self.thread, &trust.digest).await,
-            _ => Err(WorkspaceError::TrustRequired("The folder was not trusted; nothing was started.".to_owned())),
+        match self
+            .answer("Trust exactly these files? [y/N] ")
+            .await
+            .as_deref()
+        {
+            Some("y" | "Y" | "yes") => {
+                self.workspace
+                    .grant_trust(&self.thread, &trust.digest)
+                    .await
+            }
+            _ => Err(WorkspaceError::TrustRequired(
+                "The folder was not trusted; nothing was started.".to_owned(),
+            )),
         }
     }
 
@@ -167,7 +199,10 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
                 return Some(Outcome::Done);
             }
             EventType::RuntimeError => {
-                self.say(&format!("\nThe turn failed: {}\n", text(payload, "message")));
+                self.say(&format!(
+                    "\nThe turn failed: {}\n",
+                    text(payload, "message")
+                ));
                 return Some(Outcome::Failed);
             }
             EventType::SessionAborted => {
@@ -175,7 +210,9 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
                     "" => text(payload, "reason"),
                     message => message,
                 };
-                self.say(&format!("\nStopped ({reason}); everything above is kept.\n"));
+                self.say(&format!(
+                    "\nStopped ({reason}); everything above is kept.\n"
+                ));
                 return Some(Outcome::Stopped);
             }
             _ => {}
@@ -184,7 +221,10 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
     }
 
     fn text(&mut self, payload: &JsonObject) {
-        let (id, content) = (text(payload, "messageId").to_owned(), text(payload, "content"));
+        let (id, content) = (
+            text(payload, "messageId").to_owned(),
+            text(payload, "content"),
+        );
         let shown = self.shown.entry(id).or_default();
         let new = if text(payload, "mode") == "append" {
             shown.push_str(content);
@@ -201,7 +241,10 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
     }
 
     fn tool(&mut self, payload: &JsonObject) {
-        let (id, status) = (text(payload, "id").to_owned(), text(payload, "status").to_owned());
+        let (id, status) = (
+            text(payload, "id").to_owned(),
+            text(payload, "status").to_owned(),
+        );
         let subject = text(payload, "subject");
         if subject.is_empty() || self.tools.get(&id) == Some(&status) {
             return;
@@ -225,7 +268,11 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
     }
 
     fn todos(&mut self, payload: &JsonObject) {
-        let todos = payload.get("todos").and_then(Value::as_array).cloned().unwrap_or_default();
+        let todos = payload
+            .get("todos")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         let mut lines = String::from("\n");
         for todo in todos.iter().filter_map(Value::as_object) {
             let mark = match text(todo, "status") {
@@ -245,38 +292,66 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
             subject => subject,
         };
         let tool = exact(text(payload, "tool"));
-        self.say(&format!("\nThe agent wants to use {tool}:\n    {}\n", exact(subject)));
-        let answer = self.answer("Allow once? [y/N, or a reason against it] ").await;
+        self.say(&format!(
+            "\nThe agent wants to use {tool}:\n    {}\n",
+            exact(subject)
+        ));
+        let answer = self
+            .answer("Allow once? [y/N, or a reason against it] ")
+            .await;
         let id = text(payload, "permissionId").to_owned();
         let (allow, reason) = match answer.as_deref() {
             Some("y" | "Y" | "yes") => (true, None),
             Some("" | "n" | "N" | "no") | None => (false, None),
             Some(reason) => (false, Some(reason.to_owned())),
         };
-        if let Err(error) = self.workspace.answer_approval(&self.thread, &id, allow, reason).await {
+        if let Err(error) = self
+            .workspace
+            .answer_approval(&self.thread, &id, allow, reason)
+            .await
+        {
             self.say(&format!("{error}\n"));
         }
     }
 
     async fn question(&mut self, payload: &JsonObject) {
-        let questions = payload.get("questions").and_then(Value::as_array).cloned().unwrap_or_default();
+        let questions = payload
+            .get("questions")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         let mut answers = Vec::new();
         for question in questions.iter().filter_map(Value::as_object) {
-            let options = question.get("options").and_then(Value::as_array).cloned().unwrap_or_default();
-            let labels: Vec<String> =
-                options.iter().filter_map(Value::as_object).map(|option| text(option, "label").to_owned()).collect();
+            let options = question
+                .get("options")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default();
+            let labels: Vec<String> = options
+                .iter()
+                .filter_map(Value::as_object)
+                .map(|option| text(option, "label").to_owned())
+                .collect();
             let mut lines = format!("\n{}\n", text(question, "question"));
             for (index, label) in labels.iter().enumerate() {
                 lines.push_str(&format!("  {}. {label}\n", index + 1));
             }
             self.say(&lines);
-            let Some(answer) = self.answer("Number, own words, or nothing to skip: ").await.filter(|a| !a.is_empty())
+            let Some(answer) = self
+                .answer("Number, own words, or nothing to skip: ")
+                .await
+                .filter(|a| !a.is_empty())
             else {
                 return self.answered(payload, None).await;
             };
             let chosen = answer.split(',').map(str::trim).map(|part| {
-                let index = part.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-                index.and_then(|index| labels.get(index).cloned()).unwrap_or_else(|| part.to_owned())
+                let index = part
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|number| number.checked_sub(1));
+                index
+                    .and_then(|index| labels.get(index).cloned())
+                    .unwrap_or_else(|| part.to_owned())
             });
             answers.push(chosen.collect());
         }
@@ -285,7 +360,11 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
 
     async fn answered(&mut self, payload: &JsonObject, answers: Option<Vec<Vec<String>>>) {
         let id = text(payload, "requestId");
-        if let Err(error) = self.workspace.answer_question(&self.thread, id, answers).await {
+        if let Err(error) = self
+            .workspace
+            .answer_question(&self.thread, id, answers)
+            .await
+        {
             self.say(&format!("{error}\n"));
         }
     }
@@ -293,7 +372,13 @@ impl<R: AsyncBufRead + Unpin + Send> Terminal<'_, R> {
 
 /// Text of the agent for a terminal: no escape sequence, no carriage return, no other control character.
 fn printable(text: &str) -> String {
-    let visible = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c };
+    let visible = |c: char| {
+        if c.is_control() && !matches!(c, '\n' | '\t') {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
     text.chars().map(visible).collect()
 }
 
@@ -306,7 +391,10 @@ fn exact(text: &str) -> String {
             '\n' => shown.push_str("\n    "),
             '\t' => shown.push('\t'),
             c if c.is_control() => shown.extend(c.escape_unicode()),
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
+            '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' => {
                 shown.extend(c.escape_unicode());
             }
             c => shown.push(c),
@@ -330,7 +418,10 @@ mod tests {
             exact(subject),
             "rm -rf ~\\u{d}\\u{1b}[2K\\u{1b}[1Aecho hello\\u{202e}txt\n    Allow once? [y/N] y"
         );
-        assert_eq!(printable("a\u{1b}]0;title\u{7}b\u{9b}2J\tc\n"), "a\u{fffd}]0;title\u{fffd}b\u{fffd}2J\tc\n");
+        assert_eq!(
+            printable("a\u{1b}]0;title\u{7}b\u{9b}2J\tc\n"),
+            "a\u{fffd}]0;title\u{fffd}b\u{fffd}2J\tc\n"
+        );
         assert_eq!(printable("مرحبا 👩‍👩‍👧 é"), "مرحبا 👩‍👩‍👧 é");
     }
 }

@@ -18,60 +18,106 @@ pub async fn test(settings: &ProviderSettings, key: Option<&SecretString>) -> Co
         return report(false, format!("{error}."));
     }
     let provider = known_provider(&settings.provider);
-    let name = provider.filter(|known| known.id != "custom").map_or("The endpoint", |known| known.name);
+    let name = provider
+        .filter(|known| known.id != "custom")
+        .map_or("The endpoint", |known| known.name);
     let answer = match tokio::time::timeout(DEADLINE, call(settings, key)).await {
         Ok(answer) => answer,
         Err(_) => {
-            return report(false, format!("{name} did not answer within {} seconds; check the address and your network.", DEADLINE.as_secs()));
+            return report(
+                false,
+                format!(
+                    "{name} did not answer within {} seconds; check the address and your network.",
+                    DEADLINE.as_secs()
+                ),
+            );
         }
     };
     match answer {
-        Ok((status, _)) if (200..300).contains(&status) => {
-            report(true, format!("{name} answered with the model {}.", settings.model))
+        Ok((status, _)) if (200..300).contains(&status) => report(
+            true,
+            format!("{name} answered with the model {}.", settings.model),
+        ),
+        Ok((401 | 403, _)) if key.is_none() => {
+            report(false, format!("{name} wants a key; enter one."))
         }
-        Ok((401 | 403, _)) if key.is_none() => report(false, format!("{name} wants a key; enter one.")),
-        Ok((status @ (401 | 403), _)) => {
-            report(false, format!("{name} refused the key (status {status}); check that it is complete and still valid."))
-        }
+        Ok((status @ (401 | 403), _)) => report(
+            false,
+            format!(
+                "{name} refused the key (status {status}); check that it is complete and still valid."
+            ),
+        ),
         Ok((404, body)) => report(
             false,
-            format!("{name} doesn't know the model {} or the address is wrong{}.", settings.model, hint(&body, key)),
+            format!(
+                "{name} doesn't know the model {} or the address is wrong{}.",
+                settings.model,
+                hint(&body, key)
+            ),
         ),
-        Ok((429, body)) => {
-            report(false, format!("{name} says that the limit or the credit is used up{}.", hint(&body, key)))
-        }
-        Ok((status, body)) => report(false, format!("{name} answered with status {status}{}.", hint(&body, key))),
-        Err(error) => report(false, format!("{name} can't be reached ({error}); check the address and your network.")),
+        Ok((429, body)) => report(
+            false,
+            format!(
+                "{name} says that the limit or the credit is used up{}.",
+                hint(&body, key)
+            ),
+        ),
+        Ok((status, body)) => report(
+            false,
+            format!("{name} answered with status {status}{}.", hint(&body, key)),
+        ),
+        Err(error) => report(
+            false,
+            format!("{name} can't be reached ({error}); check the address and your network."),
+        ),
     }
 }
 
 /// The provider's own words, shortened, without the key.
 fn hint(body: &Value, key: Option<&SecretString>) -> String {
-    let message = body.pointer("/error/message").or_else(|| body.get("message")).and_then(Value::as_str);
+    let message = body
+        .pointer("/error/message")
+        .or_else(|| body.get("message"))
+        .and_then(Value::as_str);
     let Some(message) = message.map(|message| message.lines().next().unwrap_or_default()) else {
         return String::new();
     };
     if key.is_some_and(|key| message.contains(key.expose_secret())) {
         return String::new();
     }
-    let short: String = message.trim_end_matches('.').chars().filter(|c| !c.is_control()).take(160).collect();
+    let short: String = message
+        .trim_end_matches('.')
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(160)
+        .collect();
     format!(": {short}")
 }
 
-async fn call(settings: &ProviderSettings, key: Option<&SecretString>) -> Result<(u16, Value), String> {
+async fn call(
+    settings: &ProviderSettings,
+    key: Option<&SecretString>,
+) -> Result<(u16, Value), String> {
     let (settings, key) = (settings.clone(), key.cloned());
     let called = tokio::task::spawn_blocking(move || blocking_call(&settings, key.as_ref())).await;
     called.map_err(|error| error.to_string())?
 }
 
-fn blocking_call(settings: &ProviderSettings, key: Option<&SecretString>) -> Result<(u16, Value), String> {
+fn blocking_call(
+    settings: &ProviderSettings,
+    key: Option<&SecretString>,
+) -> Result<(u16, Value), String> {
     let endpoint = settings.endpoint();
     let api = known_provider(&settings.provider).map_or(Api::OpenAi, |known| known.api);
     let mut agent = ureq::Agent::config_builder()
         .timeout_global(Some(DEADLINE))
         .max_redirects(0)
         .http_status_as_error(false)
-        .tls_config(ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::PlatformVerifier).build());
+        .tls_config(
+            ureq::tls::TlsConfig::builder()
+                .root_certs(ureq::tls::RootCerts::PlatformVerifier)
+                .build(),
+        );
     if endpoint.starts_with("http://") {
         agent = agent.proxy(None); // loopback only, see the check of the settings
     }
@@ -83,11 +129,15 @@ fn blocking_call(settings: &ProviderSettings, key: Option<&SecretString>) -> Res
             format!("{endpoint}/chat/completions"),
             json!({ "model": model, "messages": question, "max_tokens": 16 }),
         ),
-        Api::Anthropic => {
-            (format!("{endpoint}/messages"), json!({ "model": model, "messages": question, "max_tokens": 16 }))
-        }
+        Api::Anthropic => (
+            format!("{endpoint}/messages"),
+            json!({ "model": model, "messages": question, "max_tokens": 16 }),
+        ),
         Api::Google => (
-            format!("{endpoint}/models/{}:generateContent", model.replace('/', "%2F")),
+            format!(
+                "{endpoint}/models/{}:generateContent",
+                model.replace('/', "%2F")
+            ),
             json!({ "contents": [{ "parts": [{ "text": "Answer with the word ok." }] }] }),
         ),
     };
@@ -103,9 +153,16 @@ fn blocking_call(settings: &ProviderSettings, key: Option<&SecretString>) -> Res
         };
         request = request.header(name, value);
     }
-    let mut response = request.send_json(&body).map_err(|error| error.to_string())?;
+    let mut response = request
+        .send_json(&body)
+        .map_err(|error| error.to_string())?;
     let status = response.status().as_u16();
-    let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().unwrap_or_default();
+    let body = response
+        .body_mut()
+        .with_config()
+        .limit(MAX_ANSWER)
+        .read_to_vec()
+        .unwrap_or_default();
     Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
 }
 
@@ -115,22 +172,37 @@ mod tests {
     use open_cowork_testkit::model::{Scenario, ScriptedModel};
 
     fn settings(model: &ScriptedModel) -> ProviderSettings {
-        ProviderSettings { provider: "custom".into(), base_url: Some(model.base_url()), model: "fake-model".into() }
+        ProviderSettings {
+            provider: "custom".into(),
+            base_url: Some(model.base_url()),
+            model: "fake-model".into(),
+        }
     }
 
     #[tokio::test]
     async fn a_working_endpoint_is_called_for_real_and_a_wrong_key_is_named() {
         let scenario = Scenario::builtin().unwrap().requiring_key("sk-right");
         let model = ScriptedModel::start_with(scenario, 0).await.unwrap();
-        let (right, wrong) = (SecretString::from("sk-right"), SecretString::from("sk-canary"));
+        let (right, wrong) = (
+            SecretString::from("sk-right"),
+            SecretString::from("sk-canary"),
+        );
         let report = test(&settings(&model), Some(&right)).await;
         assert!(report.ok, "{}", report.message);
         assert_eq!(model.requests().len(), 1);
         let report = test(&settings(&model), Some(&wrong)).await;
-        assert!(!report.ok && report.message.contains("refused the key"), "{}", report.message);
+        assert!(
+            !report.ok && report.message.contains("refused the key"),
+            "{}",
+            report.message
+        );
         assert!(!report.message.contains("canary"));
         let report = test(&settings(&model), None).await;
-        assert!(!report.ok && report.message.contains("wants a key"), "{}", report.message);
+        assert!(
+            !report.ok && report.message.contains("wants a key"),
+            "{}",
+            report.message
+        );
     }
 
     #[tokio::test]
@@ -144,6 +216,10 @@ mod tests {
             model: "m".into(),
         };
         let report = test(&settings, None).await;
-        assert!(!report.ok && report.message.contains("check the address"), "{}", report.message);
+        assert!(
+            !report.ok && report.message.contains("check the address"),
+            "{}",
+            report.message
+        );
     }
 }

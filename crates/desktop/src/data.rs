@@ -17,7 +17,11 @@ impl DataDir {
     /// The platform's data folder for this product: `$XDG_DATA_HOME/open-cowork`, else
     /// `~/.local/share/open-cowork` (macOS: `~/Library/Application Support/open-cowork`).
     pub fn default_path() -> Result<PathBuf, DesktopError> {
-        let home = || std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let home = || {
+            std::env::var_os("HOME")
+                .filter(|home| !home.is_empty())
+                .map(PathBuf::from)
+        };
         let base = if cfg!(target_os = "macos") {
             home().map(|home| home.join("Library/Application Support"))
         } else {
@@ -26,7 +30,8 @@ impl DataDir {
                 .filter(|path| path.is_absolute())
                 .or_else(|| home().map(|home| home.join(".local/share")))
         };
-        base.map(|base| base.join("open-cowork")).ok_or(DesktopError::NoDataFolder)
+        base.map(|base| base.join("open-cowork"))
+            .ok_or(DesktopError::NoDataFolder)
     }
 
     /// Opens the folder, makes it when it is missing (mode 0700), and locks it for this process.
@@ -119,7 +124,11 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> 
         _ => {}
     }
     let write = || {
-        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        let mut file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&fresh)?;
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&fresh, path)
@@ -148,7 +157,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let held = DataDir::open(dir.path()).unwrap();
         let error = DataDir::open(dir.path()).unwrap_err().to_string();
-        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        assert!(
+            error.contains(&format!("process {}", std::process::id())),
+            "{error}"
+        );
         drop(held);
         assert!(DataDir::open(dir.path()).is_ok());
     }
@@ -174,6 +186,10 @@ mod tests {
         assert!(!is_exposed(&path));
         fs::create_dir(dir.path().join("folder.json")).unwrap();
         write_private(&dir.path().join("folder.json"), b"three").unwrap_err();
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing half-written stays");
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            2,
+            "nothing half-written stays"
+        );
     }
 }

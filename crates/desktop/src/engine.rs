@@ -2,10 +2,12 @@
 
 use crate::data::DataDir;
 use crate::error::DesktopError;
+use crate::folder;
+use crate::prompt::Sending;
 use crate::runtime::{self, Phase};
 use crate::settings::{ProviderSettings, SettingsStore};
 use crate::sink::LogSink;
-use crate::workspace::{LocalWorkspace, Sending};
+use crate::workspace::LocalWorkspace;
 use open_cowork_projection::sanitize::Redactor;
 use open_cowork_providers::store::{Scope, Store};
 use open_cowork_runtime_host::gate::Gate;
@@ -16,7 +18,7 @@ use open_cowork_runtime_host::memory::MemoryReport;
 use open_cowork_runtime_host::watchdog::Limits;
 use open_cowork_store::SqliteStore;
 use open_cowork_thread_log::{ThreadLog, ThreadLogOptions};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -110,18 +112,6 @@ impl Shared {
     }
 }
 
-/// The folder that new chats work in must be there: a chat that is made for nothing is no help.
-fn existing_folder(folder: &Path) -> Result<PathBuf, DesktopError> {
-    let shown = folder.display();
-    let full = folder.canonicalize().map_err(|error| {
-        DesktopError::Workspace(format!("the folder {shown} can't be opened ({error}); make it, or pass another --workspace"))
-    })?;
-    match full.is_dir() {
-        true => Ok(full),
-        false => Err(DesktopError::Workspace(format!("{shown} is a file; pass a folder as --workspace"))),
-    }
-}
-
 /// An open desktop. Close it with [`Desktop::close`]; dropping it leaves the end of OpenCode to its launcher.
 pub struct Desktop {
     shared: Arc<Shared>,
@@ -135,7 +125,11 @@ impl Desktop {
     /// # Errors
     /// One sentence: the folder is in use, read-only, full, or its database is damaged.
     pub async fn open(options: DesktopOptions) -> Result<Desktop, DesktopError> {
-        let chosen = options.workspace.as_deref().map(existing_folder).transpose()?;
+        let chosen = options
+            .workspace
+            .as_deref()
+            .map(folder::existing)
+            .transpose()?;
         let data = DataDir::open(&options.data_dir)?;
         let settings = SettingsStore::new(data.root());
         settings.load()?;
@@ -149,9 +143,24 @@ impl Desktop {
         // Keys that are stored now never enter an event, whatever shape they have.
         let redactor = Arc::new(Redactor::new(settings.all_keys()?));
         let dyn_store: Arc<dyn Store> = store.clone();
-        let log = ThreadLog::new(dyn_store, ThreadLogOptions { redactor: redactor.clone(), ..Default::default() });
-        let sink = Arc::new(LogSink { log: log.clone(), redactor, alarms: Mutex::default() });
-        let host = RuntimeHost::new(sink.clone(), HostOptions { limits: options.limits });
+        let log = ThreadLog::new(
+            dyn_store,
+            ThreadLogOptions {
+                redactor: redactor.clone(),
+                ..Default::default()
+            },
+        );
+        let sink = Arc::new(LogSink {
+            log: log.clone(),
+            redactor,
+            alarms: Mutex::default(),
+        });
+        let host = RuntimeHost::new(
+            sink.clone(),
+            HostOptions {
+                limits: options.limits,
+            },
+        );
         let shared = Arc::new(Shared {
             options,
             data,

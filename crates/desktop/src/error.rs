@@ -52,7 +52,9 @@ pub enum DesktopError {
     #[error("{0}")]
     InvalidSetting(String),
     /// The address is taken.
-    #[error("port {port} on 127.0.0.1 can't be used ({reason}); pass another --port, or 0 for a free one")]
+    #[error(
+        "port {port} on 127.0.0.1 can't be used ({reason}); pass another --port, or 0 for a free one"
+    )]
     Port {
         /// The port.
         port: u16,
@@ -69,7 +71,9 @@ pub enum DesktopError {
     #[error(transparent)]
     Runtime(#[from] open_cowork_runtime_host::error::HostError),
     /// No provider is set up.
-    #[error("no model provider is set up; open the settings page, or run `open-cowork-desktop-example config set`")]
+    #[error(
+        "no model provider is set up; open the settings page, or run `open-cowork-desktop-example config set`"
+    )]
     NotConfigured,
 }
 
@@ -79,6 +83,9 @@ impl DesktopError {
     }
 
     pub(crate) fn unusable(root: &Path, reason: impl Into<String>) -> Self {
-        DesktopError::DataFolder { root: root.to_owned(), reason: reason.into() }
+        DesktopError::DataFolder {
+            root: root.to_owned(),
+            reason: reason.into(),
+        }
     }
 }

@@ -24,6 +24,9 @@ pub mod connection;
 pub mod data;
 pub mod engine;
 pub mod error;
+mod folder;
+mod health;
+mod prompt;
 mod runtime;
 pub mod serve;
 pub mod settings;
@@ -32,4 +35,5 @@ pub mod workspace;
 
 pub use engine::{Desktop, DesktopOptions};
 pub use error::DesktopError;
+pub use prompt::MAX_PROMPT_BYTES;
 pub use workspace::LocalWorkspace;

@@ -9,7 +9,9 @@ use open_cowork_policy::Dimensions;
 use open_cowork_policy::managed::ManagedPolicy;
 use open_cowork_providers::store::{SessionQuery, SessionRow};
 use open_cowork_runtime_host::binary;
-use open_cowork_runtime_host::config::{ComposeInput, ModelCost, ModelEntry, ModelLimit, ProviderChoice, compose};
+use open_cowork_runtime_host::config::{
+    ComposeInput, ModelCost, ModelEntry, ModelLimit, ProviderChoice, compose,
+};
 use open_cowork_runtime_host::gate::GateState;
 use open_cowork_runtime_host::sink::ThreadSink as _;
 use open_cowork_runtime_host::supervise::{LaunchSpec, Running, Supervisor};
@@ -108,9 +110,18 @@ fn forget_config(shared: &Shared) {
 /// Follows a running OpenCode to its end.
 async fn attend(shared: &Arc<Shared>, supervisor: &Supervisor, running: Running) {
     let remarks = running.verdict().reasons.clone();
-    set_facts(shared, RuntimeFacts { memory: Some(running.memory()), remarks });
+    set_facts(
+        shared,
+        RuntimeFacts {
+            memory: Some(running.memory()),
+            remarks,
+        },
+    );
     // The agent's shell has it in its environment, and it opens OpenCode's door.
-    shared.sink.redactor.learn([running.password().expose_secret()]);
+    shared
+        .sink
+        .redactor
+        .learn([running.password().expose_secret()]);
     shared.host.attach_process(&running);
     shared.phase.send_replace(Phase::Running);
     let catching_up = tokio::spawn(catch_up(shared.clone()));
@@ -162,7 +173,11 @@ async fn wait_for_restart(shared: &Shared) {
 /// A restart that was asked for waits for a turn boundary: turns run on to their end with the old settings.
 async fn settled_restart(shared: &Shared) {
     shared.restart.notified().await;
-    while running_threads(shared).await.iter().any(|row| row.session.status == SessionStatus::Running) {
+    while running_threads(shared)
+        .await
+        .iter()
+        .any(|row| row.session.status == SessionStatus::Running)
+    {
         tokio::time::sleep(TURN_BOUNDARY).await;
     }
 }
@@ -170,14 +185,24 @@ async fn settled_restart(shared: &Shared) {
 fn measure(shared: &Shared, running: &Running) {
     let memory = running.memory();
     if memory.over() {
-        tracing::warn!(rss = memory.rss_bytes, budget = memory.budget_bytes, "OpenCode is above its memory budget");
+        tracing::warn!(
+            rss = memory.rss_bytes,
+            budget = memory.budget_bytes,
+            "OpenCode is above its memory budget"
+        );
     }
-    let mut facts = shared.runtime_facts.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut facts = shared
+        .runtime_facts
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     facts.memory = Some(memory);
 }
 
 fn set_facts(shared: &Shared, facts: RuntimeFacts) {
-    *shared.runtime_facts.lock().unwrap_or_else(PoisonError::into_inner) = facts;
+    *shared
+        .runtime_facts
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = facts;
 }
 
 /// Threads whose turn was cut short, or that wait for an answer, catch up with OpenCode's history.
@@ -188,11 +213,20 @@ async fn catch_up(shared: Arc<Shared>) {
             continue; // recovers by itself when the stream is there
         }
         let folder = row.directory.clone().unwrap_or_default();
-        let opened = match check_folder(&shared, Path::new(&folder)).await.is_ok_and(|state| state.trusted) {
+        let opened = match check_folder(&shared, Path::new(&folder))
+            .await
+            .is_ok_and(|state| state.trusted)
+        {
             true => {
-                let session = Some(&row.session.opencode_session_id).filter(|session| !session.is_empty());
+                let session =
+                    Some(&row.session.opencode_session_id).filter(|session| !session.is_empty());
                 match session {
-                    Some(session) => shared.host.open(thread, Some(session), Path::new(&folder)).await.map(drop).is_ok(),
+                    Some(session) => shared
+                        .host
+                        .open(thread, Some(session), Path::new(&folder))
+                        .await
+                        .map(drop)
+                        .is_ok(),
                     None => false,
                 }
             }
@@ -209,7 +243,9 @@ async fn catch_up(shared: Arc<Shared>) {
 pub(crate) async fn check_folder(shared: &Shared, folder: &Path) -> Result<GateState, String> {
     let (gate, folder) = (shared.gate.clone(), folder.to_owned());
     let checked = tokio::task::spawn_blocking(move || gate.check(&folder)).await;
-    checked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    checked
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())
 }
 
 /// Every turn that the store shows as running is marked: OpenCode can't be asked.
@@ -223,8 +259,14 @@ async fn mark_interrupted(shared: &Arc<Shared>) {
 async fn interrupt(shared: &Shared, row: &SessionRow) {
     let thread = &row.session.session_id;
     let root: &RuntimeSessionId = &row.session.opencode_session_id;
-    let Ok((view, sequence)) = shared.sink.view(thread).await else { return };
-    let mut translator = Translator::new(root.as_str(), Some(thread.as_str()), row.directory.as_deref());
+    let Ok((view, sequence)) = shared.sink.view(thread).await else {
+        return;
+    };
+    let mut translator = Translator::new(
+        root.as_str(),
+        Some(thread.as_str()),
+        row.directory.as_deref(),
+    );
     let events = translator.interrupt_view(&view, sequence);
     if !events.is_empty()
         && let Err(error) = shared.log.append(&key(thread), events).await
@@ -236,7 +278,10 @@ async fn interrupt(shared: &Shared, row: &SessionRow) {
 /// Threads with a running turn or an open ask.
 async fn running_threads(shared: &Shared) -> Vec<SessionRow> {
     let mut rows = Vec::new();
-    let mut query = SessionQuery { status: Some(SessionStatus::Running), ..SessionQuery::new(shared.scope()) };
+    let mut query = SessionQuery {
+        status: Some(SessionStatus::Running),
+        ..SessionQuery::new(shared.scope())
+    };
     loop {
         let page = match shared.log.page_sessions(&query).await {
             Ok(page) => page,
@@ -255,7 +300,9 @@ async fn running_threads(shared: &Shared) -> Vec<SessionRow> {
 
 /// How to start OpenCode with the settings in force; `None` when no provider is set up.
 fn launch_spec(shared: &Shared) -> Result<Option<LaunchSpec>, DesktopError> {
-    let Some((settings, demo)) = shared.effective()? else { return Ok(None) };
+    let Some((settings, demo)) = shared.effective()? else {
+        return Ok(None);
+    };
     settings.check()?;
     let key: Option<SecretString> = match demo {
         true => Some(SecretString::from("demo")),
@@ -264,11 +311,23 @@ fn launch_spec(shared: &Shared) -> Result<Option<LaunchSpec>, DesktopError> {
     let provider = match settings.provider.as_str() {
         "custom" => ProviderChoice::OpenAiCompatible {
             id: "custom".to_owned(),
-            name: if demo { "Scripted demo model" } else { "Custom endpoint" }.to_owned(),
+            name: if demo {
+                "Scripted demo model"
+            } else {
+                "Custom endpoint"
+            }
+            .to_owned(),
             base_url: settings.endpoint(),
-            models: if demo { vec![demo_model(&settings.model)] } else { Vec::new() },
+            models: if demo {
+                vec![demo_model(&settings.model)]
+            } else {
+                Vec::new()
+            },
         },
-        id => ProviderChoice::Known { id: id.to_owned(), options: base_url_option(&settings.base_url) },
+        id => ProviderChoice::Known {
+            id: id.to_owned(),
+            options: base_url_option(&settings.base_url),
+        },
     };
     let input = ComposeInput {
         provider,
@@ -290,15 +349,25 @@ fn launch_spec(shared: &Shared) -> Result<Option<LaunchSpec>, DesktopError> {
 
 fn base_url_option(url: &Option<String>) -> serde_json::Map<String, serde_json::Value> {
     let url = url.as_deref().map(str::trim).filter(|url| !url.is_empty());
-    url.map(|url| ("baseURL".to_owned(), serde_json::json!(url))).into_iter().collect()
+    url.map(|url| ("baseURL".to_owned(), serde_json::json!(url)))
+        .into_iter()
+        .collect()
 }
 
 fn demo_model(id: &str) -> ModelEntry {
     ModelEntry {
         id: id.to_owned(),
         name: Some("Scripted demo model".to_owned()),
-        limit: Some(ModelLimit { context: 100_000, output: 8_192 }),
-        cost: Some(ModelCost { input: 3.0, output: 15.0, cache_read: None, cache_write: None }),
+        limit: Some(ModelLimit {
+            context: 100_000,
+            output: 8_192,
+        }),
+        cost: Some(ModelCost {
+            input: 3.0,
+            output: 15.0,
+            cache_read: None,
+            cache_write: None,
+        }),
         reasoning: None,
     }
 }

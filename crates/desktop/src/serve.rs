@@ -2,7 +2,7 @@
 
 use crate::engine::Desktop;
 use crate::error::DesktopError;
-use crate::workspace::MAX_PROMPT_BYTES;
+use crate::prompt::MAX_PROMPT_BYTES;
 use open_cowork_workbench::{Access, Options, router};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,18 +28,31 @@ impl Page {
     /// [`DesktopError::Port`] when the port is taken.
     pub async fn bind(port: u16) -> Result<Page, DesktopError> {
         let taken = |reason: String| DesktopError::Port { port, reason };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| taken(error.to_string()))?;
-        let address = listener.local_addr().map_err(|error| taken(error.to_string()))?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .await
+            .map_err(|error| taken(error.to_string()))?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| taken(error.to_string()))?;
         let access = Access::loopback(address.port()).map_err(|error| taken(error.to_string()))?;
         let mut options = Options::new(access);
         options.limits.prompt_bytes = MAX_PROMPT_BYTES;
         let shutdown = options.shutdown.clone();
-        Ok(Page { listener, address, options, shutdown })
+        Ok(Page {
+            listener,
+            address,
+            options,
+            shutdown,
+        })
     }
 
     /// The address that opens the page, with its token.
     pub fn url(&self) -> String {
-        format!("http://{}{}", self.address, self.options.access.entry_path())
+        format!(
+            "http://{}{}",
+            self.address,
+            self.options.access.entry_path()
+        )
     }
 
     /// Serves until `stop` is done, then ends open streams and waits a moment for the other requests: a client
@@ -47,7 +60,11 @@ impl Page {
     ///
     /// # Errors
     /// When the listener fails.
-    pub async fn serve(self, desktop: &Desktop, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    pub async fn serve(
+        self,
+        desktop: &Desktop,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
         let shutdown = self.shutdown;
         let app = router(desktop.workspace(), self.options);
         let stopped = shutdown.clone();

@@ -46,20 +46,60 @@ pub enum Api {
 /// The providers of the settings page. OpenCode's catalogue has many more; `custom` takes any endpoint that
 /// speaks OpenAI's chat completions.
 pub const PROVIDERS: &[KnownProvider] = &[
-    KnownProvider { id: "anthropic", name: "Anthropic", api: Api::Anthropic, base_url: "https://api.anthropic.com/v1" },
-    KnownProvider { id: "openai", name: "OpenAI", api: Api::OpenAi, base_url: "https://api.openai.com/v1" },
+    KnownProvider {
+        id: "anthropic",
+        name: "Anthropic",
+        api: Api::Anthropic,
+        base_url: "https://api.anthropic.com/v1",
+    },
+    KnownProvider {
+        id: "openai",
+        name: "OpenAI",
+        api: Api::OpenAi,
+        base_url: "https://api.openai.com/v1",
+    },
     KnownProvider {
         id: "google",
         name: "Google Gemini",
         api: Api::Google,
         base_url: "https://generativelanguage.googleapis.com/v1beta",
     },
-    KnownProvider { id: "openrouter", name: "OpenRouter", api: Api::OpenAi, base_url: "https://openrouter.ai/api/v1" },
-    KnownProvider { id: "mistral", name: "Mistral", api: Api::OpenAi, base_url: "https://api.mistral.ai/v1" },
-    KnownProvider { id: "groq", name: "Groq", api: Api::OpenAi, base_url: "https://api.groq.com/openai/v1" },
-    KnownProvider { id: "xai", name: "xAI", api: Api::OpenAi, base_url: "https://api.x.ai/v1" },
-    KnownProvider { id: "deepseek", name: "DeepSeek", api: Api::OpenAi, base_url: "https://api.deepseek.com/v1" },
-    KnownProvider { id: "custom", name: "Other (OpenAI-compatible endpoint)", api: Api::OpenAi, base_url: "" },
+    KnownProvider {
+        id: "openrouter",
+        name: "OpenRouter",
+        api: Api::OpenAi,
+        base_url: "https://openrouter.ai/api/v1",
+    },
+    KnownProvider {
+        id: "mistral",
+        name: "Mistral",
+        api: Api::OpenAi,
+        base_url: "https://api.mistral.ai/v1",
+    },
+    KnownProvider {
+        id: "groq",
+        name: "Groq",
+        api: Api::OpenAi,
+        base_url: "https://api.groq.com/openai/v1",
+    },
+    KnownProvider {
+        id: "xai",
+        name: "xAI",
+        api: Api::OpenAi,
+        base_url: "https://api.x.ai/v1",
+    },
+    KnownProvider {
+        id: "deepseek",
+        name: "DeepSeek",
+        api: Api::OpenAi,
+        base_url: "https://api.deepseek.com/v1",
+    },
+    KnownProvider {
+        id: "custom",
+        name: "Other (OpenAI-compatible endpoint)",
+        api: Api::OpenAi,
+        base_url: "",
+    },
 ];
 
 /// The provider of that id.
@@ -73,16 +113,31 @@ impl ProviderSettings {
         let invalid = |message: String| Err(DesktopError::InvalidSetting(message));
         let Some(provider) = known_provider(&self.provider) else {
             let known: Vec<&str> = PROVIDERS.iter().map(|provider| provider.id).collect();
-            return invalid(format!("the provider {:?} is not known; choose one of {}", self.provider, known.join(", ")));
+            return invalid(format!(
+                "the provider {:?} is not known; choose one of {}",
+                self.provider,
+                known.join(", ")
+            ));
         };
         let model = self.model.trim();
         if model.is_empty() {
-            return invalid(format!("a model id is needed, as {} names it", provider.name));
+            return invalid(format!(
+                "a model id is needed, as {} names it",
+                provider.name
+            ));
         }
         if model.len() > MAX_FIELD || model.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return invalid(format!("a model id is one short word, as {} names it", provider.name));
+            return invalid(format!(
+                "a model id is one short word, as {} names it",
+                provider.name
+            ));
         }
-        match self.base_url.as_deref().map(str::trim).filter(|url| !url.is_empty()) {
+        match self
+            .base_url
+            .as_deref()
+            .map(str::trim)
+            .filter(|url| !url.is_empty())
+        {
             None if provider.base_url.is_empty() => {
                 invalid("an endpoint is needed, such as https://models.example.com/v1".to_owned())
             }
@@ -94,7 +149,12 @@ impl ProviderSettings {
     /// Address for calls.
     pub fn endpoint(&self) -> String {
         let known = known_provider(&self.provider).map_or("", |provider| provider.base_url);
-        let chosen = self.base_url.as_deref().map(str::trim).filter(|url| !url.is_empty()).unwrap_or(known);
+        let chosen = self
+            .base_url
+            .as_deref()
+            .map(str::trim)
+            .filter(|url| !url.is_empty())
+            .unwrap_or(known);
         chosen.trim_end_matches('/').to_owned()
     }
 }
@@ -108,30 +168,50 @@ const MAX_KEY: usize = 16 * 1024;
 fn check_endpoint(url: &str) -> Result<(), DesktopError> {
     let invalid = |message: String| Err(DesktopError::InvalidSetting(message));
     if url.contains('@') {
-        return invalid("the endpoint must not hold a user name or key; the key has its own field".to_owned());
+        return invalid(
+            "the endpoint must not hold a user name or key; the key has its own field".to_owned(),
+        );
     }
     if url.contains(['?', '#']) {
-        return invalid("the endpoint ends with its path, such as /v1; leave out what follows ? or #".to_owned());
+        return invalid(
+            "the endpoint ends with its path, such as /v1; leave out what follows ? or #"
+                .to_owned(),
+        );
     }
-    let host = url.parse::<axum::http::Uri>().ok().and_then(|uri| Some(uri.host()?.to_owned()));
-    let is_address = url.len() <= MAX_FIELD && host.is_some_and(|host| !host.is_empty()) && url.contains("://");
+    let host = url
+        .parse::<axum::http::Uri>()
+        .ok()
+        .and_then(|uri| Some(uri.host()?.to_owned()));
+    let is_address =
+        url.len() <= MAX_FIELD && host.is_some_and(|host| !host.is_empty()) && url.contains("://");
     if !is_address {
-        return invalid("the endpoint is not an address; write one such as https://models.example.com/v1".to_owned());
+        return invalid(
+            "the endpoint is not an address; write one such as https://models.example.com/v1"
+                .to_owned(),
+        );
     }
     if !url.starts_with("https://") && !is_loopback(url) {
-        return invalid(format!("the endpoint {url} must begin with https:// (http:// only on this machine)"));
+        return invalid(format!(
+            "the endpoint {url} must begin with https:// (http:// only on this machine)"
+        ));
     }
     Ok(())
 }
 
 fn is_loopback(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let Some(rest) = url.strip_prefix("http://") else {
+        return false;
+    };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = match authority.strip_prefix('[') {
         Some(v6) => v6.split(']').next().unwrap_or_default(),
         None => authority.split(':').next().unwrap_or_default(),
     };
-    host == "localhost" || host == "::1" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+    host == "localhost"
+        || host == "::1"
+        || host
+            .parse::<std::net::Ipv4Addr>()
+            .is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Settings and key on disk.
@@ -144,7 +224,10 @@ pub struct SettingsStore {
 impl SettingsStore {
     /// The settings of a data folder.
     pub fn new(data_dir: &Path) -> Self {
-        SettingsStore { file: data_dir.join("settings.json"), keys: data_dir.join("keys") }
+        SettingsStore {
+            file: data_dir.join("settings.json"),
+            keys: data_dir.join("keys"),
+        }
     }
 
     /// Where the settings are.
@@ -154,18 +237,26 @@ impl SettingsStore {
 
     /// The stored settings; `None` before the first save.
     pub fn load(&self) -> Result<Option<ProviderSettings>, DesktopError> {
-        let damaged = |reason: String| DesktopError::Settings { path: self.file.clone(), reason };
+        let damaged = |reason: String| DesktopError::Settings {
+            path: self.file.clone(),
+            reason,
+        };
         let text = match std::fs::read_to_string(&self.file) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(damaged(error.to_string())),
         };
-        let settings: ProviderSettings = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+        let settings: ProviderSettings =
+            serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
         Ok(Some(settings))
     }
 
     /// Saves settings and, when one is given, the key.
-    pub fn save(&self, settings: &ProviderSettings, key: Option<&SecretString>) -> Result<(), DesktopError> {
+    pub fn save(
+        &self,
+        settings: &ProviderSettings,
+        key: Option<&SecretString>,
+    ) -> Result<(), DesktopError> {
         settings.check()?;
         let write = |path: &Path, content: &[u8]| {
             write_private(path, content).map_err(|error| DesktopError::data(path, &error))
@@ -173,20 +264,26 @@ impl SettingsStore {
         if let Some(key) = key {
             let key = key.expose_secret().trim();
             // It becomes an HTTP header; anything else was pasted with something around it.
-            if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            if key.is_empty()
+                || key.len() > MAX_KEY
+                || !key.bytes().all(|byte| byte.is_ascii_graphic())
+            {
                 return Err(DesktopError::InvalidSetting(
                     "the key must be one line of letters, digits and signs without spaces; copy it again".to_owned(),
                 ));
             }
-            std::fs::create_dir_all(&self.keys).map_err(|error| DesktopError::data(&self.keys, &error))?;
+            std::fs::create_dir_all(&self.keys)
+                .map_err(|error| DesktopError::data(&self.keys, &error))?;
             let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-            std::fs::set_permissions(&self.keys, private).map_err(|error| DesktopError::data(&self.keys, &error))?;
+            std::fs::set_permissions(&self.keys, private)
+                .map_err(|error| DesktopError::data(&self.keys, &error))?;
             write(&self.key_file(&settings.provider), key.as_bytes())?;
         }
-        let mut text = serde_json::to_string_pretty(settings).map_err(|error| DesktopError::Settings {
-            path: self.file.clone(),
-            reason: error.to_string(),
-        })?;
+        let mut text =
+            serde_json::to_string_pretty(settings).map_err(|error| DesktopError::Settings {
+                path: self.file.clone(),
+                reason: error.to_string(),
+            })?;
         text.push('\n');
         write(&self.file, text.as_bytes())
     }
@@ -198,7 +295,9 @@ impl SettingsStore {
             return Err(DesktopError::KeyExposed { path });
         }
         match std::fs::read_to_string(&path) {
-            Ok(key) => Ok(Some(key.trim().to_owned()).filter(|key| !key.is_empty()).map(SecretString::from)),
+            Ok(key) => Ok(Some(key.trim().to_owned())
+                .filter(|key| !key.is_empty())
+                .map(SecretString::from)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(DesktopError::data(&path, &error)),
         }
@@ -208,7 +307,11 @@ impl SettingsStore {
     pub(crate) fn all_keys(&self) -> Result<Vec<String>, DesktopError> {
         let keys = PROVIDERS.iter().map(|provider| self.key(provider.id));
         let keys: Vec<Option<SecretString>> = keys.collect::<Result<_, _>>()?;
-        Ok(keys.into_iter().flatten().map(|key| key.expose_secret().to_owned()).collect())
+        Ok(keys
+            .into_iter()
+            .flatten()
+            .map(|key| key.expose_secret().to_owned())
+            .collect())
     }
 
     fn key_file(&self, provider: &str) -> PathBuf {
@@ -223,18 +326,27 @@ mod tests {
     use super::*;
 
     fn settings() -> ProviderSettings {
-        ProviderSettings { provider: "openai".into(), base_url: None, model: "m1".into() }
+        ProviderSettings {
+            provider: "openai".into(),
+            base_url: None,
+            model: "m1".into(),
+        }
     }
 
     #[test]
     fn the_key_is_in_a_private_file_and_never_in_the_settings() {
         let dir = tempfile::tempdir().unwrap();
         let store = SettingsStore::new(dir.path());
-        store.save(&settings(), Some(&SecretString::from("sk-canary"))).unwrap();
+        store
+            .save(&settings(), Some(&SecretString::from("sk-canary")))
+            .unwrap();
         let text = std::fs::read_to_string(store.path()).unwrap();
         assert!(!text.contains("canary"));
         assert_eq!(store.load().unwrap().unwrap(), settings());
-        assert_eq!(store.key("openai").unwrap().unwrap().expose_secret(), "sk-canary");
+        assert_eq!(
+            store.key("openai").unwrap().unwrap().expose_secret(),
+            "sk-canary"
+        );
         assert!(!is_exposed(&dir.path().join("keys/openai.key")));
         // A save without a key keeps it.
         store.save(&settings(), None).unwrap();
@@ -245,11 +357,17 @@ mod tests {
     fn a_key_that_others_can_read_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let store = SettingsStore::new(dir.path());
-        store.save(&settings(), Some(&SecretString::from("sk-canary"))).unwrap();
+        store
+            .save(&settings(), Some(&SecretString::from("sk-canary")))
+            .unwrap();
         let file = dir.path().join("keys/openai.key");
-        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .unwrap();
         let error = store.key("openai").unwrap_err().to_string();
-        assert!(error.contains("chmod 600") && !error.contains("canary"), "{error}");
+        assert!(
+            error.contains("chmod 600") && !error.contains("canary"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -258,21 +376,59 @@ mod tests {
             ("nope", None, "m", "not known"),
             ("openai", None, " ", "model id"),
             ("custom", None, "m", "endpoint is needed"),
-            ("custom", Some("http://models.example.com/v1"), "m", "https://"),
-            ("custom", Some("http://127.0.0.1.example.com/v1"), "m", "https://"),
-            ("custom", Some("https://user:pw@example.com/v1"), "m", "user name"),
-            ("custom", Some("http://127.0.0.1:80@example.com/v1"), "m", "user name"),
-            ("custom", Some("https://example.com/v1?key=pw@"), "m", "user name"),
-            ("custom", Some("https://example.com/v1?key=pw"), "m", "leave out"),
+            (
+                "custom",
+                Some("http://models.example.com/v1"),
+                "m",
+                "https://",
+            ),
+            (
+                "custom",
+                Some("http://127.0.0.1.example.com/v1"),
+                "m",
+                "https://",
+            ),
+            (
+                "custom",
+                Some("https://user:pw@example.com/v1"),
+                "m",
+                "user name",
+            ),
+            (
+                "custom",
+                Some("http://127.0.0.1:80@example.com/v1"),
+                "m",
+                "user name",
+            ),
+            (
+                "custom",
+                Some("https://example.com/v1?key=pw@"),
+                "m",
+                "user name",
+            ),
+            (
+                "custom",
+                Some("https://example.com/v1?key=pw"),
+                "m",
+                "leave out",
+            ),
             ("custom", Some("https://"), "m", "not an address"),
-            ("custom", Some("https:// example.com"), "m", "not an address"),
+            (
+                "custom",
+                Some("https:// example.com"),
+                "m",
+                "not an address",
+            ),
             ("custom", Some("localhost:8080"), "m", "not an address"),
             ("custom", Some("file:///etc/passwd"), "m", "not an address"),
             ("openai", Some("ftp://example.com/v1"), "m", "https://"),
             ("openai", None, "m\n1", "one short word"),
         ] {
-            let settings =
-                ProviderSettings { provider: provider.into(), base_url: url.map(Into::into), model: model.into() };
+            let settings = ProviderSettings {
+                provider: provider.into(),
+                base_url: url.map(Into::into),
+                model: model.into(),
+            };
             let error = settings.check().unwrap_err().to_string();
             assert!(error.contains(word) && !error.contains("pw"), "{error}");
         }
@@ -289,9 +445,21 @@ mod tests {
     fn a_key_that_is_no_header_is_refused_and_nothing_is_written() {
         let dir = tempfile::tempdir().unwrap();
         let store = SettingsStore::new(dir.path());
-        for key in ["", "sk-canary\nX-Evil: 1", "sk canary", "sk-canary\u{2019}", &"k".repeat(MAX_KEY + 1)] {
-            let error = store.save(&settings(), Some(&SecretString::from(key))).unwrap_err().to_string();
-            assert!(error.contains("one line") && !error.contains("canary"), "{error}");
+        for key in [
+            "",
+            "sk-canary\nX-Evil: 1",
+            "sk canary",
+            "sk-canary\u{2019}",
+            &"k".repeat(MAX_KEY + 1),
+        ] {
+            let error = store
+                .save(&settings(), Some(&SecretString::from(key)))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("one line") && !error.contains("canary"),
+                "{error}"
+            );
         }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
@@ -302,7 +470,13 @@ mod tests {
         let store = SettingsStore::new(dir.path());
         std::fs::write(store.path(), "{ \"provider\": ").unwrap();
         let error = store.load().unwrap_err().to_string();
-        assert!(error.contains("settings.json") && error.contains("line 1"), "{error}");
-        assert_eq!(std::fs::read_to_string(store.path()).unwrap(), "{ \"provider\": ");
+        assert!(
+            error.contains("settings.json") && error.contains("line 1"),
+            "{error}"
+        );
+        assert_eq!(
+            std::fs::read_to_string(store.path()).unwrap(),
+            "{ \"provider\": "
+        );
     }
 }

@@ -22,7 +22,12 @@ pub(crate) struct LogSink {
 
 impl LogSink {
     pub(crate) fn alarms(&self) -> Vec<String> {
-        self.alarms.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.alarms
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
     }
 }
 
@@ -35,14 +40,18 @@ pub(crate) fn key(thread: &SessionId) -> SessionKey {
 impl ThreadSink for LogSink {
     async fn append(&self, thread: &SessionId, events: Vec<RuntimeEvent>) -> Result<(), SinkError> {
         let appended = self.log.append(&key(thread), events).await;
-        appended.map(drop).map_err(|error| SinkError(error.to_string()))
+        appended
+            .map(drop)
+            .map_err(|error| SinkError(error.to_string()))
     }
 
     async fn view(&self, thread: &SessionId) -> Result<(View, u64), SinkError> {
         let key = key(thread);
         let read = async {
             self.log.flush(&key).await?;
-            self.log.read(&key, |state| (state.view.clone(), state.sequence)).await
+            self.log
+                .read(&key, |state| (state.view.clone(), state.sequence))
+                .await
         };
         read.await.map_err(|error| SinkError(error.to_string()))
     }

@@ -3,8 +3,11 @@
 use crate::connection;
 use crate::engine::Shared;
 use crate::error::DesktopError;
+use crate::folder;
+use crate::health;
+use crate::prompt;
 use crate::runtime::{self, Phase};
-use crate::settings::{PROVIDERS, ProviderSettings, known_provider};
+use crate::settings::{PROVIDERS, ProviderSettings};
 use crate::sink::key;
 use async_trait::async_trait;
 use futures::StreamExt as _;
@@ -15,45 +18,22 @@ use open_cowork_runtime_host::host::{LinkState, TurnError};
 use open_cowork_runtime_host::thread::TurnPrompt;
 use open_cowork_thread_log::{LogError, SessionChange, Update};
 use open_cowork_workbench::{
-    Connection, ConnectionReport, Coworker, HealthLevel, HealthRow, NewThread, Overview, PromptInput, Settings,
-    SettingsInput, ThreadDot, ThreadPage, ThreadQuery, ThreadState, ThreadSummary, ThreadUpdate, TrustFile, TrustState,
-    Workspace, WorkspaceError,
+    Connection, ConnectionReport, Coworker, HealthRow, NewThread, Overview, PromptInput, Settings,
+    SettingsInput, ThreadDot, ThreadPage, ThreadQuery, ThreadState, ThreadSummary, ThreadUpdate,
+    TrustFile, TrustState, Workspace, WorkspaceError,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Longest prompt in bytes: what one event holds without being cut (01 §6, §16 #6).
-pub const MAX_PROMPT_BYTES: usize = 64 * 1024;
 /// A prompt waits that long for an OpenCode that is being started.
 const START_PATIENCE: Duration = Duration::from_secs(45);
 
 /// The threads of this machine's user.
 pub struct LocalWorkspace {
     shared: Arc<Shared>,
-}
-
-/// Prompts with a key that are on their way: a second one with the same key waits for the first and then finds
-/// what became of it.
-#[derive(Default)]
-pub(crate) struct Sending(Mutex<HashMap<(SessionId, String), Weak<tokio::sync::Mutex<()>>>>);
-
-impl Sending {
-    fn gate(&self, id: &SessionId, prompt_key: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        gates.retain(|_, gate| gate.strong_count() > 0);
-        let name = (id.clone(), prompt_key.to_owned());
-        if let Some(gate) = gates.get(&name).and_then(Weak::upgrade) {
-            return gate;
-        }
-        let gate = Arc::new(tokio::sync::Mutex::new(()));
-        gates.insert(name, Arc::downgrade(&gate));
-        gate
-    }
 }
 
 impl LocalWorkspace {
@@ -65,25 +45,9 @@ impl LocalWorkspace {
     ///
     /// # Errors
     /// [`WorkspaceError::Invalid`] for no text or an unknown coworker, [`WorkspaceError::TooLarge`] above
-    /// [`MAX_PROMPT_BYTES`].
+    /// [`crate::MAX_PROMPT_BYTES`].
     pub fn check_prompt(&self, prompt: &PromptInput) -> Result<(), WorkspaceError> {
-        if prompt.text.trim().is_empty() {
-            return Err(WorkspaceError::Invalid("The prompt is empty; write what should be done.".to_owned()));
-        }
-        if prompt.text.len() > MAX_PROMPT_BYTES {
-            return Err(WorkspaceError::TooLarge(format!(
-                "The message has {} KiB, at most {} KiB fit; put long material into a file of the folder and name it.",
-                prompt.text.len().div_ceil(1024),
-                MAX_PROMPT_BYTES / 1024
-            )));
-        }
-        match &prompt.agent {
-            Some(agent) if !["build", "plan"].contains(&agent.as_str()) => {
-                let agent: String = agent.chars().take(64).collect();
-                Err(WorkspaceError::Invalid(format!("There is no coworker named {agent:?}; choose build or plan.")))
-            }
-            _ => Ok(()),
-        }
+        prompt::check(prompt)
     }
 
     /// Waits until OpenCode can take prompts.
@@ -104,7 +68,9 @@ impl LocalWorkspace {
                     Phase::Failed(why) | Phase::Struggling(why) => {
                         return Err(WorkspaceError::Unavailable(sentence(why)));
                     }
-                    Phase::Running if *link.borrow_and_update() == LinkState::Online => return Ok(()),
+                    Phase::Running if *link.borrow_and_update() == LinkState::Online => {
+                        return Ok(());
+                    }
                     _ => {}
                 }
                 tokio::select! {
@@ -113,9 +79,13 @@ impl LocalWorkspace {
                 }
             }
         };
-        tokio::time::timeout(START_PATIENCE, wait).await.unwrap_or_else(|_| {
-            Err(WorkspaceError::Unavailable("OpenCode is still being started; try again in a moment.".to_owned()))
-        })
+        tokio::time::timeout(START_PATIENCE, wait)
+            .await
+            .unwrap_or_else(|_| {
+                Err(WorkspaceError::Unavailable(
+                    "OpenCode is still being started; try again in a moment.".to_owned(),
+                ))
+            })
     }
 
     async fn row(&self, id: &SessionId) -> Result<SessionRow, WorkspaceError> {
@@ -131,7 +101,7 @@ impl LocalWorkspace {
                 folder.display()
             )));
         }
-        self.refuse_own_data(&folder)?;
+        folder::refuse_own_data(&folder, self.shared.data.root())?;
         match runtime::check_folder(&self.shared, &folder).await {
             Ok(state) if state.trusted => Ok(folder),
             Ok(_) => Err(WorkspaceError::TrustRequired(format!(
@@ -140,23 +110,6 @@ impl LocalWorkspace {
             ))),
             Err(error) => Err(WorkspaceError::Conflict(sentence(&error))),
         }
-    }
-
-    /// Reading and searching inside the folder never ask, so the folder must not hold our keys and chats: neither
-    /// the data folder itself nor a parent of it. The demo folder inside is meant to be worked in.
-    fn refuse_own_data(&self, folder: &Path) -> Result<(), WorkspaceError> {
-        let resolve = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let (folder, data) = (resolve(folder), resolve(self.shared.data.root()));
-        let demo = data.join("demo-workspace");
-        let apart = !folder.starts_with(&data) && !data.starts_with(&folder);
-        if apart || folder.starts_with(demo) {
-            return Ok(());
-        }
-        Err(WorkspaceError::Invalid(format!(
-            "The folder {} holds this program's own data, with keys and chats ({}); choose another folder.",
-            folder.display(),
-            data.display()
-        )))
     }
 
     /// Opens the thread on OpenCode, binding a new runtime session when there is none or it is lost.
@@ -173,26 +126,39 @@ impl LocalWorkspace {
         };
         let session = opened.map_err(turn_error)?;
         if bound != Some(&session) {
-            self.shared.log.bind_runtime(&key(id), &session).await.map_err(log_error)?;
+            self.shared
+                .log
+                .bind_runtime(&key(id), &session)
+                .await
+                .map_err(log_error)?;
         }
         Ok(())
     }
 
     /// The command of an idempotency key: `msg_<command>` must sort by time among OpenCode's message ids
     /// (08 §2), so it begins with the time and ends with a digest of the key.
-    async fn command(&self, id: &SessionId, prompt_key: Option<&str>) -> Result<(CommandId, bool), WorkspaceError> {
+    async fn command(
+        &self,
+        id: &SessionId,
+        prompt_key: Option<&str>,
+    ) -> Result<(CommandId, bool), WorkspaceError> {
         let Some(prompt_key) = prompt_key else {
-            return Ok((CommandId::new(format!("{}{}", time_prefix(), random_tail())), false));
+            return Ok((prompt::new_command(), false));
         };
-        let digest = Sha256::digest(prompt_key.as_bytes());
-        let tail: String = digest.iter().take(14).map(|byte| BASE62[usize::from(*byte) % 62] as char).collect();
+        let tail = prompt::tail_of(prompt_key);
         let suffix = format!("{tail}:user");
         let known = self
             .shared
             .log
             .read(&key(id), |state| {
                 let messages = state.view.messages.iter().rev().take(200);
-                messages.filter_map(|message| message.id.strip_suffix(":user").filter(|_| message.id.ends_with(&suffix)))
+                messages
+                    .filter_map(|message| {
+                        message
+                            .id
+                            .strip_suffix(":user")
+                            .filter(|_| message.id.ends_with(&suffix))
+                    })
                     .next()
                     .map(CommandId::from)
             })
@@ -200,7 +166,7 @@ impl LocalWorkspace {
             .map_err(log_error)?;
         Ok(match known {
             Some(command) => (command, true),
-            None => (CommandId::new(format!("{}{tail}", time_prefix())), false),
+            None => (prompt::command_now(&tail), false),
         })
     }
 
@@ -213,9 +179,10 @@ impl LocalWorkspace {
 
     fn connection(&self) -> Connection {
         match &*self.shared.phase.borrow() {
-            Phase::NotConfigured => {
-                Connection::Unavailable("No model provider is set up yet; choose one in Settings, or with `config set`.".to_owned())
-            }
+            Phase::NotConfigured => Connection::Unavailable(
+                "No model provider is set up yet; choose one in Settings, or with `config set`."
+                    .to_owned(),
+            ),
             Phase::Starting => Connection::Starting,
             Phase::Restarting => Connection::Reconnecting,
             Phase::Failed(why) | Phase::Struggling(why) => Connection::Unavailable(sentence(why)),
@@ -227,14 +194,26 @@ impl LocalWorkspace {
         }
     }
 
-    fn entered(&self, input: &SettingsInput) -> Result<(ProviderSettings, Option<SecretString>), WorkspaceError> {
+    fn entered(
+        &self,
+        input: &SettingsInput,
+    ) -> Result<(ProviderSettings, Option<SecretString>), WorkspaceError> {
         let settings = ProviderSettings {
             provider: input.provider.trim().to_owned(),
-            base_url: input.base_url.as_deref().map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned),
+            base_url: input
+                .base_url
+                .as_deref()
+                .map(str::trim)
+                .filter(|url| !url.is_empty())
+                .map(str::to_owned),
             model: input.model.trim().to_owned(),
         };
         settings.check().map_err(desktop_error)?;
-        let key = input.key.as_deref().map(str::trim).filter(|key| !key.is_empty());
+        let key = input
+            .key
+            .as_deref()
+            .map(str::trim)
+            .filter(|key| !key.is_empty());
         Ok((settings, key.map(SecretString::from)))
     }
 }
@@ -245,7 +224,10 @@ impl Workspace for LocalWorkspace {
         let effective = self.shared.effective().ok().flatten();
         let (models, demo) = match &effective {
             Some((_, true)) => (vec!["demo model".to_owned()], true),
-            Some((settings, false)) => (vec![format!("{}/{}", settings.provider, settings.model)], false),
+            Some((settings, false)) => (
+                vec![format!("{}/{}", settings.provider, settings.model)],
+                false,
+            ),
             None => (Vec::new(), false),
         };
         Overview {
@@ -254,8 +236,14 @@ impl Workspace for LocalWorkspace {
             connection: self.connection(),
             default_directory: self.shared.default_directory.display().to_string(),
             coworkers: vec![
-                Coworker { name: "build".to_owned(), description: "Does the work: reads, writes, runs, asks.".to_owned() },
-                Coworker { name: "plan".to_owned(), description: "Thinks first: reads and plans, changes nothing.".to_owned() },
+                Coworker {
+                    name: "build".to_owned(),
+                    description: "Does the work: reads, writes, runs, asks.".to_owned(),
+                },
+                Coworker {
+                    name: "plan".to_owned(),
+                    description: "Thinks first: reads and plans, changes nothing.".to_owned(),
+                },
             ],
             models,
             demo,
@@ -270,34 +258,29 @@ impl Workspace for LocalWorkspace {
             limit: query.limit,
             ..SessionQuery::new(self.shared.scope())
         };
-        let page = self.shared.log.page_sessions(&query).await.map_err(log_error)?;
-        Ok(ThreadPage { threads: page.rows.iter().map(summary).collect(), next: page.next })
+        let page = self
+            .shared
+            .log
+            .page_sessions(&query)
+            .await
+            .map_err(log_error)?;
+        Ok(ThreadPage {
+            threads: page.rows.iter().map(summary).collect(),
+            next: page.next,
+        })
     }
 
     async fn create_thread(&self, new: NewThread) -> Result<SessionId, WorkspaceError> {
-        let folder = match new.directory.as_deref().map(str::trim).filter(|folder| !folder.is_empty()) {
+        let folder = match new
+            .directory
+            .as_deref()
+            .map(str::trim)
+            .filter(|folder| !folder.is_empty())
+        {
             Some(folder) => PathBuf::from(folder),
             None => self.shared.default_directory.clone(),
         };
-        if !folder.is_absolute() {
-            return Err(WorkspaceError::Invalid(format!(
-                "The folder {:?} must be a full path, such as /home/me/project.",
-                folder.display().to_string()
-            )));
-        }
-        let folder = folder.canonicalize().map_err(|error| {
-            WorkspaceError::Invalid(format!("The folder {} can't be opened ({error}); choose another.", folder.display()))
-        })?;
-        if !folder.is_dir() {
-            return Err(WorkspaceError::Invalid(format!("{} is a file; choose a folder.", folder.display())));
-        }
-        self.refuse_own_data(&folder)?;
-        let Some(directory) = folder.to_str().map(str::to_owned) else {
-            return Err(WorkspaceError::Invalid(format!(
-                "The name of the folder {} is not UTF-8 text; rename it or choose another.",
-                folder.display()
-            )));
-        };
+        let directory = folder::for_new_chat(&folder, self.shared.data.root())?;
         let id = SessionId::new(uuid::Uuid::now_v7().simple().to_string());
         let scope = self.shared.scope();
         let new = NewSession {
@@ -309,20 +292,38 @@ impl Workspace for LocalWorkspace {
             directory: Some(directory),
             created_at: now(),
         };
-        self.shared.log.create_session(new).await.map_err(log_error)?;
+        self.shared
+            .log
+            .create_session(new)
+            .await
+            .map_err(log_error)?;
         Ok(id)
     }
 
     async fn rename_thread(&self, id: &SessionId, title: &str) -> Result<(), WorkspaceError> {
         // One line for people: nothing in it moves a cursor or hides.
-        let words = title.split_whitespace().map(|word| word.chars().filter(|c| !c.is_control()).collect::<String>());
-        let title = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+        let words = title
+            .split_whitespace()
+            .map(|word| word.chars().filter(|c| !c.is_control()).collect::<String>());
+        let title = words
+            .filter(|word| !word.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ");
         if title.is_empty() || title.chars().count() > 200 {
-            return Err(WorkspaceError::Invalid("A title has 1 to 200 characters.".to_owned()));
+            return Err(WorkspaceError::Invalid(
+                "A title has 1 to 200 characters.".to_owned(),
+            ));
         }
         self.row(id).await?;
-        let event = RuntimeEvent::new(EventType::SessionRenamed, json!({ "sessionId": id, "title": title }));
-        self.shared.log.append(&key(id), vec![event]).await.map_err(log_error)?;
+        let event = RuntimeEvent::new(
+            EventType::SessionRenamed,
+            json!({ "sessionId": id, "title": title }),
+        );
+        self.shared
+            .log
+            .append(&key(id), vec![event])
+            .await
+            .map_err(log_error)?;
         Ok(())
     }
 
@@ -348,7 +349,12 @@ impl Workspace for LocalWorkspace {
         id: &SessionId,
         after: u64,
     ) -> Result<BoxStream<'static, ThreadUpdate>, WorkspaceError> {
-        let updates = self.shared.log.subscribe(&key(id), after).await.map_err(log_error)?;
+        let updates = self
+            .shared
+            .log
+            .subscribe(&key(id), after)
+            .await
+            .map_err(log_error)?;
         Ok(updates
             .map(|update| match update {
                 Update::Event(record) => ThreadUpdate::Event(record),
@@ -369,7 +375,8 @@ impl Workspace for LocalWorkspace {
                         SessionChange::Row(row) => vec![summary(&row)],
                         SessionChange::Resync => {
                             let page = log.page_sessions(&SessionQuery::new(scope)).await;
-                            page.map(|page| page.rows.iter().map(summary).collect()).unwrap_or_default()
+                            page.map(|page| page.rows.iter().map(summary).collect())
+                                .unwrap_or_default()
                         }
                     }
                 }
@@ -383,7 +390,11 @@ impl Workspace for LocalWorkspace {
         let row = self.row(id).await?;
         self.trusted_folder(&row).await?;
         // Single flight per key, held over awaits on purpose; only a repeat of the same prompt waits.
-        let prompt_key = prompt.key.as_deref().map(str::trim).filter(|key| !key.is_empty());
+        let prompt_key = prompt
+            .key
+            .as_deref()
+            .map(str::trim)
+            .filter(|key| !key.is_empty());
         let gate = prompt_key.map(|key| self.shared.sending.gate(id, key));
         let _turn = match &gate {
             Some(gate) => Some(gate.lock().await),
@@ -406,7 +417,11 @@ impl Workspace for LocalWorkspace {
         match self.shared.host.prompt(id, turn(command.clone())).await {
             Err(TurnError::NotOpen(_)) => {
                 self.open(&row, &folder).await?;
-                self.shared.host.prompt(id, turn(command)).await.map_err(turn_error)
+                self.shared
+                    .host
+                    .prompt(id, turn(command))
+                    .await
+                    .map_err(turn_error)
             }
             result => result.map_err(turn_error),
         }
@@ -428,7 +443,11 @@ impl Workspace for LocalWorkspace {
         reason: Option<String>,
     ) -> Result<(), WorkspaceError> {
         self.ask_ready(id).await?;
-        self.shared.host.answer_permission(id, approval, allow, reason, None).await.map_err(turn_error)
+        self.shared
+            .host
+            .answer_permission(id, approval, allow, reason, None)
+            .await
+            .map_err(turn_error)
     }
 
     async fn answer_question(
@@ -438,7 +457,11 @@ impl Workspace for LocalWorkspace {
         answers: Option<Vec<Vec<String>>>,
     ) -> Result<(), WorkspaceError> {
         self.ask_ready(id).await?;
-        self.shared.host.answer_question(id, question, answers, None).await.map_err(turn_error)
+        self.shared
+            .host
+            .answer_question(id, question, answers, None)
+            .await
+            .map_err(turn_error)
     }
 
     async fn trust(&self, id: &SessionId) -> Result<TrustState, WorkspaceError> {
@@ -452,25 +475,50 @@ impl Workspace for LocalWorkspace {
             excerpt: file.excerpt,
         });
         let digest = state.risk.digest;
-        Ok(TrustState { trusted: state.trusted, digest, files: files.collect(), changed: state.changed, directory })
+        Ok(TrustState {
+            trusted: state.trusted,
+            digest,
+            files: files.collect(),
+            changed: state.changed,
+            directory,
+        })
     }
 
     async fn grant_trust(&self, id: &SessionId, digest: &str) -> Result<(), WorkspaceError> {
         let row = self.row(id).await?;
         let directory = row.directory.unwrap_or_default();
         let (gate, digest) = (self.shared.gate.clone(), digest.to_owned());
-        let granted = tokio::task::spawn_blocking(move || gate.grant(Path::new(&directory), &digest, &now())).await;
-        let granted = granted.map_err(|error| WorkspaceError::Internal(sentence(&error.to_string())))?;
+        let granted =
+            tokio::task::spawn_blocking(move || gate.grant(Path::new(&directory), &digest, &now()))
+                .await;
+        let granted =
+            granted.map_err(|error| WorkspaceError::Internal(sentence(&error.to_string())))?;
         granted.map_err(|error| WorkspaceError::Conflict(sentence(&error.to_string())))
     }
 
     async fn settings(&self) -> Result<Settings, WorkspaceError> {
-        let stored = self.shared.settings.load().map_err(desktop_error)?.unwrap_or_default();
-        let has_key = self.shared.settings.key(&stored.provider).map_err(desktop_error)?.is_some();
+        let stored = self
+            .shared
+            .settings
+            .load()
+            .map_err(desktop_error)?
+            .unwrap_or_default();
+        let has_key = self
+            .shared
+            .settings
+            .key(&stored.provider)
+            .map_err(desktop_error)?
+            .is_some();
         Ok(Settings {
             has_key,
-            key_storage: format!("a file only you can read, in {}", self.shared.data.root().join("keys").display()),
-            providers: PROVIDERS.iter().map(|known| (known.id.to_owned(), known.name.to_owned())).collect(),
+            key_storage: format!(
+                "a file only you can read, in {}",
+                self.shared.data.root().join("keys").display()
+            ),
+            providers: PROVIDERS
+                .iter()
+                .map(|known| (known.id.to_owned(), known.name.to_owned()))
+                .collect(),
             provider: stored.provider,
             base_url: stored.base_url,
             model: stored.model,
@@ -480,58 +528,36 @@ impl Workspace for LocalWorkspace {
     async fn save_settings(&self, input: SettingsInput) -> Result<(), WorkspaceError> {
         let (settings, key) = self.entered(&input)?;
         // Before it is anywhere: from now on no event shows it.
-        self.shared.sink.redactor.learn(key.as_ref().map(|key| key.expose_secret().to_owned()));
-        self.shared.settings.save(&settings, key.as_ref()).map_err(desktop_error)?;
+        self.shared
+            .sink
+            .redactor
+            .learn(key.as_ref().map(|key| key.expose_secret().to_owned()));
+        self.shared
+            .settings
+            .save(&settings, key.as_ref())
+            .map_err(desktop_error)?;
         self.shared.restart.notify_one();
         Ok(())
     }
 
-    async fn test_connection(&self, input: SettingsInput) -> Result<ConnectionReport, WorkspaceError> {
+    async fn test_connection(
+        &self,
+        input: SettingsInput,
+    ) -> Result<ConnectionReport, WorkspaceError> {
         let (settings, key) = self.entered(&input)?;
         let key = match key {
             Some(key) => Some(key),
-            None => self.shared.settings.key(&settings.provider).map_err(desktop_error)?,
+            None => self
+                .shared
+                .settings
+                .key(&settings.provider)
+                .map_err(desktop_error)?,
         };
         Ok(connection::test(&settings, key.as_ref()).await)
     }
 
     async fn health(&self) -> Vec<HealthRow> {
-        let row = |name: &str, level, detail: String| HealthRow { name: name.to_owned(), level, detail };
-        let mut rows = Vec::new();
-        rows.push(match self.connection() {
-            Connection::Online => row("OpenCode", HealthLevel::Ok, "Runs and answers.".to_owned()),
-            Connection::Starting => row("OpenCode", HealthLevel::Warning, "Is being started.".to_owned()),
-            Connection::Reconnecting => {
-                row("OpenCode", HealthLevel::Warning, "Ended and is being started again; nothing is lost.".to_owned())
-            }
-            Connection::Unavailable(why) => row("OpenCode", HealthLevel::Error, why),
-        });
-        let facts = self.shared.runtime_facts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(memory) = facts.memory
-            && let Some(rss) = memory.rss_bytes
-        {
-            let level = if memory.over() { HealthLevel::Warning } else { HealthLevel::Ok };
-            let mib = |bytes: u64| bytes / (1024 * 1024);
-            let detail = format!("{} MiB of a budget of {} MiB.", mib(rss), mib(memory.budget_bytes));
-            rows.push(row("Memory of OpenCode", level, detail));
-        }
-        rows.extend(facts.remarks.into_iter().map(|remark| row("Compatibility", HealthLevel::Warning, remark)));
-        rows.push(match self.shared.effective() {
-            Ok(Some((_, true))) => row("Model provider", HealthLevel::Warning, "The scripted demo model answers; set up a provider in Settings.".to_owned()),
-            Ok(Some((settings, false))) => {
-                let name = known_provider(&settings.provider).map_or("", |known| known.name);
-                row("Model provider", HealthLevel::Ok, format!("{name}, model {}.", settings.model))
-            }
-            Ok(None) => row("Model provider", HealthLevel::Error, "None is set up; open Settings.".to_owned()),
-            Err(error) => row("Model provider", HealthLevel::Error, sentence(&error.to_string())),
-        });
-        let folder = self.shared.data.root();
-        rows.push(match runtime::writable(folder) {
-            Ok(()) => row("Data folder", HealthLevel::Ok, format!("{} can be written.", folder.display())),
-            Err(error) => row("Data folder", HealthLevel::Error, format!("{} can't be written ({error}).", folder.display())),
-        });
-        rows.extend(self.shared.sink.alarms().into_iter().map(|alarm| row("Alarm", HealthLevel::Error, alarm)));
-        rows
+        health::rows(&self.shared, self.connection())
     }
 }
 
@@ -545,33 +571,33 @@ fn summary(row: &SessionRow) -> ThreadSummary {
     };
     ThreadSummary {
         id: session.session_id.clone(),
-        title: session.title.clone().unwrap_or_else(|| "New chat".to_owned()),
+        title: session
+            .title
+            .clone()
+            .unwrap_or_else(|| "New chat".to_owned()),
         state,
         updated_at: session.updated_at.clone(),
     }
 }
 
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-/// OpenCode's ids begin with twelve hex digits of the time, so that they sort (08 §2).
-fn time_prefix() -> String {
-    let ms = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
-    format!("{:012x}", (ms << 12) & 0xffff_ffff_ffff)
-}
-
-fn random_tail() -> String {
-    uuid::Uuid::new_v4().as_bytes().iter().take(14).map(|byte| BASE62[usize::from(*byte) % 62] as char).collect()
-}
-
 fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+        .to_string()
 }
 
 /// An error's text as a sentence on the page.
-fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
-    let first: String = chars.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
-    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    let first: String = chars
+        .next()
+        .map(|first| first.to_uppercase().collect())
+        .unwrap_or_default();
+    let end = if text.ends_with(['.', '!', '?']) {
+        ""
+    } else {
+        "."
+    };
     format!("{first}{}{end}", chars.as_str())
 }
 
@@ -586,9 +612,9 @@ fn log_error(error: LogError) -> WorkspaceError {
             WorkspaceError::NotFound("There is no such chat; choose one from the list.".to_owned())
         }
         LogError::Closed => closing(),
-        LogError::Store(StoreError::InvalidCursor) => {
-            WorkspaceError::Invalid("That page of the list doesn't exist; start at its beginning.".to_owned())
-        }
+        LogError::Store(StoreError::InvalidCursor) => WorkspaceError::Invalid(
+            "That page of the list doesn't exist; start at its beginning.".to_owned(),
+        ),
         _ => WorkspaceError::Unavailable(sentence(&error.to_string())),
     }
 }
@@ -610,18 +636,5 @@ fn desktop_error(error: DesktopError) -> WorkspaceError {
     match error {
         DesktopError::InvalidSetting(message) => WorkspaceError::Invalid(sentence(&message)),
         other => WorkspaceError::Unavailable(sentence(&other.to_string())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn command_ids_sort_among_the_message_ids_of_opencode() {
-        // Recorded: a message of 2026-11-20T07:36:25.910Z is msg_1f7e29c36001…
-        let ms: u64 = 1_795_160_185_910;
-        assert_eq!(format!("{:012x}", (ms << 12) & 0xffff_ffff_ffff), "1f7e29c36000");
-        assert_eq!(time_prefix().len() + random_tail().len(), 26);
     }
 }

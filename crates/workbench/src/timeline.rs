@@ -4,7 +4,7 @@
 use crate::workspace::ThreadState;
 use open_cowork_contracts::view::{
     Message, PendingApproval, PendingQuestion, ResolvedApproval, ResolvedQuestion, Role, TaskRun,
-    TaskStatus, ToolCall, ToolStatus, TurnStop, ViewError,
+    ToolCall, ToolStatus, TurnStop, ViewError,
 };
 use serde_json::Value;
 
@@ -398,7 +398,10 @@ impl Entry<'_> {
             Source::Calls { calls, .. } => calls.iter().any(|call| {
                 is_read(&call.name) || call.name == "task" || call.status == ToolStatus::Running
             }),
-            Source::Task { run, .. } => run.status == TaskStatus::Running,
+            Source::Task { run, .. } => run
+                .tool_calls
+                .iter()
+                .any(|call| call.status == ToolStatus::Running),
             Source::Message(_) => false,
             _ => true,
         }

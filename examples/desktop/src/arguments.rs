@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 /// Open Cowork on this machine: agents on OpenCode, in the browser or in the terminal.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Examples:\n  open-cowork-desktop-example serve\n  open-cowork-desktop-example chat \"What is in this folder?\" --workspace .\n  echo \"$KEY\" | open-cowork-desktop-example config set --provider openai --model gpt-5 --key-stdin --test")]
+#[command(
+    version,
+    after_help = "Examples:\n  open-cowork-desktop-example serve\n  open-cowork-desktop-example chat \"What is in this folder?\" --workspace .\n  echo \"$KEY\" | open-cowork-desktop-example config set --provider openai --model gpt-5 --key-stdin --test"
+)]
 pub(crate) struct Arguments {
     /// What is logged to standard error, such as `info` or `open_cowork=debug`.
     #[arg(long, global = true, default_value = "warn", env = "OPEN_COWORK_LOG")]

@@ -24,17 +24,29 @@ fn main() -> ExitCode {
     let filter = match tracing_subscriber::EnvFilter::try_new(&arguments.log) {
         Ok(filter) => filter,
         Err(error) => {
-            complain(&format!("--log {:?} is not a filter ({error}); write one such as info", arguments.log));
+            complain(&format!(
+                "--log {:?} is not a filter ({error}); write one such as info",
+                arguments.log
+            ));
             return ExitCode::from(2);
         }
     };
     // A closed standard error is no reason to end: such failures are not reported anywhere.
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let log = log.log_internal_errors(false).with_ansi(std::io::stderr().is_terminal()).finish();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let log = log
+        .log_internal_errors(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .finish();
     // Not `init`, which also takes in what HTTP libraries tell the `log` crate: at `trace` the bytes of their
     // requests, with the provider key.
     let _ = tracing::subscriber::set_global_default(log); // it is the first and only one
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
@@ -62,9 +74,25 @@ fn say(text: &str) -> std::io::Result<()> {
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Serve { engine, port } => serve(engine, port).await,
-        Command::Chat { engine, text, thread, agent, json } => {
-            let directory = engine.workspace.clone().map(std::path::absolute).transpose()?;
-            let options = ChatOptions { text, thread: thread.map(Into::into), directory, agent, json };
+        Command::Chat {
+            engine,
+            text,
+            thread,
+            agent,
+            json,
+        } => {
+            let directory = engine
+                .workspace
+                .clone()
+                .map(std::path::absolute)
+                .transpose()?;
+            let options = ChatOptions {
+                text,
+                thread: thread.map(Into::into),
+                directory,
+                agent,
+                json,
+            };
             terminal(engine, options).await
         }
         Command::Config { data_dir, command } => config(data_dir, command).await,
@@ -77,7 +105,9 @@ async fn serve(engine: EngineArguments, port: u16) -> anyhow::Result<ExitCode> {
     let desktop = Desktop::open(options(engine)?).await?;
     let served = match say(&format!("open {}", page.url())) {
         Ok(()) => page.serve(&desktop, stop).await.map_err(Into::into),
-        Err(error) => Err(anyhow!("the address of the page can't be printed ({error}); it is not served")),
+        Err(error) => Err(anyhow!(
+            "the address of the page can't be printed ({error}); it is not served"
+        )),
     };
     desktop.close().await;
     served.map(|()| ExitCode::SUCCESS)
@@ -109,7 +139,10 @@ async fn terminal(engine: EngineArguments, chat_options: ChatOptions) -> anyhow:
     Ok(code)
 }
 
-async fn config(data_dir: Option<std::path::PathBuf>, command: ConfigCommand) -> anyhow::Result<ExitCode> {
+async fn config(
+    data_dir: Option<std::path::PathBuf>,
+    command: ConfigCommand,
+) -> anyhow::Result<ExitCode> {
     let root = data_dir.map_or_else(DataDir::default_path, Ok)?;
     let store = SettingsStore::new(&root);
     match command {
@@ -120,7 +153,9 @@ async fn config(data_dir: Option<std::path::PathBuf>, command: ConfigCommand) ->
                 None => false,
             };
             match settings {
-                _ if json => say(&serde_json::json!({ "settings": settings, "hasKey": has_key }).to_string())?,
+                _ if json => say(
+                    &serde_json::json!({ "settings": settings, "hasKey": has_key }).to_string(),
+                )?,
                 None => say("No provider is set up; see `config set --help`.")?,
                 Some(settings) => say(&format!(
                     "provider  {}\nendpoint  {}\nmodel     {}\nkey       {}",
@@ -131,10 +166,20 @@ async fn config(data_dir: Option<std::path::PathBuf>, command: ConfigCommand) ->
                 ))?,
             }
         }
-        ConfigCommand::Set { provider, model, base_url, key_stdin, test } => {
+        ConfigCommand::Set {
+            provider,
+            model,
+            base_url,
+            key_stdin,
+            test,
+        } => {
             // A running desktop would not notice; its settings page is the way there.
             let _held = DataDir::open(&root)?;
-            let settings = ProviderSettings { provider, base_url, model };
+            let settings = ProviderSettings {
+                provider,
+                base_url,
+                model,
+            };
             let key = match key_stdin {
                 true => Some(read_key().await?),
                 false => None,
@@ -157,7 +202,8 @@ async fn config(data_dir: Option<std::path::PathBuf>, command: ConfigCommand) ->
 async fn read_key() -> anyhow::Result<SecretString> {
     let mut key = Vec::new();
     stdin().take(64 * 1024).read_to_end(&mut key).await?; // more is refused as no key
-    let key = String::from_utf8(key).map_err(|_| anyhow!("the key on standard input is not text; copy it again"))?;
+    let key = String::from_utf8(key)
+        .map_err(|_| anyhow!("the key on standard input is not text; copy it again"))?;
     Ok(SecretString::from(key.trim().to_owned()))
 }
 
@@ -174,7 +220,10 @@ fn options(engine: EngineArguments) -> anyhow::Result<DesktopOptions> {
 /// Done at Ctrl-C or SIGTERM, which are caught from this call on. A second one ends the program at once; OpenCode
 /// ends with it, and what was stored is stored.
 fn stopped() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}

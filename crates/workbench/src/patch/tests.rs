@@ -383,3 +383,28 @@ fn nothing_changed_means_nothing_sent() {
     log.batch(&mut open, 0, 1, 1, 100);
     assert_eq!(log.batch(&mut open, 1, 2, 2, 100), []);
 }
+
+#[test]
+fn a_call_waits_for_its_answer_even_when_the_state_was_ahead() {
+    let log = Log::new(&[
+        (
+            "task.run",
+            json!({"taskRunId": "k", "title": "Look", "status": "complete"}),
+        ),
+        (
+            "tool.call",
+            json!({"id": "c", "name": "bash", "status": "running", "taskRunId": "k"}),
+        ),
+        ("later.type", json!({})),
+        (
+            "permission.requested",
+            json!({"permissionId": "p", "toolCallId": "c", "tool": "bash", "input": {}}),
+        ),
+    ]);
+    let mut page = log.fresh(2, 100);
+    let mut open = OpenPage::default();
+    page.apply(&log.batch(&mut open, 2, 3, 4, 100));
+    page.apply(&log.batch(&mut open, 3, 4, 4, 100));
+    assert_eq!(page, log.fresh(4, 100));
+    assert!(page.items[0].2.contains("waits for you"), "{page:?}");
+}

@@ -24,7 +24,11 @@ fn config(place: &Place, arguments: &[&str], input: &[u8]) -> Ended {
 
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
-        .map(|entries| entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect())
+        .map(|entries| {
+            entries
+                .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+                .collect()
+        })
         .unwrap_or_default();
     names.sort();
     names
@@ -37,7 +41,13 @@ fn a_prompt_that_can_never_be_sent_is_refused_before_anything_is_made() {
     chat(&place, &[&long]).complains(2, &["65 KiB", "at most 64 KiB", "file"]);
     chat(&place, &["  \n "]).complains(2, &["empty"]);
     chat(&place, &["hello", "--agent", "root"]).complains(2, &["\"root\"", "build or plan"]);
-    for thread in ["nope", "../../etc/passwd", "a\u{202e}b", &"9".repeat(4000), ""] {
+    for thread in [
+        "nope",
+        "../../etc/passwd",
+        "a\u{202e}b",
+        &"9".repeat(4000),
+        "",
+    ] {
         chat(&place, &["hello", "--thread", thread]).complains(2, &["no such chat"]);
     }
     assert_eq!(place.chats(), 0, "no empty chat stays");
@@ -46,7 +56,8 @@ fn a_prompt_that_can_never_be_sent_is_refused_before_anything_is_made() {
 #[test]
 fn a_missing_opencode_is_named_with_the_way_to_get_it() {
     let place = Place::new();
-    chat(&place, &["hello", "--opencode", "/nope/opencode"]).complains(1, &["/nope/opencode", "opencode-ai", "1.18.33"]);
+    chat(&place, &["hello", "--opencode", "/nope/opencode"])
+        .complains(1, &["/nope/opencode", "opencode-ai", "1.18.33"]);
     let mut without = command(&["chat", "hello", "--demo-endpoint", NO_MODEL, "--data-dir"]);
     without.arg(place.data()).env("PATH", "");
     finish(without, b"").complains(1, &["PATH", "opencode-ai"]);
@@ -61,7 +72,11 @@ fn an_opencode_that_crashes_at_start_is_told_with_its_last_words_and_soon() {
     ended.complains(1, &["did not start", "127", "cannot open shared object"]);
     assert!(ended.took.as_secs() < 30, "it took {:?}", ended.took);
     assert_eq!(place.chats(), 0);
-    assert_eq!(names(&place.data().join("runtime-home/.open-cowork/config")), [""; 0], "no key stays on disk");
+    assert_eq!(
+        names(&place.data().join("runtime-home/.open-cowork/config")),
+        [""; 0],
+        "no key stays on disk"
+    );
 }
 
 #[test]
@@ -78,8 +93,11 @@ fn an_opencode_of_another_version_is_refused_with_the_tested_one() {
         }
     });
     let place = Place::new();
-    let fake = place.script(&format!("echo \"opencode server listening on http://{address}\"; exec sleep 600"));
-    chat(&place, &["hello", "--opencode", fake.to_str().unwrap()]).complains(1, &["2.0.1", "1.18.33"]);
+    let fake = place.script(&format!(
+        "echo \"opencode server listening on http://{address}\"; exec sleep 600"
+    ));
+    chat(&place, &["hello", "--opencode", fake.to_str().unwrap()])
+        .complains(1, &["2.0.1", "1.18.33"]);
     assert_eq!(place.chats(), 0);
 }
 
@@ -88,10 +106,16 @@ fn a_folder_that_can_not_be_worked_in_is_refused() {
     let place = Place::new();
     let file = place.path().join("file.txt");
     std::fs::write(&file, "x").unwrap();
-    chat(&place, &["hello", "--workspace", file.to_str().unwrap()]).complains(1, &["file.txt", "is a file", "--workspace"]);
+    chat(&place, &["hello", "--workspace", file.to_str().unwrap()])
+        .complains(1, &["file.txt", "is a file", "--workspace"]);
     let gone = place.path().join("gone");
-    chat(&place, &["hello", "--workspace", gone.to_str().unwrap()]).complains(1, &["gone", "--workspace"]);
-    assert_eq!(names(&place.path()), ["file.txt"], "not even a data folder was made");
+    chat(&place, &["hello", "--workspace", gone.to_str().unwrap()])
+        .complains(1, &["gone", "--workspace"]);
+    assert_eq!(
+        names(&place.path()),
+        ["file.txt"],
+        "not even a data folder was made"
+    );
 }
 
 #[test]
@@ -128,7 +152,12 @@ fn a_read_only_data_folder_is_named() {
     std::fs::create_dir(place.data()).unwrap();
     set_mode(&place.data(), 0o500);
     chat(&place, &["hello"]).complains(1, &["data", "Permission denied", "--data-dir"]);
-    config(&place, &["set", "--provider", "openai", "--model", "m"], b"").complains(1, &["Permission denied"]);
+    config(
+        &place,
+        &["set", "--provider", "openai", "--model", "m"],
+        b"",
+    )
+    .complains(1, &["Permission denied"]);
     set_mode(&place.data(), 0o700);
     assert_eq!(names(&place.data()), [""; 0]);
 }
@@ -154,11 +183,17 @@ fn a_damaged_or_foreign_or_newer_database_is_kept_as_it_is() {
 
     // One that a later version made.
     std::fs::write(&database, &whole).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&database);
         let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-        sqlx::query("INSERT INTO schema_migrations (version) VALUES (999)").execute(&pool).await.unwrap();
+        sqlx::query("INSERT INTO schema_migrations (version) VALUES (999)")
+            .execute(&pool)
+            .await
+            .unwrap();
         pool.close().await;
     });
     chat(&place, &["hello", "--opencode", "/nope"]).complains(1, &["threads.sqlite", "newer"]);
@@ -170,7 +205,12 @@ fn a_folder_in_use_names_the_process_that_holds_it() {
     let served = crate::program::Served::start(&place.data(), &["--opencode", "/nope"]);
     let holder = format!("process {}", served.child.id());
     chat(&place, &["hello"]).complains(1, &["in use", &holder, "--data-dir"]);
-    config(&place, &["set", "--provider", "openai", "--model", "m"], b"").complains(1, &["in use", &holder]);
+    config(
+        &place,
+        &["set", "--provider", "openai", "--model", "m"],
+        b"",
+    )
+    .complains(1, &["in use", &holder]);
 }
 
 #[test]
@@ -187,7 +227,11 @@ fn a_taken_port_is_named_and_nothing_is_made() {
 #[test]
 fn damaged_settings_and_exposed_keys_are_named_and_kept() {
     let place = Place::new();
-    config(&place, &["set", "--provider", "openai", "--model", "m", "--key-stdin"], b"sk-canary-1\n");
+    config(
+        &place,
+        &["set", "--provider", "openai", "--model", "m", "--key-stdin"],
+        b"sk-canary-1\n",
+    );
     let key = place.data().join("keys/openai.key");
     set_mode(&key, 0o644);
     for ended in [chat(&place, &["hello"]), config(&place, &["show"], b"")] {
@@ -195,10 +239,18 @@ fn damaged_settings_and_exposed_keys_are_named_and_kept() {
     }
     set_mode(&key, 0o600);
     let shown = config(&place, &["show", "--json"], b"");
-    assert!(shown.out.contains("\"hasKey\":true") && !shown.out.contains("canary"), "{shown:?}");
+    assert!(
+        shown.out.contains("\"hasKey\":true") && !shown.out.contains("canary"),
+        "{shown:?}"
+    );
 
     let file = place.data().join("settings.json");
-    for damaged in ["{ \"provider\": ", "[]", "{\"provider\":\"openai\",\"model\":\"m\",\"apiKey\":\"sk-canary\"}", "\u{0}"] {
+    for damaged in [
+        "{ \"provider\": ",
+        "[]",
+        "{\"provider\":\"openai\",\"model\":\"m\",\"apiKey\":\"sk-canary\"}",
+        "\u{0}",
+    ] {
         std::fs::write(&file, damaged).unwrap();
         for ended in [chat(&place, &["hello"]), config(&place, &["show"], b"")] {
             ended.complains(1, &["settings.json", "correct or remove it"]);
@@ -219,17 +271,27 @@ fn settings_that_can_not_work_are_refused_and_nothing_is_written() {
     set(&openai, b"").complains(1, &["key", "one line"]);
     set(&openai, b"\xff\xfe\xfd").complains(1, &["key", "not text"]);
     set(&openai, &b"k".repeat(1024 * 1024)).complains(1, &["key", "one line"]);
-    set(&["--provider", "acme", "--model", "m"], b"sk-canary").complains(1, &["\"acme\"", "openai"]);
+    set(&["--provider", "acme", "--model", "m"], b"sk-canary")
+        .complains(1, &["\"acme\"", "openai"]);
     set(&["--provider", "openai", "--model", " "], b"sk-canary").complains(1, &["model id"]);
     let custom = |url: &'static str| ["--provider", "custom", "--model", "m", "--base-url", url];
     set(&custom("nonsense"), b"sk-canary").complains(1, &["endpoint", "https://"]);
-    set(&custom("http://models.example.com/v1"), b"sk-canary").complains(1, &["https://", "this machine"]);
+    set(&custom("http://models.example.com/v1"), b"sk-canary")
+        .complains(1, &["https://", "this machine"]);
     set(&custom("https://u:canary@example.com/v1"), b"k").complains(1, &["user name or key"]);
     set(&custom("https://example.com/v1?api_key=canary"), b"k").complains(1, &["endpoint", "?"]);
     assert_eq!(names(&place.data()), ["desktop.lock"]);
 
     // A test that fails saves nothing either, and never shows the key.
-    let local = ["--provider", "custom", "--model", "m", "--base-url", NO_MODEL, "--test"];
+    let local = [
+        "--provider",
+        "custom",
+        "--model",
+        "m",
+        "--base-url",
+        NO_MODEL,
+        "--test",
+    ];
     set(&local, b"sk-canary").complains(1, &["can't be reached", "Nothing was saved"]);
     assert_eq!(names(&place.data()), ["desktop.lock"]);
 }
@@ -237,11 +299,23 @@ fn settings_that_can_not_work_are_refused_and_nothing_is_written() {
 #[test]
 fn the_command_line_explains_itself() {
     let help = run(&["--help"]);
-    assert!(help.code == Some(0) && help.out.contains("Examples:") && help.out.contains("serve"), "{help:?}");
-    for wrong in [&["serve", "--nope"][..], &["serve", "--port", "80000"], &["chat"], &["dance"], &[]] {
+    assert!(
+        help.code == Some(0) && help.out.contains("Examples:") && help.out.contains("serve"),
+        "{help:?}"
+    );
+    for wrong in [
+        &["serve", "--nope"][..],
+        &["serve", "--port", "80000"],
+        &["chat"],
+        &["dance"],
+        &[],
+    ] {
         let ended = run(wrong);
         assert_eq!(ended.code, Some(2), "{ended:?}");
-        assert!(ended.err.contains("--help") || ended.err.contains("Usage"), "{ended:?}");
+        assert!(
+            ended.err.contains("--help") || ended.err.contains("Usage"),
+            "{ended:?}"
+        );
     }
     run(&["--log", "=[", "serve"]).complains(2, &["--log", "info"]);
 }
@@ -250,7 +324,13 @@ fn the_command_line_explains_itself() {
 fn a_full_disk_at_start_is_named_and_loses_nothing() {
     let place = Place::new();
     std::fs::create_dir(place.data()).unwrap();
-    let mount = |arguments: &[&str]| Command::new("mount").args(arguments).arg(place.data()).status().is_ok_and(|s| s.success());
+    let mount = |arguments: &[&str]| {
+        Command::new("mount")
+            .args(arguments)
+            .arg(place.data())
+            .status()
+            .is_ok_and(|s| s.success())
+    };
     if !mount(&["-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs"]) {
         eprintln!("skipped: mounting a small disk needs root");
         return;
@@ -262,8 +342,15 @@ fn a_full_disk_at_start_is_named_and_loses_nothing() {
     let full = chat(&place, &["hello", "--opencode", "/nope"]);
     std::fs::remove_file(&filler).unwrap();
     let again = chat(&place, &["hello", "--opencode", "/nope"]);
-    Command::new("umount").arg("-l").arg(place.data()).status().unwrap();
+    Command::new("umount")
+        .arg("-l")
+        .arg(place.data())
+        .status()
+        .unwrap();
     full.complains(1, &["data"]);
-    assert!(full.err.contains("full") || full.err.contains("space"), "{full:?}");
+    assert!(
+        full.err.contains("full") || full.err.contains("space"),
+        "{full:?}"
+    );
     again.complains(1, &["/nope"]);
 }

@@ -25,21 +25,34 @@ impl Ended {
     #[track_caller]
     pub(crate) fn complains(&self, code: i32, words: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:#?}");
-        let lines: Vec<&str> = self.err.lines().filter(|line| !line.trim().is_empty()).collect();
+        let lines: Vec<&str> = self
+            .err
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
         assert_eq!(lines.len(), 1, "one sentence: {self:#?}");
         assert!(lines[0].starts_with("error: "), "{self:#?}");
         for word in words {
             assert!(self.err.contains(word), "{word:?} is missing: {self:#?}");
         }
-        assert!(!self.err.contains("panicked") && !self.err.contains("canary"), "{self:#?}");
+        assert!(
+            !self.err.contains("panicked") && !self.err.contains("canary"),
+            "{self:#?}"
+        );
     }
 }
 
 /// The program with these arguments in a command that has no terminal and none of our environment's settings.
 pub(crate) fn command<A: AsRef<OsStr>>(arguments: &[A]) -> Command {
     let mut command = Command::new(PROGRAM);
-    command.args(arguments).env_remove("OPEN_COWORK_LOG").env_remove("RUST_BACKTRACE");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .env_remove("OPEN_COWORK_LOG")
+        .env_remove("RUST_BACKTRACE");
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -66,7 +79,12 @@ pub(crate) fn finish(mut command: Command, input: &[u8]) -> Ended {
         (out.join().unwrap(), err.join().unwrap())
     });
     let code = child.wait().unwrap().code();
-    Ended { code, out, err, took: begun.elapsed() }
+    Ended {
+        code,
+        out,
+        err,
+        took: begun.elapsed(),
+    }
 }
 
 /// Waits for the end; a program that doesn't end is killed and fails the test.
@@ -87,7 +105,13 @@ pub(crate) fn wait(child: &mut Child) -> Option<i32> {
 
 pub(crate) fn signal(child: &Child, name: &str) {
     let pid = child.id().to_string();
-    assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args([name, &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 /// A data folder that doesn't exist yet, in a folder that goes away.
@@ -97,7 +121,9 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Place {
-        Place { folder: tempfile::tempdir().unwrap() }
+        Place {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -122,11 +148,19 @@ impl Place {
         if !database.exists() {
             return 0;
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             use open_cowork_providers::store::{Scope, SessionQuery, SessionStore as _};
-            let store = open_cowork_store::SqliteStore::open(&database, Default::default()).await.unwrap();
-            let page = store.page_sessions(&SessionQuery::new(Scope::new("local", "local"))).await.unwrap();
+            let store = open_cowork_store::SqliteStore::open(&database, Default::default())
+                .await
+                .unwrap();
+            let page = store
+                .page_sessions(&SessionQuery::new(Scope::new("local", "local")))
+                .await
+                .unwrap();
             store.close().await;
             page.rows.len()
         })
@@ -151,15 +185,26 @@ impl Served {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
         let mut serve = command(&["serve", "--data-dir"]);
-        serve.arg(data).args(arguments).stderr(std::fs::File::create(&log).unwrap());
+        serve
+            .arg(data)
+            .args(arguments)
+            .stderr(std::fs::File::create(&log).unwrap());
         let mut child = serve.spawn().unwrap();
         let mut line = String::new();
         let out = child.stdout.take().unwrap();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).unwrap();
         let said = std::fs::read_to_string(&log).unwrap();
-        let url = line.trim().strip_prefix("open http://").unwrap_or_else(|| panic!("{line:?} {said}"));
+        let url = line
+            .trim()
+            .strip_prefix("open http://")
+            .unwrap_or_else(|| panic!("{line:?} {said}"));
         let page = Page::enter(url);
-        Served { child, page, log, _log_folder: folder }
+        Served {
+            child,
+            page,
+            log,
+            _log_folder: folder,
+        }
     }
 
     /// What it wrote to standard error so far.
@@ -172,7 +217,11 @@ impl Served {
         let begun = Instant::now();
         signal(&self.child, "-TERM");
         let code = wait(&mut self.child);
-        assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "it took {:?}",
+            begun.elapsed()
+        );
         code
     }
 }

@@ -24,15 +24,32 @@ impl Page {
     /// `127.0.0.1:PORT/?token=…`
     pub(crate) fn enter(url: &str) -> Page {
         let (address, path) = url.split_once('/').unwrap();
-        let answer = exchange(address, &format!("GET /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"));
+        let answer = exchange(
+            address,
+            &format!("GET /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"),
+        );
         assert_eq!(answer.status, 303, "{answer:?}");
-        let cookie = answer.head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+        let cookie = answer
+            .head
+            .lines()
+            .find_map(|line| line.strip_prefix("set-cookie: "))
+            .unwrap();
         let cookie = cookie.split(';').next().unwrap().to_owned();
-        let mut page = Page { address: address.to_owned(), cookie, csrf: String::new() };
+        let mut page = Page {
+            address: address.to_owned(),
+            cookie,
+            csrf: String::new(),
+        };
         let home = page.get("/");
         assert_eq!(home.status, 200, "{home:?}");
-        let token = home.body.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-        page.csrf = token.unwrap_or_else(|| panic!("no form token in {}", home.body)).to_owned();
+        let token = home
+            .body
+            .split("name=\"csrf\" value=\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
+        page.csrf = token
+            .unwrap_or_else(|| panic!("no form token in {}", home.body))
+            .to_owned();
         page
     }
 
@@ -55,13 +72,22 @@ impl Page {
 
     /// The text of a request with our cookie; a header given here replaces the usual one.
     pub(crate) fn request(&self, method: &str, path: &str, headers: &[&str], body: &str) -> String {
-        let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        let mut text = format!(
+            "{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
+            body.len()
+        );
         let usual = [
             format!("Host: {}", self.address),
             format!("Cookie: {}", self.cookie),
             "Content-Type: application/x-www-form-urlencoded".to_owned(),
         ];
-        let named = |header: &str| header.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let named = |header: &str| {
+            header
+                .split(':')
+                .next()
+                .unwrap_or_default()
+                .to_ascii_lowercase()
+        };
         for header in &usual {
             if !headers.iter().any(|given| named(given) == named(header)) {
                 text.push_str(&format!("{header}\r\n"));
@@ -84,10 +110,14 @@ impl Page {
     /// What the event stream sends within a time.
     pub(crate) fn listen(&self, path: &str, time: Duration) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.write_all(self.request("GET", path, &[], "").as_bytes()).unwrap();
+        stream
+            .write_all(self.request("GET", path, &[], "").as_bytes())
+            .unwrap();
         let (begun, mut seen, mut buffer) = (Instant::now(), Vec::new(), [0; 16 * 1024]);
         while begun.elapsed() < time {
-            stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_millis(100)))
+                .unwrap();
             match stream.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(count) => seen.extend_from_slice(&buffer[..count]),
@@ -101,15 +131,25 @@ impl Page {
 /// Sends that text and reads to the end.
 pub(crate) fn exchange(address: &str, request: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
     // A server that refuses early may close before everything is written.
     let _ = stream.write_all(request.as_bytes());
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0);
+    Answer {
+        status,
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
 }
 
 /// Percent-encoded, every byte that isn't a letter or digit.

@@ -1,0 +1,122 @@
+//! Prompts before they are sent: what is refused, how they are named, and that a double click sends once.
+
+use open_cowork_contracts::{CommandId, SessionId};
+use open_cowork_workbench::{PromptInput, WorkspaceError};
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// Longest prompt in bytes: what one event holds without being cut (01 §6, §16 #6).
+pub const MAX_PROMPT_BYTES: usize = 64 * 1024;
+/// Refuses what could never be sent.
+pub(crate) fn check(prompt: &PromptInput) -> Result<(), WorkspaceError> {
+    if prompt.text.trim().is_empty() {
+        return Err(WorkspaceError::Invalid(
+            "The prompt is empty; write what should be done.".to_owned(),
+        ));
+    }
+    if prompt.text.len() > MAX_PROMPT_BYTES {
+        return Err(WorkspaceError::TooLarge(format!(
+            "The message has {} KiB, at most {} KiB fit; put long material into a file of the folder and name it.",
+            prompt.text.len().div_ceil(1024),
+            MAX_PROMPT_BYTES / 1024
+        )));
+    }
+    match &prompt.agent {
+        Some(agent) if !["build", "plan"].contains(&agent.as_str()) => {
+            let agent: String = agent.chars().take(64).collect();
+            Err(WorkspaceError::Invalid(format!(
+                "There is no coworker named {agent:?}; choose build or plan."
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prompts with a key that are on their way: a second one with the same key waits for the first and then finds
+/// what became of it.
+#[derive(Default)]
+pub(crate) struct Sending(Mutex<HashMap<(SessionId, String), Weak<Gate>>>);
+
+type Gate = tokio::sync::Mutex<()>;
+
+impl Sending {
+    pub(crate) fn gate(&self, id: &SessionId, prompt_key: &str) -> Arc<Gate> {
+        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.retain(|_, gate| gate.strong_count() > 0);
+        let name = (id.clone(), prompt_key.to_owned());
+        if let Some(gate) = gates.get(&name).and_then(Weak::upgrade) {
+            return gate;
+        }
+        let gate = Arc::new(Gate::new(()));
+        gates.insert(name, Arc::downgrade(&gate));
+        gate
+    }
+}
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// A command of its own.
+pub(crate) fn new_command() -> CommandId {
+    command_now(&base62(uuid::Uuid::new_v4().as_bytes()))
+}
+
+/// The command with that tail. `msg_<command>` must sort by time among OpenCode's message ids (08 §2).
+pub(crate) fn command_now(tail: &str) -> CommandId {
+    CommandId::new(format!("{}{tail}", time_prefix()))
+}
+
+/// What all commands of an idempotency key end with.
+pub(crate) fn tail_of(prompt_key: &str) -> String {
+    base62(&Sha256::digest(prompt_key.as_bytes()))
+}
+
+fn base62(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .take(14)
+        .map(|byte| BASE62[usize::from(*byte) % 62] as char)
+        .collect()
+}
+
+/// OpenCode's ids begin with twelve hex digits of the time, so that they sort (08 §2).
+fn time_prefix() -> String {
+    let ms = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
+    format!("{:012x}", (ms << 12) & 0xffff_ffff_ffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_ids_sort_among_the_message_ids_of_opencode() {
+        // Recorded: a message of 2026-11-20T07:36:25.910Z is msg_1f7e29c36001…
+        let ms: u64 = 1_795_160_185_910;
+        assert_eq!(
+            format!("{:012x}", (ms << 12) & 0xffff_ffff_ffff),
+            "1f7e29c36000"
+        );
+        assert_eq!(new_command().as_str().len(), 26);
+        assert_eq!(
+            command_now(&tail_of("a key")).as_str()[12..],
+            tail_of("a key")
+        );
+        assert_ne!(tail_of("a key"), tail_of("another key"));
+    }
+
+    #[test]
+    fn one_key_of_one_thread_has_one_gate_and_none_stays() {
+        let (sending, thread) = (Sending::default(), SessionId::from("t"));
+        let gate = sending.gate(&thread, "k");
+        assert!(Arc::ptr_eq(&gate, &sending.gate(&thread, "k")));
+        assert!(!Arc::ptr_eq(&gate, &sending.gate(&thread, "other")));
+        assert!(!Arc::ptr_eq(
+            &gate,
+            &sending.gate(&SessionId::from("u"), "k")
+        ));
+        drop(gate);
+        drop(sending.gate(&thread, "last"));
+        assert_eq!(sending.0.lock().unwrap().len(), 1);
+    }
+}
