@@ -304,7 +304,7 @@ async fn real_browser_without_script_the_forms_and_reloads_are_enough() {
     };
     let person = Person::opens_with(&site, options).await;
     person.types("#text", "Hello, who are you?").await;
-    person.clicks("#composer .send").await;
+    person.submits("#composer .send").await;
     person
         .shows_after_reloads("#timeline", "scripted demo model")
         .await;
@@ -312,50 +312,49 @@ async fn real_browser_without_script_the_forms_and_reloads_are_enough() {
     person.picture("no-script").await;
 
     person.types("#text", "run [[script:bash]]").await;
-    person.clicks("#composer .send").await;
+    person.submits("#composer .send").await;
     person
         .shows_after_reloads(".ask .subject", "echo scripted-tool-output")
         .await;
     person.types(".ask input[name=reason]", "not today").await;
-    person.clicks(".ask [data-key=d]").await;
+    person.submits(".ask [data-key=d]").await;
     person.shows_after_reloads(".answered", "not today").await;
     person.shows_after_reloads("#actions", "Send").await;
 
     person.types("#text", "run [[script:bash]]").await;
-    person.clicks("#composer .send").await;
+    person.submits("#composer .send").await;
     person
         .shows_after_reloads(".ask .subject", "echo scripted-tool-output")
         .await;
-    person.clicks(".ask [data-key=a]").await;
+    person.submits(".ask [data-key=a]").await;
     person.shows_after_reloads("#actions", "Send").await;
     person.misses(".ask").await;
 
     person.types("#text", "ask me [[script:question]]").await;
-    person.clicks("#composer .send").await;
+    person.submits("#composer .send").await;
     person
         .shows_after_reloads(".question", "Which colour")
         .await;
     person.clicks(".question input[value=Blue]").await;
-    person.clicks(".question [value=send]").await;
+    person.submits(".question [value=send]").await;
     person
         .shows_after_reloads("#timeline", "Thank you for the answer.")
         .await;
     person.shows_after_reloads("#actions", "Send").await;
 
     person.types("#text", "go on [[script:demo-long]]").await;
-    person.clicks("#composer .send").await;
+    person.submits("#composer .send").await;
     person.shows_after_reloads("#timeline", "Durability").await;
-    person.clicks(".stop").await;
+    person.submits(".stop").await;
     person
         .shows_after_reloads(".interrupted", "Stopped by you")
         .await;
 
     person.clicks("#rename summary").await;
-    person
-        .fills("#rename input[name=title]", &format!("Plain{ENTER}"))
-        .await;
+    person.fills("#rename input[name=title]", "Plain").await;
+    person.submits("#rename button").await;
     person.shows_after_reloads("#chat-name", "Plain").await;
-    person.clicks(".theme button[value=dark]").await;
+    person.submits(".theme button[value=dark]").await;
     let body = person.client().find(Locator::Css("body")).await.unwrap();
     assert!(
         body.css_value("background-color")

@@ -158,6 +158,16 @@ impl Person {
         .await;
     }
 
+    /// Clicks what sends a form, and waits for the page that answers: a reload in between would take it back.
+    pub(crate) async fn submits(&self, css: &str) {
+        let before = self.client().find(Locator::Css("html")).await.unwrap();
+        self.clicks(css).await;
+        self.tries(&format!("an answer to {css}"), || async {
+            before.tag_name().await.err().map(drop)
+        })
+        .await;
+    }
+
     /// Types into a field; `\u{e007}` is Enter.
     pub(crate) async fn types(&self, css: &str, text: &str) {
         self.sees(css).await;
