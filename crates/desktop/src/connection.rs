@@ -155,7 +155,7 @@ fn blocking_call(
     }
     let mut response = request
         .send_json(&body)
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| in_words(&error))?;
     let status = response.status().as_u16();
     let body = response
         .body_mut()
@@ -164,6 +164,23 @@ fn blocking_call(
         .read_to_vec()
         .unwrap_or_default();
     Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+}
+
+/// What kept the call from being made, for people.
+fn in_words(error: &ureq::Error) -> String {
+    use std::io::ErrorKind;
+    match error {
+        ureq::Error::HostNotFound => "its name is not known here".to_owned(),
+        ureq::Error::Timeout(_) => "it took too long".to_owned(),
+        ureq::Error::Io(io) => match io.kind() {
+            ErrorKind::ConnectionRefused => "nothing listens at that address".to_owned(),
+            ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => {
+                "it closed the connection".to_owned()
+            }
+            _ => io.to_string(),
+        },
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
