@@ -126,12 +126,12 @@ async fn attend(shared: &Arc<Shared>, supervisor: &Supervisor, running: Running)
     shared.phase.send_replace(Phase::Running);
     let catching_up = tokio::spawn(catch_up(shared.clone()));
     // Made once: a wish for a restart that waits for its turn boundary must outlive a measurement.
-    
+    let mut restart = std::pin::pin!(settled_restart(shared));
     let change = loop {
         tokio::select! {
             exit = running.wait() => break Change::Exited(exit),
             () = shared.closing.cancelled() => break Change::Closing,
-            () = settled_restart(shared) => break Change::Restart,
+            () = &mut restart => break Change::Restart,
             () = tokio::time::sleep(MEASURE) => measure(shared, &running),
         }
     };
