@@ -153,9 +153,7 @@ fn blocking_call(
         };
         request = request.header(name, value);
     }
-    let mut response = request
-        .send_json(&body)
-        .map_err(|error| in_words(&error))?;
+    let mut response = request.send_json(&body).map_err(|error| in_words(&error))?;
     let status = response.status().as_u16();
     let body = response
         .body_mut()

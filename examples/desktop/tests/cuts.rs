@@ -37,12 +37,22 @@ fn key(thread: &SessionId) -> SessionKey {
 #[async_trait]
 impl ThreadSink for LogSink {
     async fn append(&self, thread: &SessionId, events: Vec<RuntimeEvent>) -> Result<(), SinkError> {
-        self.0.append(&key(thread), events).await.map(drop).map_err(|error| SinkError(error.to_string()))
+        self.0
+            .append(&key(thread), events)
+            .await
+            .map(drop)
+            .map_err(|error| SinkError(error.to_string()))
     }
 
     async fn view(&self, thread: &SessionId) -> Result<(View, u64), SinkError> {
-        self.0.flush(&key(thread)).await.map_err(|error| SinkError(error.to_string()))?;
-        let read = self.0.read(&key(thread), |state| (state.view.clone(), state.sequence)).await;
+        self.0
+            .flush(&key(thread))
+            .await
+            .map_err(|error| SinkError(error.to_string()))?;
+        let read = self
+            .0
+            .read(&key(thread), |state| (state.view.clone(), state.sequence))
+            .await;
         read.map_err(|error| SinkError(error.to_string()))
     }
 
@@ -58,7 +68,10 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, from: usize, to: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         from + usize::try_from(self.0 >> 33).unwrap() % (to - from)
     }
 }
@@ -101,7 +114,8 @@ async fn cutting_proxy(target: SocketAddr, cuts: Arc<AtomicU32>) -> SocketAddr {
                 loop {
                     let read = far_read.read(&mut buffer).await.unwrap_or(0);
                     let mut now = read;
-                    let cut = streaming.load(Ordering::SeqCst) && cuts.load(Ordering::SeqCst) < CUTS;
+                    let cut =
+                        streaming.load(Ordering::SeqCst) && cuts.load(Ordering::SeqCst) < CUTS;
                     if cut {
                         now = read.min(left);
                         left -= now;
@@ -126,24 +140,44 @@ async fn real_fifty_cuts_of_the_event_connection_lose_and_double_nothing() {
     let model = ScriptedModel::start().await.unwrap();
     let server = RealOpenCode::start(&model.base_url()).await.unwrap();
     let folder = GitWorkspace::new().unwrap();
-    let target: SocketAddr = server.base_url().trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
+    let target: SocketAddr = server
+        .base_url()
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .parse()
+        .unwrap();
     let cuts = Arc::new(AtomicU32::new(0));
     let proxy = cutting_proxy(target, cuts.clone()).await;
     let password = server.password().to_owned();
-    let client = Client::new(ClientConfig::new(format!("http://{proxy}"), password.into())).unwrap();
+    let client = Client::new(ClientConfig::new(
+        format!("http://{proxy}"),
+        password.into(),
+    ))
+    .unwrap();
     let runtime: Arc<dyn OpenCodeRuntime> = Arc::new(client);
 
-    let log = ThreadLog::new(Arc::new(MemoryStore::default()), ThreadLogOptions::default());
+    let log = ThreadLog::new(
+        Arc::new(MemoryStore::default()),
+        ThreadLogOptions::default(),
+    );
     let thread = SessionId::from("s1");
-    let new = NewSession { tenant_id: "t".into(), user_id: "u".into(), session_id: thread.clone(), ..NewSession::default() };
+    let new = NewSession {
+        tenant_id: "t".into(),
+        user_id: "u".into(),
+        session_id: thread.clone(),
+        ..NewSession::default()
+    };
     log.create_session(new).await.unwrap();
     let host = RuntimeHost::new(Arc::new(LogSink(log.clone())), HostOptions::default());
     host.attach(runtime.clone());
     let root = host.open(&thread, None, &folder.path()).await.unwrap();
     let mut link = host.link();
-    link.wait_for(|link| *link == LinkState::Online).await.unwrap();
+    link.wait_for(|link| *link == LinkState::Online)
+        .await
+        .unwrap();
 
-    let text = r#"{"repeat":{"unit":"0123456789 ","count":400},"chunk_chars":11,"chunk_delay_ms":12"#;
+    let text =
+        r#"{"repeat":{"unit":"0123456789 ","count":400},"chunk_chars":11,"chunk_delay_ms":12"#;
     let glob = r#""tool_calls":[{"name":"glob","arguments":{"pattern":"*.md"}}]"#;
     let todo = r#"{"tool_calls":[{"name":"todowrite","arguments":{"todos":[{"content":"One","status":"completed","priority":"high"}]}}]}"#;
     let task = r#"{"tool_calls":[{"name":"task","arguments":{"description":"Look","prompt":"Look. [[script:hello]]","subagent_type":"general"}}]}"#;
@@ -151,8 +185,15 @@ async fn real_fifty_cuts_of_the_event_connection_lose_and_double_nothing() {
     let mut turns = 0;
     while cuts.load(Ordering::SeqCst) < CUTS {
         turns += 1;
-        assert!(turns < 12, "the proxy cuts {} times in {turns} turns", cuts.load(Ordering::SeqCst));
-        let after = log.read(&key(&thread), |state| state.sequence).await.unwrap();
+        assert!(
+            turns < 12,
+            "the proxy cuts {} times in {turns} turns",
+            cuts.load(Ordering::SeqCst)
+        );
+        let after = log
+            .read(&key(&thread), |state| state.sequence)
+            .await
+            .unwrap();
         let mut updates = log.subscribe(&key(&thread), after).await.unwrap();
         let prompt = TurnPrompt {
             command: format!("{:012x}prompt{turns:08}", now_prefix()).into(),
@@ -176,15 +217,34 @@ async fn real_fifty_cuts_of_the_event_connection_lose_and_double_nothing() {
         .await
         .unwrap();
         assert_eq!(ended, EventType::SessionIdle, "turn {turns}");
-        let view = log.read(&key(&thread), |state| state.view.clone()).await.unwrap();
+        let view = log
+            .read(&key(&thread), |state| state.view.clone())
+            .await
+            .unwrap();
         assert_eq!(view.status, SessionStatus::Idle);
-        let direct = Client::new(ClientConfig::new(server.base_url(), server.password().to_owned().into())).unwrap();
-        let expected = support::history_of(&direct, root.as_str(), &folder.path().to_string_lossy()).await;
-        assert_eq!(support::essence_of(&view), expected, "after {} cuts", cuts.load(Ordering::SeqCst));
+        let direct = Client::new(ClientConfig::new(
+            server.base_url(),
+            server.password().to_owned().into(),
+        ))
+        .unwrap();
+        let expected =
+            support::history_of(&direct, root.as_str(), &folder.path().to_string_lossy()).await;
+        assert_eq!(
+            support::essence_of(&view),
+            expected,
+            "after {} cuts",
+            cuts.load(Ordering::SeqCst)
+        );
         let status = log.status(&key(&thread)).await.unwrap();
-        assert_eq!(status.event_count, status.latest_event_sequence, "no gap, no duplicate");
+        assert_eq!(
+            status.event_count, status.latest_event_sequence,
+            "no gap, no duplicate"
+        );
         log.repair(&key(&thread)).await.unwrap();
-        let folded = log.read(&key(&thread), |state| state.view.clone()).await.unwrap();
+        let folded = log
+            .read(&key(&thread), |state| state.view.clone())
+            .await
+            .unwrap();
         assert_eq!(folded, view, "the view is the fold of the log");
     }
     eprintln!("{} cuts in {turns} turns", cuts.load(Ordering::SeqCst));
@@ -192,6 +252,9 @@ async fn real_fifty_cuts_of_the_event_connection_lose_and_double_nothing() {
 
 /// OpenCode's ids begin with the time (08 §2).
 fn now_prefix() -> u64 {
-    let ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let ms = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_millis();
     (u64::try_from(ms).unwrap() << 12) & 0xffff_ffff_ffff
 }

@@ -1,5 +1,12 @@
 //! A desktop on a real OpenCode with the scripted model, and the comparison with OpenCode's own history.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value)] // each test binary uses a part
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value
+)] // each test binary uses a part
 
 use futures::StreamExt as _;
 use open_cowork_contracts::view::Role;
@@ -60,20 +67,37 @@ impl Rig {
         let desktop = Desktop::open(options).await.unwrap();
         let workspace = desktop.workspace();
         workspace.ready().await.unwrap();
-        Rig { model, desktop, workspace, folder, data }
+        Rig {
+            model,
+            desktop,
+            workspace,
+            folder,
+            data,
+        }
     }
 
     pub async fn thread(&self) -> SessionId {
-        self.workspace.create_thread(NewThread::default()).await.unwrap()
+        self.workspace
+            .create_thread(NewThread::default())
+            .await
+            .unwrap()
     }
 
     pub async fn prompt(&self, thread: &SessionId, text: &str) {
-        let prompt = PromptInput { text: text.to_owned(), ..PromptInput::default() };
+        let prompt = PromptInput {
+            text: text.to_owned(),
+            ..PromptInput::default()
+        };
         self.workspace.prompt(thread, prompt).await.unwrap();
     }
 
     /// A prompt, followed to its end; `react` answers what is asked.
-    pub async fn turn<F, Fut>(&self, thread: &SessionId, text: &str, mut react: F) -> Vec<SessionEventRecord>
+    pub async fn turn<F, Fut>(
+        &self,
+        thread: &SessionId,
+        text: &str,
+        mut react: F,
+    ) -> Vec<SessionEventRecord>
     where
         F: FnMut(SessionEventRecord) -> Fut,
         Fut: Future<Output = ()>,
@@ -84,7 +108,9 @@ impl Rig {
         let mut seen = Vec::new();
         let follow = async {
             while let Some(update) = updates.next().await {
-                let ThreadUpdate::Event(record) = update else { panic!("a fresh cursor is never reset") };
+                let ThreadUpdate::Event(record) = update else {
+                    panic!("a fresh cursor is never reset")
+                };
                 let ended = is_ending(&record);
                 seen.push((*record).clone());
                 react((*record).clone()).await;
@@ -94,7 +120,10 @@ impl Rig {
             }
         };
         if tokio::time::timeout(PATIENCE, follow).await.is_err() {
-            panic!("the turn {text:?} did not end; seen: {:#?}", seen.iter().map(|e| e.kind.to_string()).collect::<Vec<_>>());
+            panic!(
+                "the turn {text:?} did not end; seen: {:#?}",
+                seen.iter().map(|e| e.kind.to_string()).collect::<Vec<_>>()
+            );
         }
         seen
     }
@@ -104,12 +133,20 @@ impl Rig {
     }
 
     pub async fn sequence(&self, thread: &SessionId) -> u64 {
-        self.desktop.log().read(&key(thread), |state| state.sequence).await.unwrap()
+        self.desktop
+            .log()
+            .read(&key(thread), |state| state.sequence)
+            .await
+            .unwrap()
     }
 
     pub async fn view(&self, thread: &SessionId) -> View {
         self.desktop.log().flush(&key(thread)).await.unwrap();
-        self.desktop.log().read(&key(thread), |state| state.view.clone()).await.unwrap()
+        self.desktop
+            .log()
+            .read(&key(thread), |state| state.view.clone())
+            .await
+            .unwrap()
     }
 
     /// The view equals OpenCode's own history, sub-agents included (decision 9).
@@ -129,9 +166,16 @@ impl Rig {
 /// The stored view equals the fold of the log, and the log has no gap and no duplicate.
 pub async fn assert_fold(desktop: &Desktop, thread: &SessionId, view: &View) {
     let status = desktop.log().status(&key(thread)).await.unwrap();
-    assert_eq!(status.event_count, status.latest_event_sequence, "dense sequences");
+    assert_eq!(
+        status.event_count, status.latest_event_sequence,
+        "dense sequences"
+    );
     desktop.log().repair(&key(thread)).await.unwrap();
-    let folded = desktop.log().read(&key(thread), |state| state.view.clone()).await.unwrap();
+    let folded = desktop
+        .log()
+        .read(&key(thread), |state| state.view.clone())
+        .await
+        .unwrap();
     assert_eq!(&folded, view, "the view is the fold of the log");
 }
 
@@ -140,7 +184,10 @@ pub fn key(thread: &SessionId) -> SessionKey {
 }
 
 pub fn is_ending(record: &SessionEventRecord) -> bool {
-    matches!(record.kind, EventType::SessionIdle | EventType::SessionAborted | EventType::RuntimeError)
+    matches!(
+        record.kind,
+        EventType::SessionIdle | EventType::SessionAborted | EventType::RuntimeError
+    )
 }
 
 pub fn kinds(events: &[SessionEventRecord]) -> Vec<&str> {
@@ -149,12 +196,17 @@ pub fn kinds(events: &[SessionEventRecord]) -> Vec<&str> {
 
 /// Processes of this machine whose environment or arguments name that folder, as an OpenCode home does.
 pub fn processes_of(data: &Path) -> Vec<(u32, String)> {
-    let needle = data.canonicalize().unwrap_or_else(|_| data.to_owned()).to_string_lossy().into_owned();
+    let needle = data
+        .canonicalize()
+        .unwrap_or_else(|_| data.to_owned())
+        .to_string_lossy()
+        .into_owned();
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| *pid != std::process::id())
         .filter_map(|pid| {
-            let read = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+            let read =
+                |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
             let arguments = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
             let environment = String::from_utf8_lossy(&read("environ")).into_owned();
             let ours = arguments.contains(&needle) || environment.contains(&needle);
@@ -165,7 +217,13 @@ pub fn processes_of(data: &Path) -> Vec<(u32, String)> {
 
 /// What nobody can catch.
 pub fn kill_hard(pid: u32) {
-    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-9", &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 /// Waits for a condition that must come true.
@@ -186,7 +244,9 @@ fn clean(kind: EventType, key: &str, value: Value, folder: &str) -> Value {
     let text: Value = serde_json::from_str(&relative(&value.to_string(), folder)).unwrap();
     let mut payload = JsonObject::new();
     payload.insert(key.to_owned(), text);
-    sanitize_event(&Redactor::default(), &kind, payload).shift_remove(key).unwrap_or(Value::Null)
+    sanitize_event(&Redactor::default(), &kind, payload)
+        .shift_remove(key)
+        .unwrap_or(Value::Null)
 }
 
 struct Lane {
@@ -196,18 +256,29 @@ struct Lane {
 }
 
 fn lane(messages: &[MessageWithParts], folder: &str) -> Lane {
-    let mut lane = Lane { texts: Vec::new(), tools: Vec::new(), cost: 0.0 };
+    let mut lane = Lane {
+        texts: Vec::new(),
+        tools: Vec::new(),
+        cost: 0.0,
+    };
     for message in messages {
         let user = message.info.role == RuntimeRole::User;
         let mut text = String::new();
         for part in &message.parts {
             match &part.body {
-                PartBody::Text { text: piece, synthetic, .. }
-                    if *synthetic != Some(true) && !message.info.is_summary() =>
-                {
+                PartBody::Text {
+                    text: piece,
+                    synthetic,
+                    ..
+                } if *synthetic != Some(true) && !message.info.is_summary() => {
                     text.push_str(piece);
                 }
-                PartBody::Tool { tool, call_id, state, .. } => {
+                PartBody::Tool {
+                    tool,
+                    call_id,
+                    state,
+                    ..
+                } => {
                     let status = match state.status.as_str() {
                         "completed" => "complete",
                         "error" => "error",
@@ -223,12 +294,18 @@ fn lane(messages: &[MessageWithParts], folder: &str) -> Lane {
                         clean(EventType::ToolCall, "output", output, folder),
                     ]));
                 }
-                PartBody::StepFinish { cost: Some(cost), .. } => lane.cost += cost.as_f64().unwrap(),
+                PartBody::StepFinish {
+                    cost: Some(cost), ..
+                } => lane.cost += cost.as_f64().unwrap(),
                 _ => {}
             }
         }
         if !text.is_empty() {
-            lane.texts.push(json!([message.info.id, if user { "user" } else { "assistant" }, text]));
+            lane.texts.push(json!([
+                message.info.id,
+                if user { "user" } else { "assistant" },
+                text
+            ]));
         }
     }
     lane.tools.sort_by_key(ToString::to_string);
@@ -242,8 +319,16 @@ pub async fn history_of(runtime: &dyn OpenCodeRuntime, root: &str, folder: &str)
     for child in runtime.children(root).await.unwrap() {
         let child_lane = lane(&runtime.messages(&child.id).await.unwrap(), folder);
         cost += child_lane.cost;
-        let texts: Vec<Value> = child_lane.texts.into_iter().filter(|text| text[1] == "assistant").collect();
-        tasks.push(json!([format!("child:{}", child.id), texts, child_lane.tools]));
+        let texts: Vec<Value> = child_lane
+            .texts
+            .into_iter()
+            .filter(|text| text[1] == "assistant")
+            .collect();
+        tasks.push(json!([
+            format!("child:{}", child.id),
+            texts,
+            child_lane.tools
+        ]));
     }
     tasks.sort_by_key(ToString::to_string);
     let todos = runtime.todos(root).await.unwrap();
@@ -259,7 +344,11 @@ pub fn essence_of(view: &View) -> Value {
         .iter()
         .filter(|message| !message.content.is_empty())
         .map(|message| {
-            let role = if message.role == Role::User { "user" } else { "assistant" };
+            let role = if message.role == Role::User {
+                "user"
+            } else {
+                "assistant"
+            };
             let id = match message.id.strip_suffix(":user") {
                 Some(command) => format!("msg_{command}"),
                 None => message.id.clone(),
@@ -273,8 +362,11 @@ pub fn essence_of(view: &View) -> Value {
         .task_runs
         .iter()
         .map(|task| {
-            let texts: Vec<Value> =
-                task.transcript.iter().map(|piece| json!([piece["id"], "assistant", piece["content"]])).collect();
+            let texts: Vec<Value> = task
+                .transcript
+                .iter()
+                .map(|piece| json!([piece["id"], "assistant", piece["content"]]))
+                .collect();
             let mut tools: Vec<Value> = task.tool_calls.iter().map(tool).collect();
             tools.sort_by_key(ToString::to_string);
             json!([task.id, texts, tools])
