@@ -95,7 +95,13 @@ fn admit(app: &App, request: &mut Request) -> Result<(), Box<Response>> {
             "This page answers only under the address that the program printed; open that one.",
         );
     }
-    if request.uri().path().starts_with("/assets/") {
+    // Exactly the files that exist: anything else below asks like every page.
+    if request
+        .uri()
+        .path()
+        .strip_prefix("/assets/")
+        .is_some_and(|file| !file.is_empty() && !file.contains('/'))
+    {
         return Ok(());
     }
     if let Some(token) = entry_token(request) {

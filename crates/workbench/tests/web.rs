@@ -149,6 +149,8 @@ async fn without_the_token_nobody_gets_in() {
         "/chats/t1/events?after=0",
         "/settings",
         "/nothing",
+        "/assets/",
+        "/assets/a/b",
     ] {
         let response = app
             .clone()
