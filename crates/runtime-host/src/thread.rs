@@ -443,7 +443,8 @@ impl ThreadActor {
         if sent_before {
             return self.recover().await;
         }
-        if !self.translator.is_active() {
+        let starts_a_turn = !self.translator.is_active();
+        if starts_a_turn {
             self.translator.begin_turn(&message);
         }
         self.follow_turn();
@@ -473,7 +474,10 @@ impl ThreadActor {
             json!({ "sessionId": thread, "commandId": command, "message": error.to_string() }),
         )
         .with_id(format!("{thread}:command:{command}:runtime-error"));
-        self.translator.abandon_turn();
+        // A turn that was running before goes on without it.
+        if starts_a_turn {
+            self.translator.abandon_turn();
+        }
         self.emit(vec![failed]).await;
         Err(error.into())
     }
@@ -520,7 +524,8 @@ impl ThreadActor {
         questions.sort();
         questions.dedup();
         for id in permissions {
-            // Gone already is as good.
+            // The ending takes the ask back: nobody denied it. Gone already is as good.
+            self.translator.rejecting(&id);
             let _ = runtime
                 .reply_permission(&self.directory, &id, Reply::Reject { message: None })
                 .await;

@@ -99,6 +99,13 @@ impl Translator {
         }
     }
 
+    /// We are rejecting an ask because its turn is being stopped: OpenCode's echo is ours.
+    pub(crate) fn rejecting(&mut self, id: &str) {
+        if !self.answered.iter().any(|answered| answered == id) {
+            self.remember_answered(id);
+        }
+    }
+
     pub(super) fn resolve_permission(
         &mut self,
         id: &str,

@@ -17,15 +17,8 @@ impl Translator {
             .and_then(|lane| lane.error.as_ref())
             .filter(|_| answer.is_none());
         let error = answer_error.or(lone_error).cloned();
-        let (kind, payload) = if let Some(stop) = self.turn.stop.clone() {
-            let mut payload = json!({ "reason": stop.reason });
-            if let Some(message) = stop.message {
-                payload["message"] = json!(message);
-            }
-            if let Some(command) = stop.command {
-                payload["commandId"] = json!(command);
-            }
-            (EventType::SessionAborted, payload)
+        let (kind, payload) = if let Some(stop) = &self.turn.stop {
+            (EventType::SessionAborted, stopped(stop))
         } else {
             match error {
                 Some(error) if is_abort(&error) => {
@@ -54,9 +47,9 @@ impl Translator {
         if !self.turn.active {
             return Vec::new();
         }
-        let payload = match self.turn.stop.clone() {
-            // The user's stop came first and is what ended it.
-            Some(stop) => json!({ "reason": stop.reason }),
+        let payload = match &self.turn.stop {
+            // The stop came first and is what ended it.
+            Some(stop) => stopped(stop),
             None => json!({ "reason": reason }),
         };
         self.end(EventType::SessionAborted, payload)
@@ -164,5 +157,76 @@ impl Translator {
         };
         event.payload.insert("reason".into(), json!("withdrawn"));
         Some(event)
+    }
+}
+
+/// Payload of an ending that we asked for (decision 6).
+fn stopped(stop: &StopRequest) -> Value {
+    let mut payload = json!({ "reason": stop.reason });
+    if let Some(message) = &stop.message {
+        payload["message"] = json!(message);
+    }
+    if let Some(command) = &stop.command {
+        payload["commandId"] = json!(command);
+    }
+    payload
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked() -> Translator {
+        let mut translator = Translator::new("ses_1", None, None);
+        translator.distrust_replies();
+        translator.begin_turn("msg_1");
+        let ask = serde_json::from_value(json!({
+            "id": "per_1", "sessionID": "ses_1", "permission": "bash", "patterns": ["ls"]
+        }));
+        assert!(translator.ask_permission(&ask.unwrap()).is_some());
+        translator.stop_requested(StopRequest {
+            reason: "watchdog.steps".to_owned(),
+            message: Some("Stopped after 100 steps.".to_owned()),
+            command: Some("c1".to_owned()),
+        });
+        translator
+    }
+
+    #[test]
+    fn an_ask_that_a_stop_takes_back_is_withdrawn_and_its_echo_is_no_alarm() {
+        let mut translator = asked();
+        translator.rejecting("per_1");
+        let echo = Frame::global(
+            "/w",
+            "permission.replied",
+            Event::PermissionReplied {
+                session: "ses_1".to_owned(),
+                request: "per_1".to_owned(),
+                reply: "reject".to_owned(),
+            },
+        );
+        assert!(translator.apply(&echo).is_empty());
+        let ending = translator.settle();
+        let resolved = &ending[0];
+        assert_eq!(resolved.kind, EventType::PermissionResolved);
+        assert_eq!(resolved.payload["reason"], "withdrawn");
+        assert!(
+            translator.apply(&echo).is_empty(),
+            "a late echo says nothing"
+        );
+        assert!(translator.take_alarms().is_empty());
+    }
+
+    #[test]
+    fn a_stop_keeps_its_reason_message_and_command_however_the_turn_ends() {
+        for end in [Translator::settle, |translator: &mut Translator| {
+            translator.interrupt("interrupted")
+        }] {
+            let ending = end(&mut asked());
+            let payload = &ending.last().unwrap().payload;
+            assert_eq!(payload["reason"], "watchdog.steps");
+            assert_eq!(payload["message"], "Stopped after 100 steps.");
+            assert_eq!(payload["commandId"], "c1");
+        }
     }
 }
