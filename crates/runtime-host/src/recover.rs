@@ -68,8 +68,11 @@ impl Translator {
         let shown = Shown::of(view);
         self.reset(view);
         let mut events = Vec::new();
-        self.set_title(Some(view.title.clone()).filter(|title| title != "New session"));
-        events.extend(self.rename(&history.root.info));
+        // A thread that has a title keeps it: it may be the user's own. OpenCode's is remembered, so that only a new
+        // one counts as a change.
+        self.set_title(None);
+        let titled = self.rename(&history.root.info);
+        events.extend(titled.filter(|_| view.title == "New session"));
         let mut recovery = Recovery {
             history,
             shown,

@@ -484,3 +484,31 @@ fn at_end_differs(stored: &Stored, root: &str, message: &str) -> bool {
 fn part_is_empty_text(part: &open_cowork_opencode::model::Part) -> bool {
     matches!(&part.body, open_cowork_opencode::model::PartBody::Text { text, .. } if text.is_empty())
 }
+
+#[test]
+fn a_title_that_the_user_gave_survives_recovery_and_the_same_title_of_opencode() {
+    let titled = |id: &str| -> SessionInfo {
+        serde_json::from_value(json!({ "id": id, "title": "Generated title" })).unwrap()
+    };
+    let mut stored = Stored::default();
+    stored.session(titled("ses_1"));
+    let history = stored.history("ses_1", true);
+    let mut translator = Translator::new("ses_1", Some("s1"), None);
+    let mut log = Log::new("titles".to_owned());
+    log.append(translator.recover(&history, log.view(), log.sequence, &sanitize));
+    assert_eq!(log.view().title, "Generated title", "a new thread takes it");
+    log.append(vec![RuntimeEvent::new(
+        EventType::SessionRenamed,
+        json!({ "title": "My own" }),
+    )]);
+    let mut restarted = Translator::new("ses_1", Some("s1"), None);
+    let events = restarted.recover(&history, log.view(), log.sequence, &sanitize);
+    log.append(events);
+    let again = Frame::global(
+        "/w",
+        "session.updated",
+        Event::SessionUpdated(titled("ses_1")),
+    );
+    log.append(restarted.apply(&again));
+    assert_eq!(log.view().title, "My own");
+}
