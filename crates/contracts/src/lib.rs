@@ -17,6 +17,7 @@
 //! | [`authority`] | who owns and runs a thread | 07 §2 |
 //! | [`workspace`] | workspaces and what may be done in them | 07 §2.3 |
 //! | [`error`] | the error envelope of every HTTP answer | 03 §2.1 |
+//! | [`finding`] | what validators report | 09 §1.2 |
 //! | [`number`] | numbers as JavaScript writes them | 01 §4.1 |
 //! | [`schema`] | JSON Schemas of all of them | `docs/schemas/` |
 
@@ -25,6 +26,7 @@ pub mod automation;
 pub mod error;
 pub mod event;
 pub mod fence;
+pub mod finding;
 pub mod ids;
 pub mod number;
 pub mod record;

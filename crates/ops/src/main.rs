@@ -1,0 +1,3 @@
+//! The `open-cowork` command.
+
+fn main() {}
