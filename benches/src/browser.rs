@@ -17,6 +17,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) struct Browser {
     /// `127.0.0.1:port`.
     host: String,
+    /// The path of this start; every other is below it.
+    base: String,
     cookie: String,
 }
 
@@ -34,12 +36,13 @@ pub(crate) struct Frame {
 impl Browser {
     /// Opens the start address that the program printed and keeps the cookie.
     pub(crate) fn enter(url: &str) -> anyhow::Result<Browser> {
-        let (host, path) = split(url)?;
+        let (host, base, entry) = split(url)?;
         let mut browser = Browser {
             host: host.to_owned(),
+            base: base.to_owned(),
             cookie: String::new(),
         };
-        let answer = browser.request(&format!("/{path}"))?;
+        let answer = browser.request(entry)?;
         let cookie = answer
             .lines()
             .find_map(|line| line.strip_prefix("set-cookie: ")?.split(';').next());
@@ -90,20 +93,23 @@ impl Browser {
         let mut socket = TcpStream::connect(&self.host)
             .with_context(|| format!("{} can't be reached", self.host))?;
         socket.set_read_timeout(Some(DEADLINE))?;
-        let (host, cookie) = (&self.host, &self.cookie);
+        let (host, base, cookie) = (&self.host, &self.base, &self.cookie);
         write!(
             socket,
-            "GET {path} HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\nconnection: {connection}\r\n\r\n"
+            "GET {base}{path} HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\nconnection: {connection}\r\n\r\n"
         )?;
         Ok(socket)
     }
 }
 
-fn split(url: &str) -> anyhow::Result<(&str, &str)> {
-    let rest = url
-        .strip_prefix("http://")
-        .with_context(|| format!("{url:?} is no http address"))?;
-    Ok(rest.split_once('/').unwrap_or((rest, "")))
+/// Host, base and entry of a start address.
+fn split(url: &str) -> anyhow::Result<(&str, &str, &str)> {
+    let parts = url.strip_prefix("http://").and_then(|rest| {
+        let (host, path) = rest.split_at(rest.find('/')?);
+        let (base, entry) = path.split_at(path.rfind("/?")?);
+        Some((host, base, entry))
+    });
+    parts.with_context(|| format!("{url:?} is no start address"))
 }
 
 /// An open event stream.
@@ -193,11 +199,16 @@ mod tests {
     }
 
     #[test]
-    fn a_start_address_splits_into_host_and_path() {
+    fn a_start_address_splits_into_host_base_and_entry() {
+        assert_eq!(
+            split("http://127.0.0.1:8/w/abc/?token=x").unwrap(),
+            ("127.0.0.1:8", "/w/abc", "/?token=x")
+        );
         assert_eq!(
             split("http://127.0.0.1:8/?token=x").unwrap(),
-            ("127.0.0.1:8", "?token=x")
+            ("127.0.0.1:8", "", "/?token=x")
         );
-        assert!(split("https://127.0.0.1/").is_err());
+        assert!(split("https://127.0.0.1/?token=x").is_err());
+        assert!(split("http://127.0.0.1").is_err());
     }
 }

@@ -15,30 +15,9 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// For the program and its OpenCode to end.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
-/// Builds the program as it is shipped and returns its path, beside our own.
+/// Builds the program as it is shipped and returns its path.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
-    eprintln!("bench footprint: building {NAME}");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--release", "--quiet", "--package", NAME])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stdout(Stdio::null())
-        .status()
-        .context("cargo can't be started")?;
-    ensure!(status.success(), "{NAME} can't be built ({status})");
-    let ours = std::env::current_exe()?;
-    // Our own folder is the release folder, unless we were built in debug.
-    let target = ours
-        .parent()
-        .and_then(Path::parent)
-        .context("this program lies in no target folder")?;
-    let path = target.join("release").join(NAME);
-    ensure!(
-        path.is_file(),
-        "{} is missing after its build",
-        path.display()
-    );
-    Ok(path)
+    crate::program::build(NAME, NAME)
 }
 
 /// A running desktop. Dropping it ends it.

@@ -132,8 +132,7 @@ async fn stream(opencode: &RealOpenCode, count: usize) -> anyhow::Result<Run> {
         let _ = stop.send(());
         turned
     };
-    let (served, turned) = tokio::join!(page.serve(&desktop, async { drop(stopped.await) }), turn);
-    served?;
+    let ((), turned) = tokio::join!(page.serve(&desktop, async { drop(stopped.await) }), turn);
     let turned = turned?;
     let key = key(&turned.thread);
     let transcript = desktop

@@ -7,18 +7,23 @@
 //! | [`latency`] | from OpenCode's socket to the browser's, over a real OpenCode |
 //! | [`durable`] | bytes on disk per byte of a finished transcript |
 //! | [`footprint`] | memory and start of the desktop program with a long thread |
+//! | [`config`] | loading a configuration in a new process |
+//! | [`command`] | `open-cowork config validate` of many files |
 //!
 //! What they stand on: [`figure`] (a figure, its target, its verdict), [`machine`], [`report`], [`thread`] (a
 //! generated thread), [`proxy`] and [`browser`] (both ends of the latency), [`relay`] (its limit), [`desktop`]
-//! (the program as a child process).
+//! (the program as a child process), [`program`] (building one).
 
 mod browser;
+mod command;
+mod config;
 mod desktop;
 mod durable;
 mod figure;
 mod footprint;
 mod latency;
 mod machine;
+mod program;
 mod proxy;
 mod reducer;
 mod relay;
@@ -64,14 +69,20 @@ enum Bench {
     Latency,
     /// Memory and start of the desktop program.
     Footprint,
+    /// Loading a configuration, cold.
+    Config,
+    /// The command's validation of many files.
+    Command,
 }
 
 impl Bench {
-    const ALL: [Bench; 4] = [
+    const ALL: &[Bench] = &[
         Bench::Reducer,
         Bench::Store,
         Bench::Latency,
         Bench::Footprint,
+        Bench::Config,
+        Bench::Command,
     ];
 
     fn name(self) -> &'static str {
@@ -80,6 +91,8 @@ impl Bench {
             Bench::Store => "store",
             Bench::Latency => "latency",
             Bench::Footprint => "footprint",
+            Bench::Config => "config",
+            Bench::Command => "command",
         }
     }
 
@@ -89,6 +102,8 @@ impl Bench {
             Bench::Store => store::run(quick),
             Bench::Latency => latency::run(quick),
             Bench::Footprint => footprint::run(quick),
+            Bench::Config => config::run(quick),
+            Bench::Command => command::run(quick),
         }
     }
 }
@@ -98,7 +113,8 @@ fn main() -> ExitCode {
     let mut report = report::Report::new(machine::read(), arguments.quick);
     let mut failed = false;
     for bench in Bench::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|bench| arguments.only.is_none_or(|only| only == *bench))
     {
         eprintln!("bench {}: running", bench.name());

@@ -246,7 +246,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let script = "echo \"$@\" > arguments
             trap 'touch stopped; exit 0' TERM
-            echo 'open http://127.0.0.1:7/?token=x'
+            echo 'open http://127.0.0.1:7/w/x/?token=x'
             touch up
             while :; do sleep 0.05; done";
         let parts = parts(folder.path(), script);

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 struct Table {
     layer: Vec<Layer>,
     dev: Dev,
-    only_used_by: BTreeMap<String, Vec<String>>,
+    /// Crate, then who may use it and why.
+    only_used_by: BTreeMap<String, BTreeMap<String, String>>,
     uses_only: BTreeMap<String, Vec<String>>,
     never_uses: BTreeMap<String, Vec<String>>,
 }
@@ -49,7 +50,8 @@ pub(crate) fn check() -> anyhow::Result<String> {
         .with_context(|| format!("cannot read {}", path.display()))?;
     let table: Table = toml::from_str(&text).context("docs/dependency-layers.toml")?;
     let (crates, edges) = workspace()?;
-    let wrong = violations(&table, &crates, &edges);
+    let mut wrong = violations(&table, &crates, &edges);
+    wrong.extend(stale_permissions(&table, &edges));
     if !wrong.is_empty() {
         bail!("{}", wrong.join("; "));
     }
@@ -135,8 +137,10 @@ fn violations(table: &Table, crates: &[String], edges: &[Edge]) -> Vec<String> {
         if *dev_edge {
             continue;
         }
-        if lists(&table.only_used_by, to, from) == Some(false) {
-            let users = table.only_used_by[to].join(", ");
+        if let Some(users) = table.only_used_by.get(to)
+            && !users.contains_key(from)
+        {
+            let users = users.keys().cloned().collect::<Vec<_>>().join(", ");
             wrong.push(format!("{from} depends on {to}, which only {users} may do"));
         }
         if lists(&table.uses_only, from, to) == Some(false) {
@@ -145,6 +149,28 @@ fn violations(table: &Table, crates: &[String], edges: &[Edge]) -> Vec<String> {
         }
         if lists(&table.never_uses, from, to) == Some(true) {
             wrong.push(format!("{from} may never depend on {to}"));
+        }
+    }
+    wrong
+}
+
+/// The other direction of `only_used_by`: a permission that nobody uses, or that gives no reason, is a door
+/// left open.
+fn stale_permissions(table: &Table, edges: &[Edge]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (to, users) in &table.only_used_by {
+        for (from, why) in users {
+            let used = |edge: &Edge| !edge.is_dev && &edge.from == from && &edge.to == to;
+            if !edges.iter().any(used) {
+                wrong.push(format!(
+                    "{from} may depend on {to}, but doesn't; remove it from only_used_by.{to}"
+                ));
+            }
+            if why.trim().is_empty() {
+                wrong.push(format!(
+                    "only_used_by.{to} doesn't say why {from} may; write it"
+                ));
+            }
         }
     }
     wrong
@@ -175,6 +201,29 @@ mod tests {
         let (crates, edges) = workspace().unwrap();
         assert!(crates.contains(&"contracts".to_owned()), "{crates:?}");
         assert_eq!(violations(&table(), &crates, &edges), Vec::<String>::new());
+        assert_eq!(stale_permissions(&table(), &edges), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_permission_that_nobody_uses_or_explains_is_found() {
+        let unused = stale_permissions(&table(), &[]);
+        assert!(
+            unused[0].contains("may depend on opencode, but doesn't"),
+            "{unused:?}"
+        );
+        // A test that looks at it is no use of it.
+        let tests_only = [edge("runtime-host", "opencode", true)];
+        assert_eq!(stale_permissions(&table(), &tests_only).len(), 1);
+        let mut table = table();
+        for why in table
+            .only_used_by
+            .values_mut()
+            .flat_map(BTreeMap::values_mut)
+        {
+            why.clear();
+        }
+        let silent = stale_permissions(&table, &[edge("runtime-host", "opencode", false)]);
+        assert!(silent[0].contains("doesn't say why"), "{silent:?}");
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! Build tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`.
+//! Build tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask fuzz`.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`demo`] | starts the desktop with a scripted model, until Ctrl-C |
 //! | [`suite`] | everything that CI checks, step by step |
 //! | [`mod@bench`] | the benches |
+//! | [`fuzz`] | the fuzz targets |
 //! | [`layers`] | the dependency boundary (docs/dependency-layers.toml) |
 //! | [`supply`] | licences, bans and sources of dependencies (deny.toml) |
 //! | [`pages`] | links and hygiene of the documentation |
@@ -13,6 +14,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod layers;
 mod machine;
 mod pages;
@@ -33,7 +35,8 @@ use std::process::ExitCode;
         cargo xtask demo            try it: fetches OpenCode, starts everything, prints the address\n  \
         cargo xtask test            all checks, as CI runs them\n  \
         cargo xtask test --quick    format, lints and unit tests only\n  \
-        cargo xtask bench --json    the benches, for a program to read"
+        cargo xtask bench --json    the benches, for a program to read\n  \
+        cargo xtask fuzz            ten minutes of hostile input"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -70,6 +73,11 @@ enum Task {
         #[arg(last = true)]
         rest: Vec<String>,
     },
+    /// Feeds the configuration loader with hostile input; needs a C++ compiler.
+    #[command(
+        after_help = "Examples:\n  cargo xtask fuzz\n  cargo xtask fuzz --seconds 60 --target loader"
+    )]
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +85,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&options).map(|()| ExitCode::SUCCESS),
         Task::Test { quick, only } => suite::run(quick, only),
         Task::Bench { json, rest } => bench::run(json, &rest).map(|()| ExitCode::SUCCESS),
+        Task::Fuzz(options) => fuzz::run(&options).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("xtask: {error:#}");

@@ -15,24 +15,35 @@
 //! | [`fence`] | fence tokens, checkpoints, verdicts | 01 §8 |
 //! | [`automation`] | the automation envelope | 01 §8.3 |
 //! | [`authority`] | who owns and runs a thread | 07 §2 |
+//! | [`support`] | the operations of a workspace; what each surface promises | 07 §3 |
+//! | [`access`] | actions, principals, scopes, roles and permissions of the cloud | 07 §4 |
+//! | [`setup`] | setup intents and health checks, as data | 07 §6.1, §6.2 |
+//! | [`health`] | results of checks, provenance and conflict rows, the runtime's status | 07 §6.3, 05 §11 |
 //! | [`workspace`] | workspaces and what may be done in them | 07 §2.3 |
 //! | [`error`] | the error envelope of every HTTP answer | 03 §2.1 |
 //! | [`finding`] | what validators report | 09 §1.2 |
 //! | [`number`] | numbers as JavaScript writes them | 01 §4.1 |
 //! | [`schema`] | JSON Schemas of all of them | `docs/schemas/` |
 
+#[macro_use]
+mod names;
+
+pub mod access;
 pub mod authority;
 pub mod automation;
 pub mod error;
 pub mod event;
 pub mod fence;
 pub mod finding;
+pub mod health;
 pub mod ids;
 pub mod number;
 pub mod record;
 pub mod schema;
 pub mod session_event;
 pub mod session_view;
+pub mod setup;
+pub mod support;
 pub mod view;
 pub mod vocabulary;
 pub mod workspace;

@@ -39,4 +39,11 @@ schemas! {
     "workspace-info" crate::workspace::WorkspaceInfo;
     "workspace-policy" crate::workspace::WorkspacePolicy;
     "workspace-api-support" crate::workspace::WorkspaceApiSupport;
+    "surface-promise" crate::support::SurfacePromise;
+    "setup-intent" crate::setup::SetupIntent;
+    "health-check" crate::setup::HealthCheck;
+    "health-report" crate::health::HealthReport;
+    "capability-row" crate::health::CapabilityRow;
+    "conflict-row" crate::health::ConflictRow;
+    "runtime-status" crate::health::RuntimeStatus;
 }

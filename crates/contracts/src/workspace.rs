@@ -1,7 +1,7 @@
 //! Workspaces as lists show them, and what may be done in them (07 §2.3).
 
 use crate::authority::{
-    AuthorityContext, CredentialStatus, ExecutionAuthority, SupportStatus, WorkspaceKind,
+    AuthorityContext, CredentialStatus, ExecutionAuthority, ReasonCode, SupportStatus, WorkspaceKind,
     WorkspaceStatus,
 };
 use schemars::JsonSchema;
@@ -91,6 +91,10 @@ pub struct WorkspaceActionVerdict {
     /// For programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_code: Option<String>,
+    /// Additive: always a code of the closed list when the action isn't allowed, also where the wire's
+    /// `policyCode` is a status or absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason_code: Option<ReasonCode>,
 }
 
 /// Whether one API of a workspace is there.

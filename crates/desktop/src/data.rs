@@ -14,9 +14,9 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// The platform's data folder for this product: `$XDG_DATA_HOME/open-cowork`, else
-    /// `~/.local/share/open-cowork` (macOS: `~/Library/Application Support/open-cowork`).
-    pub fn default_path() -> Result<PathBuf, DesktopError> {
+    /// The platform's data folder of a product by its `branding.dataDirName`: `$XDG_DATA_HOME/NAME`, else
+    /// `~/.local/share/NAME` (macOS: `~/Library/Application Support/NAME`).
+    pub fn default_path(name: &str) -> Result<PathBuf, DesktopError> {
         let home = || {
             std::env::var_os("HOME")
                 .filter(|home| !home.is_empty())
@@ -30,7 +30,7 @@ impl DataDir {
                 .filter(|path| path.is_absolute())
                 .or_else(|| home().map(|home| home.join(".local/share")))
         };
-        base.map(|base| base.join("open-cowork"))
+        base.map(|base| base.join(name))
             .ok_or(DesktopError::NoDataFolder)
     }
 

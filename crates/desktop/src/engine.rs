@@ -1,5 +1,7 @@
 //! The engine: opens everything in order, keeps OpenCode running, closes everything in order.
 
+use crate::branding::{Look, look_of};
+use crate::config;
 use crate::data::DataDir;
 use crate::error::DesktopError;
 use crate::folder;
@@ -8,6 +10,7 @@ use crate::runtime::{self, Phase};
 use crate::settings::{ProviderSettings, SettingsStore};
 use crate::sink::LogSink;
 use crate::workspace::LocalWorkspace;
+use open_cowork_config::load::Loaded;
 use open_cowork_projection::sanitize::Redactor;
 use open_cowork_providers::store::{Scope, Store};
 use open_cowork_runtime_host::gate::Gate;
@@ -36,6 +39,8 @@ pub struct DesktopOptions {
     pub data_dir: PathBuf,
     /// OpenCode's program; absent: `opencode` in `PATH`.
     pub opencode: Option<PathBuf>,
+    /// The configuration; absent: the product's own ([`config::product`]).
+    pub config: Option<Arc<Loaded>>,
     /// Model endpoint used while no provider is set up: the scripted demo model.
     pub demo_endpoint: Option<String>,
     /// Folder of new chats; absent: the demo workspace of the data folder.
@@ -54,6 +59,7 @@ impl DesktopOptions {
         DesktopOptions {
             data_dir: data_dir.into(),
             opencode: None,
+            config: None,
             demo_endpoint: None,
             workspace: None,
             allow_untested: false,
@@ -66,6 +72,10 @@ impl DesktopOptions {
 /// What the parts share.
 pub(crate) struct Shared {
     pub(crate) options: DesktopOptions,
+    /// The configuration in force.
+    pub(crate) config: Arc<Loaded>,
+    /// What the page looks like by it.
+    pub(crate) look: Look,
     pub(crate) data: DataDir,
     pub(crate) home: Arc<RuntimeHome>,
     pub(crate) settings: SettingsStore,
@@ -125,6 +135,14 @@ impl Desktop {
     /// # Errors
     /// One sentence: the folder is in use, read-only, full, or its database is damaged.
     pub async fn open(options: DesktopOptions) -> Result<Desktop, DesktopError> {
+        let config = match &options.config {
+            Some(config) => config.clone(),
+            None => config::product()?,
+        };
+        let look = look_of(&config, &config::asset_folders());
+        for remark in &look.remarks {
+            tracing::warn!("{remark}");
+        }
         let chosen = options
             .workspace
             .as_deref()
@@ -163,6 +181,8 @@ impl Desktop {
         );
         let shared = Arc::new(Shared {
             options,
+            config,
+            look,
             data,
             home,
             settings,
@@ -185,6 +205,11 @@ impl Desktop {
     /// The workspace, for a renderer or a terminal.
     pub fn workspace(&self) -> Arc<LocalWorkspace> {
         Arc::new(LocalWorkspace::new(self.shared.clone()))
+    }
+
+    /// What the page looks like, by the configuration.
+    pub fn look(&self) -> &Look {
+        &self.shared.look
     }
 
     /// The host under the workspace, for diagnostics.

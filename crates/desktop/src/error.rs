@@ -1,5 +1,6 @@
 //! What can stop the desktop, by what the user can do. Each message is one sentence.
 
+use open_cowork_contracts::finding::Finding;
 use std::path::{Path, PathBuf};
 
 /// Failure of the desktop engine.
@@ -51,6 +52,9 @@ pub enum DesktopError {
     /// A setting is not acceptable.
     #[error("{0}")]
     InvalidSetting(String),
+    /// The configuration is not inside the contract. Nothing was started.
+    #[error("{}", listed(.0))]
+    Config(Vec<Finding>),
     /// The address is taken.
     #[error(
         "port {port} on 127.0.0.1 can't be used ({reason}); pass another --port, or 0 for a free one"
@@ -87,5 +91,50 @@ impl DesktopError {
             root: root.to_owned(),
             reason: reason.into(),
         }
+    }
+}
+
+/// A line for each finding: place, sentence, what to do.
+fn listed(findings: &[Finding]) -> String {
+    let mut lines = String::from("the configuration can't be used, and nothing was started:");
+    for finding in findings {
+        lines.push_str("\n  ");
+        match (&finding.file, finding.line, finding.column) {
+            (Some(file), Some(line), Some(column)) => {
+                lines.push_str(&format!("{file}:{line}:{column}: "));
+            }
+            (Some(file), ..) => lines.push_str(&format!("{file}: ")),
+            _ => {}
+        }
+        lines.push_str(&finding.message);
+        if let Some(help) = &finding.help {
+            lines.push(' ');
+            lines.push_str(help);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_finding_has_its_line_with_place_and_help() {
+        let mut placed = Finding::error(
+            "CONFIG_TYPE",
+            "a.json.branding.name",
+            "`branding.name` is a number.",
+        )
+        .with_help("Write a text.");
+        placed.file = Some("a.json".to_owned());
+        placed.line = Some(3);
+        placed.column = Some(13);
+        let missing = Finding::error("CONFIG_SOURCE_MISSING", "b.json", "b.json isn't there.");
+        assert_eq!(
+            DesktopError::Config(vec![placed, missing]).to_string(),
+            "the configuration can't be used, and nothing was started:\n  \
+             a.json:3:13: `branding.name` is a number. Write a text.\n  b.json isn't there."
+        );
     }
 }

@@ -9,8 +9,11 @@
 //! | module | holds |
 //! |---|---|
 //! | [`engine`] | [`Desktop`]: opens the data folder, keeps OpenCode running, closes in order |
+//! | [`config`] | the configuration it runs on: found and loaded, or refused with all findings |
+//! | [`branding`] | from the configuration to name, words, pictures and colours of the page |
 //! | [`workspace`] | the [`open_cowork_workbench::Workspace`] over it |
 //! | [`serve`] | the page on loopback |
+//! | `http` | its HTTP server: deadlines and bounds |
 //! | [`chat`] | one turn in the terminal |
 //! | [`settings`] | provider settings; the key in a 0600 file |
 //! | [`connection`] | the connection test |
@@ -19,13 +22,16 @@
 //! Invariants: nothing of a folder is opened before the user trusts what it would run; the key is in no log,
 //! event, view, environment or argument list; every thread is durable before it is shown.
 
+pub mod branding;
 pub mod chat;
+pub mod config;
 pub mod connection;
 pub mod data;
 pub mod engine;
 pub mod error;
 mod folder;
 mod health;
+mod http;
 mod prompt;
 mod runtime;
 pub mod serve;

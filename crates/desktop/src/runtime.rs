@@ -330,13 +330,8 @@ fn launch_spec(shared: &Shared) -> Result<Option<LaunchSpec>, DesktopError> {
         },
     };
     let input = ComposeInput {
-        provider,
-        model: settings.model,
-        small_model: None,
         api_key: key,
-        dimensions: Dimensions::desktop(),
-        managed: ManagedPolicy::default(),
-        skills: Vec::new(),
+        ..ComposeInput::new(provider, settings.model)
     };
     let config = compose(&input, shared.home.paths())?;
     let search_path = std::env::var_os("PATH").unwrap_or_default();

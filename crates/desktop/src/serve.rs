@@ -2,16 +2,13 @@
 
 use crate::engine::Desktop;
 use crate::error::DesktopError;
+use crate::http;
 use crate::prompt::MAX_PROMPT_BYTES;
-use open_cowork_workbench::{Access, Options, router};
+use open_cowork_workbench::{Access, BasePath, Options, router};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-
-/// Requests that are under way at the end may take that long.
-const LAST_REQUESTS: Duration = Duration::from_secs(3);
 
 /// A bound page that isn't served yet.
 pub struct Page {
@@ -22,7 +19,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// Binds `127.0.0.1:port` (0: a free one) with a fresh access token.
+    /// Binds `127.0.0.1:port` (0: a free one) with a fresh access token and a fresh base path.
     ///
     /// # Errors
     /// [`DesktopError::Port`] when the port is taken.
@@ -36,6 +33,8 @@ impl Page {
             .map_err(|error| taken(error.to_string()))?;
         let access = Access::loopback(address.port()).map_err(|error| taken(error.to_string()))?;
         let mut options = Options::new(access);
+        // Cookies of 127.0.0.1 go to every port, so ours is bound to a path that no other server can guess.
+        options.base = BasePath::random().map_err(|error| taken(error.to_string()))?;
         options.limits.prompt_bytes = MAX_PROMPT_BYTES;
         let shutdown = options.shutdown.clone();
         Ok(Page {
@@ -46,39 +45,31 @@ impl Page {
         })
     }
 
-    /// The address that opens the page, with its token.
+    /// The address that opens the page, with its random path and its token. Whoever has it acts as the user, so it
+    /// belongs on the terminal and in no log.
     pub fn url(&self) -> String {
-        format!(
-            "http://{}{}",
-            self.address,
-            self.options.access.entry_path()
-        )
+        format!("http://{}{}", self.address, self.options.entry_path())
     }
 
     /// Serves until `stop` is done, then ends open streams and waits a moment for the other requests: a client
     /// that never finishes its request doesn't keep the program alive.
-    ///
-    /// # Errors
-    /// When the listener fails.
-    pub async fn serve(
-        self,
-        desktop: &Desktop,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> std::io::Result<()> {
-        let shutdown = self.shutdown;
-        let app = router(desktop.workspace(), self.options);
-        let stopped = shutdown.clone();
-        let server = axum::serve(self.listener, app).with_graceful_shutdown(async move {
-            stop.await;
-            shutdown.cancel();
-        });
-        let too_late = async {
-            stopped.cancelled().await;
-            tokio::time::sleep(LAST_REQUESTS).await;
+    pub async fn serve(self, desktop: &Desktop, stop: impl Future<Output = ()> + Send + 'static) {
+        let look = desktop.look();
+        let options = Options {
+            branding: look.branding.clone(),
+            theme: look.theme,
+            ..self.options
         };
+        let app = router(desktop.workspace(), options);
+        let shutdown = self.shutdown;
+        let stopped = shutdown.clone();
         tokio::select! {
-            served = async { server.await } => served,
-            () = too_late => Ok(()),
+            () = http::serve(self.listener, app, shutdown) => {}
+            () = async {
+                stop.await;
+                stopped.cancel();
+                std::future::pending::<()>().await
+            } => {}
         }
     }
 }

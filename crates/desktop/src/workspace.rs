@@ -231,7 +231,6 @@ impl Workspace for LocalWorkspace {
             None => (Vec::new(), false),
         };
         Overview {
-            product: "Open Cowork".to_owned(),
             workspace: "Local".to_owned(),
             connection: self.connection(),
             default_directory: self.shared.default_directory.display().to_string(),

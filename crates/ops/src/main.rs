@@ -1,3 +1,7 @@
-//! The `open-cowork` command.
+//! The `open-cowork` command; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    open_cowork_cli::run(std::env::args_os()).into()
+}

@@ -1,23 +1,165 @@
-//! OpenCode's own agents: what each may do under the effective policy (05 §6.7).
+//! The agents of the composed config: what each may do under the effective policy (05 §6.7).
 //!
-//! Only `build`, `plan`, `general` and `explore` are described here. Their prompts stay OpenCode's own: the
-//! product owns policy, not the agent's words.
+//! | module | holds |
+//! |---|---|
+//! | [`native`] | OpenCode's own four, and the product's three |
+//! | [`configured`] | agents of the product config |
+//! | [`prompt`] | the structure of prompts |
+//!
+//! [`roster`] puts them together. Custom agents are files of their own and never stand in the config; they
+//! appear as [`Delegate`]s only.
 
-use crate::{Action, Dimensions, PermissionInput, PermissionObject, Rule, pattern, permission};
+pub mod configured;
+pub mod native;
+pub mod prompt;
+
+pub use configured::Configured;
+pub use native::{Override, native_agents};
+
+use crate::effective::EffectivePolicy;
+use crate::tool::{self, Tool};
+use crate::{Action, Dimensions, PermissionInput, PermissionObject, Rule, meet, pattern, permission};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Number, Value};
+use std::collections::BTreeMap;
+
+/// Who may start an agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// A person.
+    Primary,
+    /// Another agent. The default.
+    #[default]
+    Subagent,
+    /// Both; only in files that people wrote by hand.
+    All,
+}
+
+/// How an agent's model is asked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Inference {
+    /// `provider/model`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Variant of the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// Temperature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<Number>,
+    /// Nucleus sampling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<Number>,
+    /// Model steps per turn, at least 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Options of the provider.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub options: Map<String, Value>,
+}
 
 /// One agent of the composed config.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Agent {
     /// OpenCode's name of the agent.
-    pub name: &'static str,
-    /// `primary` or `subagent`.
-    pub mode: &'static str,
+    pub name: String,
+    /// Who may start it.
+    pub mode: Mode,
     /// Theme colour of the agent.
-    pub color: &'static str,
+    pub color: String,
     /// One line for the coworker picker.
-    pub description: &'static str,
+    pub description: String,
+    /// Not offered to people.
+    pub hidden: bool,
+    /// Its prompt; absent: OpenCode's own.
+    pub prompt: Option<String>,
+    /// How its model is asked.
+    pub inference: Inference,
     /// What it may do.
     pub permission: PermissionObject,
+}
+
+impl Agent {
+    /// Its entry in the config's `agent` object.
+    #[must_use]
+    pub fn entry(&self) -> Value {
+        let mut entry = Map::new();
+        let mut set = |key: &str, value: Value| entry.insert(key.to_owned(), value);
+        set("mode", json_of(&self.mode));
+        set("description", self.description.as_str().into());
+        set("color", self.color.as_str().into());
+        if self.hidden {
+            set("hidden", true.into());
+        }
+        if let Some(prompt) = &self.prompt {
+            set("prompt", prompt.as_str().into());
+        }
+        if let Value::Object(inference) = json_of(&self.inference) {
+            for (key, value) in inference {
+                set(&key, value);
+            }
+        }
+        set("permission", json_of(&self.permission));
+        Value::Object(entry)
+    }
+}
+
+/// Types of this module have string keys only, so they always have a JSON value.
+fn json_of(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+/// A custom agent, as others know it. Only one without issues may be delegated to (05 §9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delegate {
+    /// Name.
+    pub name: String,
+    /// One line.
+    pub description: String,
+    /// Who may start it.
+    pub mode: Mode,
+    /// It changes nothing, so that planning agents may use it.
+    pub read_only: bool,
+}
+
+/// What the agents of a config are made from.
+#[derive(Clone, Copy, Debug)]
+pub struct RosterInput<'a> {
+    /// The effective policy.
+    pub policy: &'a EffectivePolicy,
+    /// Tools of the config.
+    pub tools: &'a [Tool],
+    /// Names of the available skills.
+    pub skills: &'a [String],
+    /// Changes to OpenCode's own agents, by name.
+    pub overrides: &'a BTreeMap<String, Override>,
+    /// Agents of the config, in its order.
+    pub configured: &'a [Configured],
+    /// Custom agents without issues.
+    pub custom: &'a [Delegate],
+    /// With the product's own three: `chief-of-staff`, `executive-assistant`, `autoresearch`.
+    pub product_agents: bool,
+}
+
+/// The agents of a config.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Roster {
+    /// In the contract's order: OpenCode's and the product's, then the configured ones.
+    pub agents: Vec<Agent>,
+    /// Agents of OpenCode that are switched off. An entry that is merely absent would leave OpenCode's own
+    /// one under the top-level rules; write `{"disable": true}` for them.
+    pub disabled: Vec<String>,
+}
+
+/// All agents of a config (05 §6.7).
+#[must_use]
+pub fn roster(input: &RosterInput<'_>) -> Roster {
+    let mut roster = native::agents(input);
+    roster
+        .agents
+        .extend(input.configured.iter().map(|agent| agent.build(input)));
+    roster
 }
 
 /// Rules that hold for every agent and for the top level alike.
@@ -39,7 +181,10 @@ impl Shared {
     /// What [`permission::build`] needs of these rules, under the ceiling.
     fn input(&self) -> PermissionInput {
         let (allow, ask) = ceiling(&self.allow, &self.ask, &self.ask, &self.denied);
+        // An agent that is granted less must say so itself: its rules stand behind the top-level ones.
+        let withheld = [&self.allow[..], &self.ask[..]].concat();
         PermissionInput {
+            withheld,
             read: self.read.clone(),
             external_directory: self.external_directory.clone(),
             allow,
@@ -70,82 +215,15 @@ pub fn top_level(dimensions: &Dimensions, shared: &Shared, skills: &[String]) ->
         web_search: dimensions.web_search,
         bash: dimensions.bash,
         file_write: dimensions.file_write,
+        withheld: Vec::new(),
         ..shared.input()
     })
 }
 
-/// `build`, `plan`, `general` and `explore`, in this order (05 §6.7).
-#[must_use]
-pub fn native_agents(dimensions: &Dimensions, shared: &Shared) -> Vec<Agent> {
-    let base = PermissionInput {
-        skill: Action::Allow.into(),
-        web: dimensions.web,
-        web_search: dimensions.web_search,
-        ..shared.input()
-    };
-    let acting = PermissionInput {
-        bash: dimensions.bash,
-        file_write: dimensions.file_write,
-        question: Action::Allow,
-        ..base.clone()
-    };
-    vec![
-        Agent {
-            name: "build",
-            mode: "primary",
-            color: "primary",
-            description: "Works on your task: reads, writes, runs commands. Asks before it acts.",
-            permission: permission::build(&PermissionInput {
-                todowrite: Action::Allow,
-                task: task_rule(dimensions.task, &["general", "explore"]),
-                ..acting.clone()
-            }),
-        },
-        Agent {
-            name: "plan",
-            mode: "primary",
-            color: "warning",
-            description: "Looks around and proposes a plan. Changes no files.",
-            permission: permission::build(&PermissionInput {
-                bash: Action::Ask.clamp_to(dimensions.bash),
-                task: task_rule(dimensions.task, &["explore"]),
-                ..base.clone()
-            }),
-        },
-        Agent {
-            name: "general",
-            mode: "subagent",
-            color: "secondary",
-            description: "Takes a part of a larger task and reports back.",
-            permission: permission::build(&acting),
-        },
-        Agent {
-            name: "explore",
-            mode: "subagent",
-            color: "accent",
-            description: "Finds files and answers questions about them. Changes nothing.",
-            permission: permission::build(&PermissionInput {
-                web: Action::Deny,
-                web_search: Action::Deny,
-                allow: Vec::new(),
-                ask: Vec::new(),
-                ..base
-            }),
-        },
-    ]
-}
-
-/// Delegation: deny is `"deny"`, ask turns every rule into ask (05 §6.7).
-fn task_rule(policy: Action, agents: &[&str]) -> Rule {
-    match policy {
-        Action::Deny => Action::Deny.into(),
-        action => Rule::patterns(Action::Deny, agents.iter().map(|name| (*name, action))),
-    }
-}
-
 /// The tool ceiling of an agent (05 §6.7): a requested grant that a global ask pattern covers becomes an ask;
-/// whatever a denied pattern covers is dropped. Patterns are compared in both MCP spellings, so neither is a
-/// way around the other. Returns `(allow, ask)`.
+/// whatever a denied pattern covers is dropped; a global ask inside a broader grant, or about one of OpenCode's
+/// own tools, asks too. Patterns are compared in both MCP spellings, so neither is a way around the other.
+/// Returns `(allow, ask)`.
 #[must_use]
 pub fn ceiling(
     allow: &[String],
@@ -159,8 +237,22 @@ pub fn ceiling(
         .into_iter()
         .filter(open)
         .partition(|key| covered(key, &global_ask));
-    let asked = pattern::expand(ask).into_iter().filter(open).chain(lowered);
+    let inside = global_ask
+        .iter()
+        .filter(|key| open(key))
+        .filter(|key| tool::reaches_native(key) || granted.iter().any(|grant| touches(grant, key)))
+        .cloned();
+    let asked: Vec<String> = pattern::expand(ask)
+        .into_iter()
+        .filter(open)
+        .chain(lowered)
+        .chain(inside)
+        .collect();
     (granted, pattern::expand(asked))
+}
+
+fn touches(grant: &str, key: &str) -> bool {
+    meet::overlap(grant, key) != meet::Overlap::None
 }
 
 /// Equal, or the covering pattern ends with `*` and is a prefix.
@@ -199,7 +291,7 @@ mod tests {
     #[test]
     fn the_permissions_of_a_new_desktop_are_pinned() {
         let dimensions = Dimensions::desktop();
-        let mut all = vec![("top", top_level(&dimensions, &shared(), &[]))];
+        let mut all = vec![("top".to_owned(), top_level(&dimensions, &shared(), &[]))];
         all.extend(
             native_agents(&dimensions, &shared())
                 .into_iter()

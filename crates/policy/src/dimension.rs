@@ -23,9 +23,9 @@ pub struct Dimensions {
     pub external_directory: Action,
 }
 
-/// What the app grants when the user chose nothing.
+/// What the app grants at most, which is also what holds when the user chose nothing (02 §4.8, 05 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AppDefaults {
+pub struct AppMaxima {
     /// Shell commands.
     pub bash: Action,
     /// Writing and editing files.
@@ -38,7 +38,7 @@ pub struct AppDefaults {
     pub web_search: bool,
 }
 
-impl AppDefaults {
+impl AppMaxima {
     /// The desktop's defaults: whatever changes something or leaves the machine asks; sub-agents are free,
     /// because their own tools ask; no web search, because its queries go to a third party.
     #[must_use]
@@ -53,8 +53,7 @@ impl AppDefaults {
     }
 }
 
-/// What the user chose; an absent value means the app's default. Already clamped to the app's ceiling when
-/// it was saved.
+/// What the user chose; an absent value means the app's maximum. It can only be equal or stricter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UserSettings {
@@ -118,39 +117,55 @@ impl Dimensions {
     #[must_use]
     pub fn desktop() -> Self {
         Self::resolve(
-            &AppDefaults::desktop(),
+            &AppMaxima::desktop(),
             &UserSettings::desktop(),
             &Ceilings::default(),
         )
     }
 
-    /// Settings, else app default, then the ceilings of the managed policy (05 §6.3). Policy only tightens.
+    /// Settings under the app's maxima, then under the ceilings of the managed policy (05 §6.3). Each only
+    /// tightens; a setting that was saved under older, wider maxima is lowered here too.
     #[must_use]
-    pub fn resolve(app: &AppDefaults, settings: &UserSettings, ceilings: &Ceilings) -> Self {
+    pub fn resolve(app: &AppMaxima, settings: &UserSettings, ceilings: &Ceilings) -> Self {
         let under = |action: Action, ceiling: Option<Action>| {
             action.clamp_to(ceiling.unwrap_or(Action::Allow))
         };
-        let web = settings.web.unwrap_or(app.web);
+        let chosen = |setting: Option<Action>, most: Action| setting.unwrap_or(most).clamp_to(most);
+        let web = chosen(settings.web, app.web);
         let web_search = if settings.web_search_enabled && app.web_search {
             web
         } else {
             Action::Deny
         };
         Self {
-            bash: under(settings.bash.unwrap_or(app.bash), ceilings.bash),
+            bash: under(chosen(settings.bash, app.bash), ceilings.bash),
             file_write: under(
-                settings.file_write.unwrap_or(app.file_write),
+                chosen(settings.file_write, app.file_write),
                 ceilings.file_write,
             ),
             web: under(web, ceilings.web),
             web_search: under(web_search, ceilings.web_search),
-            task: under(settings.task.unwrap_or(app.task), ceilings.task),
+            task: under(chosen(settings.task, app.task), ceilings.task),
             mcp: under(settings.mcp.unwrap_or(Action::Allow), ceilings.mcp),
             external_directory: under(
                 settings.external_directory.unwrap_or(Action::Allow),
                 ceilings.external_directory,
             ),
         }
+    }
+
+    /// The native tools that the dimensions govern, in the order in which step 17 of 05 §6.5 writes them.
+    #[must_use]
+    pub fn native_tools(&self) -> [(&'static str, Action); 7] {
+        [
+            ("codesearch", self.web),
+            ("webfetch", self.web),
+            ("websearch", self.web_search),
+            ("bash", self.bash),
+            ("edit", self.file_write),
+            ("write", self.file_write),
+            ("apply_patch", self.file_write),
+        ]
     }
 }
 
@@ -177,20 +192,32 @@ mod tests {
 
     #[test]
     fn web_search_needs_the_app_and_the_user() {
-        let app = AppDefaults {
+        let app = AppMaxima {
             web_search: true,
-            ..AppDefaults::desktop()
+            ..AppMaxima::desktop()
         };
         let on = UserSettings {
             web_search_enabled: true,
             ..UserSettings::default()
         };
-        let search = |app: &AppDefaults, user: &UserSettings| {
+        let search = |app: &AppMaxima, user: &UserSettings| {
             Dimensions::resolve(app, user, &Ceilings::default()).web_search
         };
         assert_eq!(search(&app, &on), Ask);
         assert_eq!(search(&app, &UserSettings::default()), Deny);
-        assert_eq!(search(&AppDefaults::desktop(), &on), Deny);
+        assert_eq!(search(&AppMaxima::desktop(), &on), Deny);
+    }
+
+    #[test]
+    fn a_setting_never_exceeds_the_apps_maximum() {
+        let settings = UserSettings {
+            bash: Some(Allow),
+            file_write: Some(Deny),
+            ..UserSettings::default()
+        };
+        let dimensions =
+            Dimensions::resolve(&AppMaxima::desktop(), &settings, &Ceilings::default());
+        assert_eq!((dimensions.bash, dimensions.file_write), (Ask, Deny));
     }
 
     #[test]
@@ -205,7 +232,7 @@ mod tests {
             mcp: Some(Allow),
             ..Ceilings::default()
         };
-        let dimensions = Dimensions::resolve(&AppDefaults::desktop(), &settings, &ceilings);
+        let dimensions = Dimensions::resolve(&AppMaxima::desktop(), &settings, &ceilings);
         assert_eq!((dimensions.bash, dimensions.mcp), (Ask, Deny));
     }
 }

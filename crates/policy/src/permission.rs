@@ -4,6 +4,7 @@
 //! contract. Two moves exist: [`PermissionObject::set`] keeps the place of a key that is already there,
 //! [`PermissionObject::append`] moves it to the end.
 
+use crate::meet::{Overlap, overlap};
 use crate::{Action, pattern};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,20 @@ impl Rule {
         Self::Patterns(patterns)
     }
 
+    /// The same with every action at most `most`.
+    #[must_use]
+    pub fn clamp_to(&self, most: Action) -> Self {
+        match self {
+            Self::Action(action) => action.clamp_to(most).into(),
+            Self::Patterns(patterns) => Self::Patterns(
+                patterns
+                    .iter()
+                    .map(|(key, action)| (key.clone(), action.clamp_to(most)))
+                    .collect(),
+            ),
+        }
+    }
+
     /// What may happen at most, whatever the subject.
     #[must_use]
     pub fn most_permissive(&self) -> Action {
@@ -60,6 +75,39 @@ impl PermissionObject {
     pub fn append(&mut self, key: &str, rule: impl Into<Rule>) {
         self.0.shift_remove(key);
         self.0.insert(key.to_owned(), rule.into());
+    }
+
+    /// Sets a key so that it has the last word on its tools: it keeps its place unless a later key could
+    /// overrule it. Upstream always keeps the place, so that a broad grant can lift a narrow denial.
+    fn decide(&mut self, key: &str, action: Action) {
+        let later = self.0.get_index_of(key).map_or(0, |place| place + 1);
+        let overruled = later > 0
+            && self.0.keys().skip(later).any(|other| overlap(key, other) != Overlap::None);
+        if overruled {
+            self.append(key, action);
+        } else {
+            self.set(key, action);
+        }
+    }
+
+    /// Restores a native key that patterns have touched: an ask that covers it holds, a grant only if it names
+    /// the key and the key is one that may be granted. Keeps its place unless a later key could overrule it.
+    fn reassert(&mut self, key: &str, base: &PermissionObject, allow: &[String], ask: &[String]) {
+        let Some(own) = base.get(key) else {
+            return;
+        };
+        let granted = GRANTABLE.contains(&key) && allow.iter().any(|pattern| pattern == key);
+        let mut rule = if granted { Action::Allow.into() } else { own.clone() };
+        if ask.iter().any(|pattern| pattern::matches(pattern, key)) {
+            rule = if granted { Action::Ask.into() } else { rule.clamp_to(Action::Ask) };
+        }
+        let later = self.0.get_index_of(key).map_or(0, |place| place + 1);
+        let overruled = self.0.keys().skip(later).any(|other| overlap(key, other) != Overlap::None);
+        if overruled {
+            self.append(key, rule);
+        } else {
+            self.set(key, rule);
+        }
     }
 
     /// The rule of exactly this key.
@@ -212,16 +260,21 @@ pub fn build(input: &PermissionInput) -> PermissionObject {
     for tool in ["grep", "glob", "list"] {
         object.set(tool, Action::Allow);
     }
+    let base = object.clone();
     for (patterns, action) in [
         (&withheld, Action::Deny), // 14
         (&allow, Action::Allow),   // 15
         (&ask, Action::Ask),       // 16: so that ask beats a broader allow
     ] {
         for key in patterns {
-            object.set(key, action);
+            object.decide(key, action);
         }
     }
-    // 17: a broad pattern above must not decide about native tools; each gets the last word again.
+    // A broad pattern above must not decide about native tools; each gets the last word again.
+    for key in ROLE_KEYS {
+        object.reassert(key, &base, &allow, &ask);
+    }
+    // 17
     for (tool, policy) in [
         ("codesearch", input.web),
         ("webfetch", input.web),
@@ -242,11 +295,29 @@ pub fn build(input: &PermissionInput) -> PermissionObject {
             ),
         );
     }
-    for key in denied {
-        object.set(key, Action::Deny); // 18
+    for key in &denied {
+        object.decide(key, Action::Deny); // 18
     }
     object
 }
+
+/// Native keys that an agent's role decides about, not the policy's dimensions of step 17.
+const ROLE_KEYS: [&str; 11] = [
+    "skill",
+    "question",
+    "task",
+    "external_directory",
+    "doom_loop",
+    "todowrite",
+    "lsp",
+    "read",
+    "grep",
+    "glob",
+    "list",
+];
+
+/// Those of them that a pattern which names them can grant.
+const GRANTABLE: [&str; 6] = ["question", "todowrite", "lsp", "grep", "glob", "list"];
 
 /// The strictest action that a matching pattern asks for, under the policy; the policy when none matches.
 fn native_action(
@@ -351,6 +422,26 @@ mod tests {
     }
 
     #[test]
+    fn a_broad_grant_opens_nothing_that_the_role_closed() {
+        let object = build(&PermissionInput {
+            allow: strings(&["*", "todowrite", "task"]),
+            read: read_with_secrets_asked(),
+            ..PermissionInput::default()
+        });
+        for (tool, subject, expected) in [
+            ("task", "general", Deny),
+            ("external_directory", "/etc/x", Deny),
+            ("question", "x", Deny),
+            ("skill", "x", Deny),
+            ("doom_loop", "x", Ask),
+            ("read", "a/.env", Ask),
+            ("todowrite", "x", Allow),
+        ] {
+            assert_eq!(object.action_for(tool, subject), Some(expected), "{tool}");
+        }
+    }
+
+    #[test]
     fn a_native_tool_that_no_pattern_names_is_denied_when_patterns_are_required() {
         let object = build(&PermissionInput {
             allow: strings(&["bash"]),
@@ -376,6 +467,21 @@ mod tests {
         for tool in ["bash", "wiki_read", "mcp__wiki__read"] {
             assert_eq!(object.action_for(tool, "x"), Some(Deny), "{tool}");
         }
+    }
+
+    #[test]
+    fn a_denied_key_moves_behind_a_broader_grant() {
+        let object = build(&PermissionInput {
+            allow: strings(&["mcp__wiki__save", "mcp__wiki__read", "mcp__wiki__*"]),
+            ask: strings(&["mcp__wiki__read"]),
+            denied: strings(&["mcp__wiki__save"]),
+            ..PermissionInput::default()
+        });
+        for tool in ["wiki_save", "mcp__wiki__save"] {
+            assert_eq!(object.action_for(tool, "x"), Some(Deny), "{tool}");
+        }
+        assert_eq!(object.action_for("wiki_read", "x"), Some(Ask));
+        assert_eq!(object.action_for("wiki_list", "x"), Some(Allow));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Properties of the permission builder, over arbitrary inputs.
 
-use open_cowork_policy::dimension::{AppDefaults, Ceilings, UserSettings};
+use open_cowork_policy::dimension::{AppMaxima, Ceilings, UserSettings};
 use open_cowork_policy::permission::{PermissionInput, build};
 use open_cowork_policy::{Action, Dimensions, PermissionObject, agent, permission};
 use proptest::prelude::*;
@@ -168,7 +168,7 @@ proptest! {
             bash: Some(bash), file_write: Some(file_write), web: Some(web), task: Some(task), mcp: Some(mcp),
             external_directory: Some(external_directory), web_search_enabled: web_search,
         };
-        let app = AppDefaults { web_search: true, ..AppDefaults::desktop() };
+        let app = AppMaxima { web_search: true, ..AppMaxima::desktop() };
         let ceilings = Ceilings { bash: Some(ceiling), file_write: Some(ceiling), web_search: Some(ceiling), ..Ceilings::default() };
         let dimensions = Dimensions::resolve(&app, &settings, &ceilings);
         let shared = agent::Shared {

@@ -3,41 +3,110 @@
 //! It is the only place in which a provider key exists outside the user's key store: in
 //! `provider.<id>.options`, in a file of mode 0600 inside a folder of mode 0700. A [`ComposedConfig`] shows the
 //! key neither in `Debug` nor in [`ComposedConfig::redacted`].
+//!
+//! [`compose`] is pure. What needs the machine is done before: which servers are ready ([`crate::mcp`]), which
+//! skills are in the catalog. It records where each part came from, and [`ComposedConfig::diagnostics`] is made
+//! of that record, so that diagnostics can't tell another story than the config (05 §19.13).
 
+mod diagnostics;
+mod handover;
+mod product;
 mod provider;
+mod redact;
 
+pub use diagnostics::{InputSource, RuntimeInputDiagnostics};
 pub use provider::{ModelCost, ModelEntry, ModelLimit, ProviderChoice};
 
 use crate::error::HostError;
 use crate::home::HomePaths;
-use open_cowork_policy::agent::{self, Shared};
+use crate::mcp::{Servers, State};
+use diagnostics::Provenance;
+use open_cowork_config::model::Config;
+use open_cowork_config::model::permissions::Compaction;
+use open_cowork_config::placeholder::Inserted;
+use open_cowork_policy::agent::{self, RosterInput, Shared};
+use open_cowork_policy::effective::EffectivePolicy;
 use open_cowork_policy::managed::ManagedPolicy;
-use open_cowork_policy::{Action, Dimensions, permission};
+use open_cowork_policy::tool::{self, CustomServer};
+use open_cowork_policy::{Action, Dimensions, inheritance, permission};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// What a config is composed from.
+/// What a config is composed from. [`ComposeInput::new`] fills in what a product without a config of its own
+/// has.
 #[derive(Clone, Debug)]
 pub struct ComposeInput {
     /// Which provider answers.
     pub provider: ProviderChoice,
-    /// Model id, bare or as `provider/model`. Required: without one OpenCode may fall back to a public vendor
-    /// gateway, and prompts would leave the machine for a place that nobody chose (08 §3.1).
+    /// Model id, bare or as `provider/model`; blank: the distribution's default. Without one OpenCode may fall
+    /// back to a public vendor gateway, and prompts would leave the machine for a place that nobody chose
+    /// (08 §3.1).
     pub model: String,
-    /// Model of titles and summaries; absent: the model.
+    /// Model of titles and summaries; absent: the provider's small model, else the model.
     pub small_model: Option<String>,
-    /// Key of the provider; absent for endpoints that need none.
+    /// Key of a provider that the config doesn't describe; absent for endpoints that need none.
     pub api_key: Option<SecretString>,
-    /// Effective permission policy, see [`Dimensions::resolve`].
+    /// What the user's settings grant, see [`Dimensions::resolve`]; composing clamps it once more.
     pub dimensions: Dimensions,
     /// The organisation's policy; the default restricts nothing.
     pub managed: ManagedPolicy,
     /// Names of the skills in the catalog.
     pub skills: Vec<String>,
+    /// The distribution's config; absent: the product's own defaults.
+    pub product: Option<Arc<Config>>,
+    /// MCP servers with their verdicts, from [`crate::mcp::evaluate`].
+    pub servers: Servers,
+    /// Stored credentials by provider and key.
+    pub credentials: BTreeMap<String, BTreeMap<String, SecretString>>,
+    /// Variables of the process that placeholders of custom providers may read.
+    pub variables: BTreeMap<String, String>,
+    /// Files that placeholders of custom providers name, by the path as written.
+    pub files: BTreeMap<String, Inserted>,
+    /// The provider that the user chose; absent: nothing was chosen.
+    pub selected_provider: Option<String>,
+    /// The model that the user chose.
+    pub selected_model: Option<String>,
+}
+
+impl ComposeInput {
+    /// A provider and a model with the safe permissions of a new desktop, nothing else.
+    #[must_use]
+    pub fn new(provider: ProviderChoice, model: impl Into<String>) -> Self {
+        Self {
+            provider,
+            model: model.into(),
+            small_model: None,
+            api_key: None,
+            dimensions: Dimensions::desktop(),
+            managed: ManagedPolicy::default(),
+            skills: Vec::new(),
+            product: None,
+            servers: Servers::default(),
+            credentials: BTreeMap::new(),
+            variables: BTreeMap::new(),
+            files: BTreeMap::new(),
+            selected_provider: None,
+            selected_model: None,
+        }
+    }
+
+    /// The effective dimensions: settings, under the config's maxima, under the managed policy (05 §6.3). What
+    /// is decided before composing, such as which servers to look at, is decided by these.
+    #[must_use]
+    pub fn effective_dimensions(&self) -> Dimensions {
+        let maxima = self.product.as_ref().map(|config| &config.permissions);
+        product::clamp(
+            self.dimensions,
+            maxima,
+            &self.managed.permission_ceilings,
+        )
+    }
 }
 
 /// A config that is ready to be written.
@@ -47,6 +116,8 @@ pub struct ComposedConfig {
     model: String,
     small_model: String,
     secrets: Vec<SecretString>,
+    dimensions: Dimensions,
+    provenance: Provenance,
 }
 
 impl std::fmt::Debug for ComposedConfig {
@@ -76,6 +147,36 @@ impl ComposedConfig {
         &self.small_model
     }
 
+    /// What agents may do at most.
+    #[must_use]
+    pub fn dimensions(&self) -> &Dimensions {
+        &self.dimensions
+    }
+
+    /// Whether OpenCode's own search may be offered at all: it needs a switch in the environment (05 §5.2).
+    #[must_use]
+    pub fn offers_web_search(&self) -> bool {
+        self.dimensions.web_search != Action::Deny
+    }
+
+    /// Where each part came from (05 §11.3). `opencode_version` is the running one, if one runs; `product_mode`
+    /// is e.g. `desktop-local`.
+    #[must_use]
+    pub fn diagnostics(
+        &self,
+        opencode_version: Option<&str>,
+        product_mode: &str,
+    ) -> RuntimeInputDiagnostics {
+        self.provenance
+            .diagnostics(&self.redacted, opencode_version, product_mode)
+    }
+
+    /// What the check of delegations changed, before it was changed (05 §6.8).
+    #[must_use]
+    pub fn inheritance_issues(&self) -> &[inheritance::Issue] {
+        &self.provenance.inheritance
+    }
+
     /// Values that no log and no message may show.
     pub(crate) fn secrets(&self) -> &[SecretString] {
         &self.secrets
@@ -103,37 +204,54 @@ impl ComposedConfig {
     }
 }
 
-/// Composes the document (05 §6.1–6.3, 6.5, 6.7). Errors are settings to mend; trying again won't help.
+/// Composes the document (05 §6.1–6.8). Errors are settings to mend; trying again won't help.
 pub fn compose(input: &ComposeInput, home: &HomePaths) -> Result<ComposedConfig, HostError> {
+    let product = input.product.as_deref();
     let choice = &input.provider;
     choice.check()?;
-    let model = bare_model(&input.model, choice)?;
-    let small = input
-        .small_model
-        .as_deref()
-        .filter(|small| !small.trim().is_empty());
-    let small = small.map_or(Ok(model), |small| bare_model(small, choice))?;
+    let chosen = provider::chosen(input)?;
+    let (model, small) = (chosen.model.as_str(), chosen.small.as_str());
     input
         .managed
-        .check(choice.id(), choice.is_custom(), &[model, small])?;
-
+        .check(choice.id(), chosen.custom, &[model, small])?;
+    let enabled = provider::enabled(input, chosen.custom)?;
+    let entries = provider::entries(input, &chosen, &enabled)?;
     let runtime_id = choice.runtime_id();
-    let entry = provider::entry(choice, input.api_key.as_ref(), &[model, small])?;
-    let shared = Shared {
-        read: permission::read_with_secrets_asked(),
-        external_directory: external_directories(input.dimensions.external_directory, home),
-        allow: Vec::new(),
-        ask: Vec::new(),
-        denied: Vec::new(),
+
+    let dimensions = input.effective_dimensions();
+    let tools = product.map_or_else(Vec::new, |config| product::tools(&config.tools));
+    let policy = effective_policy(input, &dimensions, &tools, home);
+    let name_model = |agent: &str, model: &str| {
+        provider::name_model(input, &enabled, agent, model)
     };
+    let overrides = match product {
+        Some(config) => product::overrides(config, &name_model)?,
+        None => BTreeMap::new(),
+    };
+    let configured = match product {
+        Some(config) => product::configured(&config.agents, &name_model)?,
+        None => Vec::new(),
+    };
+    let mut roster = agent::roster(&RosterInput {
+        policy: &policy,
+        tools: &tools,
+        skills: &input.skills,
+        overrides: &overrides,
+        configured: &configured,
+        custom: &[],
+        product_agents: false,
+    });
+    let issues = inheritance::enforce(&mut roster.agents);
+
     let mut document = Map::new();
     let mut set = |key: &str, value: Value| document.insert(key.to_owned(), value);
     set("$schema", json!("https://opencode.ai/config.json"));
     set("autoupdate", json!(false));
     // Sharing uploads the thread to a public host; nobody asked for that (08 §3.2).
     set("share", json!("disabled"));
-    set("enabled_providers", json!([runtime_id]));
-    if runtime_id != VENDOR_GATEWAY {
+    let enabled_ids: Vec<&str> = enabled.iter().map(|id| provider::runtime_id(id)).collect();
+    set("enabled_providers", json!(enabled_ids));
+    if !enabled_ids.contains(&VENDOR_GATEWAY) {
         set("disabled_providers", json!([VENDOR_GATEWAY]));
     }
     let (model, small_model) = (
@@ -142,40 +260,128 @@ pub fn compose(input: &ComposeInput, home: &HomePaths) -> Result<ComposedConfig,
     );
     set("model", json!(model));
     set("small_model", json!(small_model));
-    set(
-        "compaction",
-        json!({"auto": true, "prune": true, "reserved": 10000}),
-    );
+    let compaction = product.and_then(|config| config.compaction.as_ref());
+    set("compaction", compaction_of(compaction));
     set("skills", json!({"paths": [home.skill_catalog()]}));
-    set("mcp", json!({}));
-    if let Some(entry) = entry {
-        set("provider", json!({ runtime_id: entry }));
+    let registered = registered_servers(&input.servers, dimensions.mcp);
+    set("mcp", Value::Object(registered));
+    if !entries.document.is_empty() {
+        set("provider", Value::Object(entries.document));
     }
-    let top = agent::top_level(&input.dimensions, &shared, &input.skills);
+    let top = agent::top_level(&dimensions, &policy.shared, &input.skills);
     set("permission", to_value(&top)?);
     let mut agents = Map::new();
-    for agent in agent::native_agents(&input.dimensions, &shared) {
-        let mut entry = Map::new();
-        entry.insert("mode".into(), json!(agent.mode));
-        entry.insert("description".into(), json!(agent.description));
-        entry.insert("color".into(), json!(agent.color));
-        entry.insert("permission".into(), to_value(&agent.permission)?);
-        agents.insert(agent.name.into(), Value::Object(entry));
+    for agent in &roster.agents {
+        agents.insert(agent.name.clone(), agent.entry());
+    }
+    for name in &roster.disabled {
+        agents.insert(name.clone(), json!({"disable": true}));
+    }
+    if let Some(agent) = compaction.and_then(|compaction| compaction.agent.as_ref()) {
+        agents.insert("compaction".into(), compaction_agent(agent, &name_model)?);
     }
     set("agent", Value::Object(agents));
 
     let document = Value::Object(document);
+    let (mut secrets, hosts) = server_secrets(&input.servers);
+    secrets.extend(entries.secrets);
+    secrets.extend(redact::secret_values(&document));
+    let redacted = redact::redact(&document, &hosts, &secrets);
+    let provenance = Provenance::new(input, &chosen, &roster, issues);
     Ok(ComposedConfig {
         text: to_text(&document)?.into(),
-        secrets: secret_values(&document),
-        redacted: redact(&document),
+        redacted,
+        secrets,
         model,
         small_model,
+        dimensions,
+        provenance,
     })
 }
 
 /// OpenCode's public gateway with a built-in key (08 §3.1).
 const VENDOR_GATEWAY: &str = "opencode";
+
+/// One policy for all agents: dimensions, and the patterns of tools and servers under them (05 §6.6).
+fn effective_policy(
+    input: &ComposeInput,
+    dimensions: &Dimensions,
+    tools: &[tool::Tool],
+    home: &HomePaths,
+) -> EffectivePolicy {
+    let ready = |server: &&crate::mcp::Server| matches!(server.state, State::Ready(_));
+    let own: Vec<CustomServer> = input
+        .servers
+        .rows
+        .iter()
+        .filter(|server| server.source != crate::mcp::Source::Product)
+        .filter(ready)
+        .map(|server| CustomServer {
+            name: server.name.clone(),
+            permission: server.permission,
+        })
+        .collect();
+    let patterns = tool::tool_policy(dimensions.mcp, tools, &own);
+    let shared = Shared {
+        read: permission::read_with_secrets_asked(),
+        external_directory: external_directories(dimensions.external_directory, home),
+        allow: patterns.allow,
+        ask: patterns.ask,
+        denied: patterns.denied,
+    };
+    // Servers that are off count too: their names must not become a way around a rule.
+    let servers = input.servers.rows.iter().map(|server| server.name.clone());
+    EffectivePolicy::new(*dimensions, shared, servers.collect())
+}
+
+/// Only ready servers, and none at all where the policy denies MCP tools, whatever was evaluated before.
+fn registered_servers(servers: &Servers, mcp: Action) -> Map<String, Value> {
+    let mut registered = Map::new();
+    for server in &servers.rows {
+        if let (State::Ready(entry), true) = (&server.state, mcp != Action::Deny) {
+            registered.insert(server.name.clone(), entry.value.clone());
+        }
+    }
+    registered
+}
+
+/// The secrets of all servers, and the host of each one that has an address.
+fn server_secrets(servers: &Servers) -> (Vec<SecretString>, Vec<(String, Option<String>)>) {
+    let (mut secrets, mut hosts) = (Vec::new(), Vec::new());
+    for server in &servers.rows {
+        if let State::Ready(entry) = &server.state {
+            secrets.extend(entry.secrets.iter().cloned());
+            hosts.push((server.name.clone(), entry.host.clone()));
+        }
+    }
+    (secrets, hosts)
+}
+
+fn compaction_of(compaction: Option<&Compaction>) -> Value {
+    let whole = compaction.and_then(|compaction| compaction.reserved);
+    json!({
+        "auto": compaction.and_then(|compaction| compaction.auto).unwrap_or(true),
+        "prune": compaction.and_then(|compaction| compaction.prune).unwrap_or(true),
+        "reserved": whole.map_or(10_000, |reserved| reserved.get()),
+    })
+}
+
+fn compaction_agent(
+    agent: &open_cowork_config::model::permissions::CompactionAgent,
+    name_model: &product::NameModel<'_>,
+) -> Result<Value, HostError> {
+    let mut entry = Map::new();
+    if let Some(model) = agent.model.as_deref().filter(|model| !model.trim().is_empty()) {
+        entry.insert("model".into(), json!(name_model("compaction", model)?));
+    }
+    if let Some(prompt) = &agent.prompt {
+        entry.insert("prompt".into(), json!(prompt));
+    }
+    if let Some(temperature) = agent.temperature.and_then(product::number) {
+        entry.insert("temperature".into(), Value::Number(temperature));
+    }
+    Ok(Value::Object(entry))
+}
 
 /// Skills and OpenCode's own scratch are open; every other foreign folder follows the policy. Upstream denies
 /// them without asking.
@@ -197,84 +403,6 @@ fn external_directories(policy: Action, home: &HomePaths) -> permission::Rule {
     rule
 }
 
-/// The model id without the provider's prefix (05 §6.2).
-fn bare_model<'a>(model: &'a str, choice: &ProviderChoice) -> Result<&'a str, HostError> {
-    let model = model.trim();
-    let bare = [choice.id(), choice.runtime_id()]
-        .iter()
-        .find_map(|id| model.strip_prefix(id)?.strip_prefix('/'))
-        .unwrap_or(model);
-    match bare.is_empty() || bare.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        true => Err(HostError::Config(format!(
-            "the model {model:?} is not a model id; choose one in the settings"
-        ))),
-        false => Ok(bare),
-    }
-}
-
-/// Secret-looking option names (05 §11.3).
-fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase().replace(['-', '_'], "");
-    [
-        "token",
-        "secret",
-        "password",
-        "authorization",
-        "header",
-        "cookie",
-        "apikey",
-        "privatekey",
-    ]
-    .iter()
-    .any(|part| name.contains(part))
-}
-
-/// Drops secret options; objects that become empty go too (05 §11.3). Only providers and MCP servers have
-/// options of foreign make; the rest is our own.
-fn redact(document: &Value) -> Value {
-    fn clean(value: &Value) -> Option<Value> {
-        let Value::Object(object) = value else {
-            return Some(value.clone());
-        };
-        let kept: Map<String, Value> = object
-            .iter()
-            .filter(|(name, _)| !is_secret_name(name))
-            .filter_map(|(name, value)| Some((name.clone(), clean(value)?)))
-            .collect();
-        (object.is_empty() || !kept.is_empty()).then_some(Value::Object(kept))
-    }
-    let mut document = document.clone();
-    if let Some(Value::Object(providers)) = document.get_mut("provider") {
-        for entry in providers.values_mut() {
-            if let Some(options) = entry.get_mut("options") {
-                *options = clean(options).unwrap_or_else(|| json!({}));
-            }
-        }
-    }
-    document
-}
-
-/// Every string under a secret-looking name.
-fn secret_values(document: &Value) -> Vec<SecretString> {
-    fn walk(value: &Value, secret: bool, found: &mut Vec<SecretString>) {
-        match value {
-            Value::String(text) if secret && !text.is_empty() => found.push(text.clone().into()),
-            Value::Array(items) => items.iter().for_each(|item| walk(item, secret, found)),
-            Value::Object(object) => {
-                object
-                    .iter()
-                    .for_each(|(name, value)| walk(value, secret || is_secret_name(name), found));
-            }
-            _ => {}
-        }
-    }
-    let mut found = Vec::new();
-    if let Some(providers) = document.get("provider") {
-        walk(providers, false, &mut found);
-    }
-    found
-}
-
 fn to_value(object: &impl serde::Serialize) -> Result<Value, HostError> {
     serde_json::to_value(object).map_err(|error| HostError::Config(error.to_string()))
 }
@@ -290,198 +418,4 @@ fn to_text(document: &Value) -> Result<String, HostError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::MetadataExt;
-
-    fn input() -> ComposeInput {
-        ComposeInput {
-            provider: ProviderChoice::OpenAiCompatible {
-                id: "acme".into(),
-                name: "Acme".into(),
-                base_url: "https://models.acme.test/v1".into(),
-                models: vec![ModelEntry {
-                    id: "large-1".into(),
-                    name: Some("Large".into()),
-                    limit: Some(ModelLimit {
-                        context: 100_000,
-                        output: 8192,
-                    }),
-                    cost: Some(ModelCost {
-                        input: 3.0,
-                        output: 15.0,
-                        cache_read: Some(0.3),
-                        cache_write: None,
-                    }),
-                    reasoning: None,
-                }],
-            },
-            model: "acme/large-1".into(),
-            small_model: None,
-            api_key: Some("sk-very-secret".into()),
-            dimensions: Dimensions::desktop(),
-            managed: ManagedPolicy::default(),
-            skills: vec![],
-        }
-    }
-
-    fn composed(input: &ComposeInput) -> ComposedConfig {
-        compose(input, &HomePaths::new("/data/runtime-home")).unwrap()
-    }
-
-    fn text(config: &ComposedConfig) -> &str {
-        config.text.expose_secret()
-    }
-
-    #[test]
-    fn keys_come_in_the_order_of_the_contract() {
-        let config = composed(&input());
-        let keys: Vec<&String> = config.redacted().as_object().unwrap().keys().collect();
-        assert_eq!(
-            keys,
-            [
-                "$schema",
-                "autoupdate",
-                "share",
-                "enabled_providers",
-                "disabled_providers",
-                "model",
-                "small_model",
-                "compaction",
-                "skills",
-                "mcp",
-                "provider",
-                "permission",
-                "agent"
-            ]
-        );
-        // The text keeps it: OpenCode reads the order of permissions.
-        let reread: Value = serde_json::from_str(text(&config)).unwrap();
-        assert_eq!(reread.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
-    }
-
-    #[test]
-    fn a_config_of_a_new_desktop_is_pinned() {
-        insta::assert_json_snapshot!(composed(&input()).redacted());
-    }
-
-    #[test]
-    fn the_key_is_in_the_provider_options_and_nowhere_else() {
-        let config = composed(&input());
-        let document: Value = serde_json::from_str(text(&config)).unwrap();
-        assert_eq!(
-            document["provider"]["acme"]["options"]["apiKey"],
-            "sk-very-secret"
-        );
-        assert_eq!(text(&config).matches("sk-very-secret").count(), 1);
-        for shown in [
-            format!("{config:?}"),
-            config.redacted().to_string(),
-            format!("{:?}", input()),
-        ] {
-            assert!(!shown.contains("sk-very-secret"), "{shown}");
-        }
-        assert_eq!(config.secrets().len(), 1);
-    }
-
-    #[test]
-    fn openrouter_goes_by_the_id_that_opencode_can_load() {
-        let config = composed(&ComposeInput {
-            provider: ProviderChoice::Known {
-                id: "openrouter".into(),
-                options: Map::new(),
-            },
-            model: "openrouter/acme/large".into(),
-            small_model: Some("acme/mini".into()),
-            ..input()
-        });
-        assert_eq!(config.model(), "or/acme/large");
-        assert_eq!(config.small_model(), "or/acme/mini");
-        let entry = &config.redacted()["provider"]["or"];
-        assert_eq!(entry["options"]["baseURL"], "https://openrouter.ai/api/v1");
-        assert_eq!(
-            entry["models"]
-                .as_object()
-                .unwrap()
-                .keys()
-                .collect::<Vec<_>>(),
-            ["acme/large", "acme/mini"]
-        );
-    }
-
-    #[test]
-    fn a_known_provider_without_key_and_options_has_no_entry() {
-        let config = composed(&ComposeInput {
-            provider: ProviderChoice::Known {
-                id: "anthropic".into(),
-                options: Map::new(),
-            },
-            model: "claude-x".into(),
-            api_key: None,
-            ..input()
-        });
-        assert!(config.redacted().get("provider").is_none());
-        assert_eq!(config.redacted()["enabled_providers"], json!(["anthropic"]));
-    }
-
-    #[test]
-    fn the_public_gateway_is_off_unless_it_was_chosen() {
-        assert_eq!(
-            composed(&input()).redacted()["disabled_providers"],
-            json!(["opencode"])
-        );
-        let chosen = composed(&ComposeInput {
-            provider: ProviderChoice::Known {
-                id: "opencode".into(),
-                options: Map::new(),
-            },
-            ..input()
-        });
-        assert!(chosen.redacted().get("disabled_providers").is_none());
-    }
-
-    #[test]
-    fn a_value_that_looks_like_a_placeholder_is_meant_literally() {
-        let config = composed(&ComposeInput {
-            api_key: Some("k{file:/etc/passwd}{env:HOME}".into()),
-            ..input()
-        });
-        assert!(!text(&config).contains("{file:") && !text(&config).contains("{env:"));
-        let parsed: Value = serde_json::from_str(text(&config)).unwrap();
-        let key = parsed.pointer("/provider/acme/options/apiKey").unwrap();
-        assert_eq!(key, "k{file:/etc/passwd}{env:HOME}");
-    }
-
-    #[test]
-    fn a_config_without_a_model_is_refused() {
-        for model in ["", "  ", "acme/", "a b"] {
-            let refused = compose(
-                &ComposeInput {
-                    model: model.into(),
-                    ..input()
-                },
-                &HomePaths::new("/h"),
-            );
-            assert!(matches!(refused, Err(HostError::Config(_))), "{model:?}");
-        }
-    }
-
-    #[test]
-    fn a_managed_policy_that_forbids_the_provider_stops_the_start() {
-        let managed = ManagedPolicy::parse(r#"{"allowedProviders":[]}"#).unwrap();
-        let refused =
-            compose(&ComposeInput { managed, ..input() }, &HomePaths::new("/h")).unwrap_err();
-        assert!(matches!(refused, HostError::Policy(_)) && !refused.is_retryable());
-    }
-
-    #[test]
-    fn the_written_file_is_private_and_replaces_an_older_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let config = composed(&input());
-        config.write(dir.path()).unwrap();
-        let path = config.write(dir.path()).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_to_string(&path).unwrap(), text(&config));
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-}
+mod tests;

@@ -20,6 +20,8 @@
 //! | [`home`] | the folders it lives in, one writer at a time | 05 §5.4 |
 //! | [`gate`] | what opening a folder would run, and whether the user trusts it | 08 §3.4 |
 //! | [`probe`], [`binary`] | version, routes and events that we rely on; where the program is | decision 20 |
+//! | [`mcp`] | which MCP servers are registered, and why the others are not | 05 §7 |
+//! | [`compatibility`] | what we rely on in OpenCode, as data, and its proof | 05 §13 |
 //! | [`memory`], [`status`] | what diagnostics show | 05 §11 |
 //! | [`error`] | failures of the process half; [`host::TurnError`] those of a thread | |
 //!
@@ -29,6 +31,7 @@
 
 pub mod binary;
 pub mod breaker;
+pub mod compatibility;
 pub mod config;
 pub mod environment;
 pub mod error;
@@ -36,6 +39,7 @@ pub mod gate;
 pub mod home;
 pub mod host;
 pub mod launch;
+pub mod mcp;
 pub mod memory;
 pub mod probe;
 pub mod recover;

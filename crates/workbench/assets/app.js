@@ -195,11 +195,11 @@
     retry = Math.min(retry * 2, 5_000);
     if (retry > 1_000) refused();
   };
-  // A restarted program knows no earlier visit, and a page can't ask for the new address by itself.
+  // A restarted program knows no earlier visit and may live at another path; a page can't ask for its address.
   const refused = async () => {
-    const answer = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => null);
+    const answer = await fetch(document.body.dataset.home, { method: "HEAD", cache: "no-store" }).catch(() => null);
     const line = $("offline");
-    if (answer?.status === 403 && line) line.textContent = "The program was restarted; open the address that it printed. Nothing is lost.";
+    if ([403, 404].includes(answer?.status) && line) line.textContent = "The program was restarted; open the address that it printed. Nothing is lost.";
   };
   // The page re-reads itself: the log moved on too far to patch.
   const refresh = async () => {

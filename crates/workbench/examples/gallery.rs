@@ -29,10 +29,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ok(token) => Access::with_token(port, token),
         Err(_) => Access::loopback(port)?,
     };
-    let address = format!("http://127.0.0.1:{port}{}", access.entry_path());
+    let options = Options::new(access);
+    let address = format!("http://127.0.0.1:{port}{}", options.entry_path());
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     println!("{address}");
-    axum::serve(listener, router(fake, Options::new(access))).await?;
+    axum::serve(listener, router(fake, options)).await?;
     Ok(())
 }
 

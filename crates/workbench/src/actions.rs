@@ -4,7 +4,6 @@ use crate::app::{App, ThemeChoice, Visitor, read};
 use crate::form::{Fields, NoticePage, done, error_response, go, notice, status_of};
 use crate::guard::THEME_COOKIE;
 use crate::pages::{chat, home, settings};
-use crate::url;
 use crate::workspace::{ConnectionReport, NewThread, PromptInput, SettingsInput, WorkspaceError};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -74,7 +73,7 @@ pub(crate) async fn new_chat(
         Err(error) => return home::failed(&app, &visitor, &error, &draft).await,
     };
     match app.workspace.prompt(&id, prompt).await {
-        Ok(()) => go(&fields, &url::chat(id.as_str())),
+        Ok(()) => go(&fields, &app.options.base.chat(id.as_str())),
         // The chat exists: it shows what hinders (such as a folder to trust) and keeps the text.
         Err(error) => {
             let unsent = chat::Unsent {
@@ -100,7 +99,7 @@ pub(crate) async fn prompt(
         Err(error) => Err(error),
     };
     match sent {
-        Ok(()) => done(&fields, &url::chat(&id)),
+        Ok(()) => done(&fields, &app.options.base.chat(&id)),
         Err(error) => {
             let unsent = chat::Unsent {
                 text: fields.get("text").to_owned(),
@@ -128,7 +127,7 @@ async fn prompt_failed(
     let untrusted = matches!(error, WorkspaceError::TrustRequired(_));
     // The script opens the chat and puts the text into its composer.
     if moves || untrusted {
-        answer["location"] = json!(url::chat(id));
+        answer["location"] = json!(app.options.base.chat(id));
         answer["draft"] = json!(unsent.text);
     }
     if moves && untrusted {
@@ -309,13 +308,13 @@ fn settle(
     result: Result<(), WorkspaceError>,
 ) -> Response {
     let error = match result {
-        Ok(()) => return done(fields, &url::chat(id)),
+        Ok(()) => return done(fields, &app.options.base.chat(id)),
         Err(error) => error,
     };
     if fields.script {
         return error_response(&error, false);
     }
-    let (here, text) = (url::chat(id), error.to_string());
+    let (here, text) = (app.options.base.chat(id), error.to_string());
     let page = NoticePage {
         title: "That did not work",
         text: &text,
@@ -342,7 +341,7 @@ pub(crate) async fn save_settings(
     let input = entered(&fields);
     match app.workspace.save_settings(input.clone()).await {
         // Loaded anew with script too: what the page says about the demo and the stored key changed.
-        Ok(()) => go(&fields, "/settings?saved=1"),
+        Ok(()) => go(&fields, &app.options.base.url("/settings?saved=1")),
         Err(error) if fields.script => error_response(&error, false),
         Err(error) => {
             let status = status_of(&error);
@@ -396,13 +395,15 @@ fn told(status: StatusCode, word: &settings::Word, key_was_entered: bool) -> Res
 }
 
 /// `POST /theme`: remembered in a cookie, so that it works without script.
-pub(crate) async fn theme(fields: Fields) -> Response {
+pub(crate) async fn theme(State(app): AppState, fields: Fields) -> Response {
     let choice = ThemeChoice::parse(fields.get("theme"));
+    // For every path, unlike the visit: a random base would forget the choice at the next start, and the cookie
+    // says one of three words to whoever sees it.
     let cookie = format!(
         "{THEME_COOKIE}={}; Max-Age=31536000; SameSite=Strict; HttpOnly; Path=/",
         choice.as_str()
     );
-    let mut response = done(&fields, url::local(fields.get("back")));
+    let mut response = done(&fields, &app.options.base.local(fields.get("back")));
     if let Ok(value) = cookie.parse() {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }

@@ -75,6 +75,7 @@ impl App {
 
     pub(crate) fn context(&self, visitor: &Visitor, chat: &str) -> Context {
         Context {
+            base: self.options.base.clone(),
             chat: chat.to_owned(),
             csrf: visitor.csrf.clone(),
             clock: self.clock(),
@@ -84,7 +85,8 @@ impl App {
 
 /// The workbench over a workspace: pages, forms and live updates (07 §19.7).
 ///
-/// Serve it on loopback only; the visitor opens [`crate::Access::entry_path`] first.
+/// Serve it on loopback only; the visitor opens [`Options::entry_path`] first. Everything lives below
+/// [`Options::base`]; other addresses tell nothing.
 pub fn router(workspace: Arc<dyn Workspace>, options: Options) -> Router {
     let secret = random_token().unwrap_or_default();
     let suffix: String = random_token()
@@ -104,35 +106,42 @@ pub fn router(workspace: Arc<dyn Workspace>, options: Options) -> Router {
         secret,
         visits: Mutex::new(VecDeque::new()),
         streams: Arc::new(Semaphore::new(options.limits.streams)),
-        assets: assets::Assets::new(&options.theme),
+        assets: assets::Assets::new(&options),
         workspace,
         options,
     });
+    let at = |path: &str| app.options.base.url(path);
     Router::new()
-        .route("/", get(pages::home::show))
-        .route("/chats", get(pages::chats::show).post(actions::new_chat))
-        .route("/chats/{id}", get(pages::chat::show))
-        .route("/chats/{id}/events", get(live::chat))
-        .route("/chats/{id}/calls/{call}", get(pages::chat::call))
-        .route("/chats/{id}/prompt", post(actions::prompt))
-        .route("/chats/{id}/retry", post(actions::retry))
-        .route("/chats/{id}/stop", post(actions::stop))
-        .route("/chats/{id}/rename", post(actions::rename))
-        .route("/chats/{id}/trust", post(actions::trust))
-        .route("/chats/{id}/asks/{ask}", post(actions::answer_approval))
+        .route(&at("/"), get(pages::home::show))
         .route(
-            "/chats/{id}/questions/{question}",
+            &at("/chats"),
+            get(pages::chats::show).post(actions::new_chat),
+        )
+        .route(&at("/chats/{id}"), get(pages::chat::show))
+        .route(&at("/chats/{id}/events"), get(live::chat))
+        .route(&at("/chats/{id}/calls/{call}"), get(pages::chat::call))
+        .route(&at("/chats/{id}/prompt"), post(actions::prompt))
+        .route(&at("/chats/{id}/retry"), post(actions::retry))
+        .route(&at("/chats/{id}/stop"), post(actions::stop))
+        .route(&at("/chats/{id}/rename"), post(actions::rename))
+        .route(&at("/chats/{id}/trust"), post(actions::trust))
+        .route(
+            &at("/chats/{id}/asks/{ask}"),
+            post(actions::answer_approval),
+        )
+        .route(
+            &at("/chats/{id}/questions/{question}"),
             post(actions::answer_question),
         )
         .route(
-            "/settings",
+            &at("/settings"),
             get(pages::settings::show).post(actions::save_settings),
         )
-        .route("/settings/test", post(actions::test_connection))
-        .route("/theme", post(actions::theme))
-        .route("/health", get(pages::health::show))
-        .route("/events", get(live::rail))
-        .route("/assets/{file}", get(assets::serve))
+        .route(&at("/settings/test"), post(actions::test_connection))
+        .route(&at("/theme"), post(actions::theme))
+        .route(&at("/health"), get(pages::health::show))
+        .route(&at("/events"), get(live::rail))
+        .route(&at("/assets/{file}"), get(assets::serve))
         .fallback(pages::missing)
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))

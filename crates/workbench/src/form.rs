@@ -2,6 +2,7 @@
 
 use crate::app::{App, ThemeChoice, Visitor};
 use crate::guard::same;
+use crate::pages::brand;
 use crate::workspace::WorkspaceError;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -10,6 +11,10 @@ use axum::{Form, Json};
 use maud::{DOCTYPE, Markup, html};
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A form is megabytes at most and comes from this machine or its neighbourhood.
+const FORM_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The fields of a form whose token was right.
 pub(crate) struct Fields {
@@ -67,11 +72,16 @@ impl FromRequest<Arc<App>> for Fields {
                 &NoticePage {
                     title,
                     text,
-                    way_out: Some(("/", "Home")),
+                    way_out: Some((&app.options.base.home(), "Home")),
                 },
             )
         };
-        let fields = match Form::<Vec<(String, String)>>::from_request(request, &()).await {
+        let read = Form::<Vec<(String, String)>>::from_request(request, &());
+        let Ok(read) = tokio::time::timeout(FORM_DEADLINE, read).await else {
+            let text = "The form did not arrive within 30 seconds; check that the program runs, and send it again.";
+            return Err(refuse(StatusCode::REQUEST_TIMEOUT, "Too slow", text));
+        };
+        let fields = match read {
             Ok(Form(fields)) => fields,
             Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 let text = "The text is too long to be sent; go back, your text is still there, and shorten it or put \
@@ -171,12 +181,15 @@ pub(crate) fn notice(
 ) -> Response {
     let body = html! {
         main.notice {
+            (brand::top(app))
             h1 { (page.title) }
             p { (page.text) }
             @if let Some((href, words)) = page.way_out { p { a.button.primary href=(href) { (words) } } }
+            (brand::foot(app))
         }
     };
-    (status, document(app, theme, page.title, None, &body)).into_response()
+    let title = format!("{} · {}", page.title, app.options.branding.name);
+    (status, document(app, theme, &title, None, &body)).into_response()
 }
 
 /// The document around a body. No inline script or style: the policy forbids both.
@@ -187,6 +200,7 @@ pub(crate) fn document(
     stream: Option<&str>,
     body: &Markup,
 ) -> Markup {
+    let (base, brand) = (&app.options.base, &app.options.branding);
     html! {
         (DOCTYPE)
         html lang="en" data-theme=(theme.as_str()) {
@@ -194,12 +208,13 @@ pub(crate) fn document(
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                @if !brand.description.is_empty() { meta name="description" content=(brand.say(&brand.description)); }
                 title { (title) }
-                link rel="icon" type="image/svg+xml" href=(app.assets.icon.href());
-                link rel="stylesheet" href=(app.assets.style.href());
-                script src=(app.assets.script.href()) defer {}
+                link rel="icon" type=(app.assets.icon.mime) href=(app.assets.icon.href(base));
+                link rel="stylesheet" href=(app.assets.style.href(base));
+                script src=(app.assets.script.href(base)) defer {}
             }
-            body data-stream=[stream] { (body) }
+            body data-home=(base.home()) data-stream=[stream] { (body) }
         }
     }
 }

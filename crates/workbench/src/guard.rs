@@ -1,14 +1,17 @@
-//! The door. In this order: security headers on every answer; the host must be ours (DNS rebinding); the
-//! visitor must hold a visit cookie, given for the per-start token; a change must come from our own page.
+//! The door. In this order: security headers on every answer; the host must be ours (DNS rebinding); the path must
+//! be below the base, and whoever asks elsewhere learns nothing, the base least of all; the visitor must hold a visit
+//! cookie, given for the per-start token; a change must come from our own page.
 //! The form token is checked where the form is read (`form`).
 
 use crate::app::{App, ThemeChoice, Visitor};
+use crate::base_path::BasePath;
 use crate::form::{NoticePage, notice};
 use crate::options::random_token;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use maud::{DOCTYPE, html};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, PoisonError};
 use subtle::ConstantTimeEq;
@@ -50,10 +53,10 @@ pub(crate) async fn guard(
     };
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        headers.insert(
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        );
+        // A picture brings a policy of its own, which is stricter.
+        headers
+            .entry(HeaderName::from_static(name))
+            .or_insert(HeaderValue::from_static(value));
     }
     headers
         .entry(header::CACHE_CONTROL)
@@ -90,29 +93,48 @@ fn admit(app: &App, request: &mut Request) -> Result<(), Box<Response>> {
         .unwrap_or_default()
         .to_ascii_lowercase();
     if !app.options.access.hosts.contains(&host) {
-        return refuse(
-            "Wrong address",
+        return Err(Box::new(elsewhere(
+            StatusCode::FORBIDDEN,
             "This page answers only under the address that the program printed; open that one.",
-        );
+        )));
     }
+    let base = &app.options.base;
+    let path = request.uri().path();
+    let Some(path) = base.within(path) else {
+        if path == base.as_str() {
+            return Err(Box::new(to_home(base, request.uri().query())));
+        }
+        return Err(Box::new(elsewhere(
+            StatusCode::NOT_FOUND,
+            "There is nothing here; open the address that the program printed when it started.",
+        )));
+    };
     // Exactly the files that exist: anything else below asks like every page.
-    if request
-        .uri()
-        .path()
+    if path
         .strip_prefix("/assets/")
         .is_some_and(|file| !file.is_empty() && !file.contains('/'))
     {
         return Ok(());
     }
-    if let Some(token) = entry_token(request) {
+    if let Some(token) = entry_token(path, request) {
         return Err(Box::new(enter(app, &token)));
     }
     let cookies = request.headers();
     let theme = cookie(cookies, THEME_COOKIE).map_or(ThemeChoice::System, ThemeChoice::parse);
     let Some(csrf) = cookie(cookies, &app.cookie).and_then(|visit| form_token(app, visit)) else {
+        let sign_in = &app.options.branding.sign_in;
+        let say =
+            |text: &Option<String>| text.as_deref().map(|text| app.options.branding.say(text));
+        let title = say(&sign_in.title);
+        let text = "This page belongs to one person; open the address with the token that the program printed when it \
+                    started.";
+        let text = match say(&sign_in.body) {
+            Some(body) => format!("{body} {text}"),
+            None => text.to_owned(),
+        };
         return refuse(
-            "Open it with its start address",
-            "This page belongs to one person; open the address with the token that the program printed when it started.",
+            title.as_deref().unwrap_or("Open it with its start address"),
+            &text,
         );
     };
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
@@ -126,9 +148,33 @@ fn admit(app: &App, request: &mut Request) -> Result<(), Box<Response>> {
     Ok(())
 }
 
+/// A page that stands alone: it names no file and no path of ours.
+fn elsewhere(status: StatusCode, text: &str) -> Response {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "Nothing here" }
+            }
+            body { main { p { (text) } } }
+        }
+    };
+    (status, page).into_response()
+}
+
+/// The base without its slash.
+fn to_home(base: &BasePath, query: Option<&str>) -> Response {
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    let location = format!("{}{query}", base.home());
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}
+
 /// The token of a first visit, `/?token=…`.
-fn entry_token(request: &Request) -> Option<String> {
-    if request.uri().path() != "/" || request.method() != Method::GET {
+fn entry_token(path: &str, request: &Request) -> Option<String> {
+    if path != "/" || request.method() != Method::GET {
         return None;
     }
     let query = request.uri().query()?;
@@ -155,7 +201,12 @@ fn enter(app: &App, token: &str) -> Response {
         };
         return notice(app, StatusCode::FORBIDDEN, ThemeChoice::System, &page);
     };
-    let cookie = format!("{}={visit}; HttpOnly; SameSite=Strict; Path=/", app.cookie);
+    // Bound to the base: a server on another port of this host, at another path, is not sent it.
+    let home = app.options.base.home();
+    let cookie = format!(
+        "{}={visit}; HttpOnly; SameSite=Strict; Path={home}",
+        app.cookie
+    );
     let mut visits = app.visits.lock().unwrap_or_else(PoisonError::into_inner);
     if visits.len() >= VISITS {
         visits.pop_front();
@@ -163,10 +214,7 @@ fn enter(app: &App, token: &str) -> Response {
     visits.push_back(visit);
     drop(visits);
     (
-        [
-            (header::SET_COOKIE, cookie),
-            (header::LOCATION, "/".to_owned()),
-        ],
+        [(header::SET_COOKIE, cookie), (header::LOCATION, home)],
         StatusCode::SEE_OTHER,
     )
         .into_response()

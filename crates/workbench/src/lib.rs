@@ -7,8 +7,10 @@
 //! | module | holds |
 //! |---|---|
 //! | [`workspace`] | the port that Desktop and Cloud implement |
-//! | [`options`] | who may open the page, limits, clock, branding |
-//! | [`theme`] | colour tokens of both themes, with their contrast rules |
+//! | [`base_path`] | the path below which all of it lives, and every address
+//! | [`options`] | who may open the page, limits, clock |
+//! | [`branding`], [`picture`] | name, words, links and pictures of a product |
+//! | [`theme`] | its colours |
 //! | `guard` | the door: host, session, origin, form token, security headers |
 //! | `timeline` | one sorted list of what happened in a thread |
 //! | `markdown` | safe HTML, block by block, so that streaming costs the last block only |
@@ -20,6 +22,8 @@
 mod actions;
 mod app;
 mod assets;
+pub mod base_path;
+pub mod branding;
 mod clock;
 mod form;
 mod guard;
@@ -28,13 +32,16 @@ mod markdown;
 pub mod options;
 mod pages;
 mod patch;
+pub mod picture;
 mod render;
 pub mod theme;
 mod timeline;
-mod url;
 pub mod workspace;
 
 pub use app::router;
+pub use base_path::{BasePath, BasePathError};
+pub use branding::{Branding, Link};
 pub use options::{Access, Limits, Options};
+pub use picture::{Picture, PictureError};
 pub use theme::{Palette, Rgb, Theme};
 pub use workspace::*;

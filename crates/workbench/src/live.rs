@@ -111,7 +111,11 @@ async fn respond(app: Arc<App>, chat: Option<Chat>) -> Response {
         .await
         .chain(stream::pending())
         .boxed();
-    let connection_html = shell::connection(&app.workspace.overview().await).into_string();
+    let connection_html = shell::connection(
+        &app.workspace.overview().await,
+        &app.options.branding.home.ready,
+    )
+    .into_string();
     let live = Live {
         app,
         chat,
@@ -182,10 +186,10 @@ impl Live {
                 row = rail.next() => {
                     let row = row?;
                     let current = chat.as_ref().is_some_and(|chat| chat.id == row.id);
-                    return patch(&shell::row_ops(&row, &app.clock(), current), None);
+                    return patch(&shell::row_ops(&app.options.base, &row, &app.clock(), current), None);
                 }
                 _ = connection.tick() => {
-                    let html = shell::connection(&app.workspace.overview().await).into_string();
+                    let html = shell::connection(&app.workspace.overview().await, &app.options.branding.home.ready).into_string();
                     if html != *connection_html {
                         connection_html.clone_from(&html);
                         return patch(&[Op::Region { id: "connection".into(), html }], None);

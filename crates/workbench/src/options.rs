@@ -1,5 +1,7 @@
 //! How a program sets the workbench up.
 
+use crate::base_path::{BasePath, segment};
+use crate::branding::Branding;
 use crate::theme::Theme;
 use jiff::{Timestamp, tz::TimeZone};
 use std::fmt;
@@ -11,6 +13,10 @@ use tokio_util::sync::CancellationToken;
 pub struct Options {
     /// Who may open the page.
     pub access: Access,
+    /// The path below which all of it lives.
+    pub base: BasePath,
+    /// Name, words, links and pictures.
+    pub branding: Branding,
     /// Colours of both themes.
     pub theme: Theme,
     /// Bounds.
@@ -28,6 +34,8 @@ impl Options {
     pub fn new(access: Access) -> Self {
         Options {
             access,
+            base: BasePath::root(),
+            branding: Branding::default(),
             theme: Theme::default(),
             limits: Limits::default(),
             zone: TimeZone::system(),
@@ -35,12 +43,18 @@ impl Options {
             shutdown: CancellationToken::new(),
         }
     }
+
+    /// Path and query of the first visit; put `http://127.0.0.1:PORT` before it.
+    pub fn entry_path(&self) -> String {
+        format!("{}?token={}", self.base.home(), segment(&self.access.token))
+    }
 }
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("access", &self.access)
+            .field("base", &self.base)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
@@ -78,11 +92,6 @@ impl Access {
     /// The token, for the address that opens the page.
     pub fn token(&self) -> &str {
         &self.token
-    }
-
-    /// Path and query of the first visit; put `http://127.0.0.1:PORT` before it.
-    pub fn entry_path(&self) -> String {
-        format!("/?token={}", crate::url::segment(&self.token))
     }
 }
 

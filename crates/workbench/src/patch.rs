@@ -257,7 +257,7 @@ impl OpenPage {
             });
         }
 
-        for (name, markup) in render::regions(&draft.facts) {
+        for (name, markup) in render::regions(context, &draft.facts) {
             let html = markup.into_string();
             if self.changed(name, &html) {
                 ops.push(Op::Region {

@@ -100,7 +100,10 @@ pub(crate) enum Body {
     },
 }
 
-/// The newest `limit` entries below `before` and all that wait, oldest first, and whether there are earlier ones.
+/// Asks, and as many questions, that a page offers at a time: the oldest, and the next as soon as one is answered.
+pub(crate) const WAITING: usize = 30;
+
+/// The newest `limit` entries below `before` and what waits, oldest first, and whether there are earlier ones.
 pub(crate) fn entries<'a>(
     state: &ThreadState<'a>,
     before: Option<f64>,
@@ -172,6 +175,7 @@ pub(crate) fn entries<'a>(
     view.pending_approvals
         .iter()
         .filter(|a| below(a.order.0))
+        .take(WAITING)
         .for_each(|ask| {
             let asker = ask.task_run_id.as_ref().map(|id| {
                 view.task_runs
@@ -205,6 +209,7 @@ pub(crate) fn entries<'a>(
     view.pending_questions
         .iter()
         .filter(|q| below(question_order(q)))
+        .take(WAITING)
         .for_each(|q| {
             collect(Entry {
                 key: format!("q-{}", q.id),

@@ -126,8 +126,6 @@ pub enum Connection {
 /// What rail and composer show.
 #[derive(Clone, Debug)]
 pub struct Overview {
-    /// Product name (branding).
-    pub product: String,
     /// Workspace label, such as `Local`.
     pub workspace: String,
     /// Connection state.

@@ -389,3 +389,38 @@ async fn hostile_text_in_a_patch_stays_text() {
         }
     }
 }
+
+#[tokio::test]
+async fn of_very_many_asks_the_oldest_are_offered_and_the_next_follows_an_answer() {
+    let fake = Fake::new();
+    fake.thread("t1", "One");
+    for n in 0..40 {
+        fake.emit(
+            "t1",
+            "permission.requested",
+            json!({"permissionId": format!("p{n}"), "tool": "bash", "subject": format!("ls {n}"), "description": "List", "input": {}}),
+        );
+    }
+    let page = Page::open(fake.clone(), options()).await;
+    let response = page.request("/chats/t1", None).await;
+    let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+    let shown = String::from_utf8(bytes.unwrap().to_vec()).unwrap();
+    assert_eq!(shown.matches("data-ask").count(), 30);
+    assert!(shown.contains("id=\"a-p29\"") && !shown.contains("id=\"a-p30\""));
+    assert!(shown.contains("and 39 more"));
+
+    let mut frames = page.stream("/chats/t1/events?after=41", None).await;
+    let mut sent = Vec::new();
+    for n in 0..3 {
+        fake.emit(
+            "t1",
+            "permission.resolved",
+            json!({"permissionId": format!("p{n}"), "allowed": true}),
+        );
+        sent.extend(put_ids(&frames.chat().await.unwrap()));
+    }
+    for next in ["a-p30", "a-p31", "a-p32"] {
+        assert!(sent.iter().any(|id| id == next), "{next}: {sent:?}");
+    }
+    assert!(!sent.iter().any(|id| id == "a-p33"), "{sent:?}");
+}

@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-/// Open Cowork on this machine: agents on OpenCode, in the browser or in the terminal.
+/// A desktop on this machine: agents on OpenCode, in the browser or in the terminal.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -13,6 +13,9 @@ pub(crate) struct Arguments {
     /// What is logged to standard error, such as `info` or `open_cowork=debug`.
     #[arg(long, global = true, default_value = "warn", env = "OPEN_COWORK_LOG")]
     pub(crate) log: String,
+    /// A configuration file above the others; may be given several times, the last wins.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Vec<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

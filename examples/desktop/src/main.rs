@@ -5,15 +5,18 @@ mod arguments;
 use anyhow::{anyhow, bail};
 use arguments::{Arguments, Command, ConfigCommand, EngineArguments};
 use clap::Parser as _;
+use open_cowork_config::load::Loaded;
 use open_cowork_desktop::chat::{self, ChatOptions, Outcome};
 use open_cowork_desktop::data::DataDir;
 use open_cowork_desktop::serve::Page;
 use open_cowork_desktop::settings::{ProviderSettings, SettingsStore};
-use open_cowork_desktop::{Desktop, DesktopOptions, connection};
+use open_cowork_desktop::{Desktop, DesktopError, DesktopOptions, config, connection};
 use open_cowork_workbench::WorkspaceError;
 use secrecy::SecretString;
 use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, BufReader, stdin};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -72,8 +75,12 @@ fn say(text: &str) -> std::io::Result<()> {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let config = config::find(config::environment(), arguments.config)?;
+    for warning in config.warnings() {
+        tracing::warn!(at = warning.path, "{}", warning.message);
+    }
     match arguments.command {
-        Command::Serve { engine, port } => serve(engine, port).await,
+        Command::Serve { engine, port } => serve(options(engine, config)?, port).await,
         Command::Chat {
             engine,
             text,
@@ -93,29 +100,34 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 agent,
                 json,
             };
-            terminal(engine, options).await
+            terminal(self::options(engine, config)?, options).await
         }
-        Command::Config { data_dir, command } => config(data_dir, command).await,
+        Command::Config { data_dir, command } => {
+            settings(data_folder(data_dir, &config)?, command).await
+        }
     }
 }
 
-async fn serve(engine: EngineArguments, port: u16) -> anyhow::Result<ExitCode> {
+async fn serve(options: DesktopOptions, port: u16) -> anyhow::Result<ExitCode> {
     let stop = stopped()?;
     let page = Page::bind(port).await?;
-    let desktop = Desktop::open(options(engine)?).await?;
+    let desktop = Desktop::open(options).await?;
     let served = match say(&format!("open {}", page.url())) {
-        Ok(()) => page.serve(&desktop, stop).await.map_err(Into::into),
+        Ok(()) => {
+            page.serve(&desktop, stop).await;
+            Ok(ExitCode::SUCCESS)
+        }
         Err(error) => Err(anyhow!(
             "the address of the page can't be printed ({error}); it is not served"
         )),
     };
     desktop.close().await;
-    served.map(|()| ExitCode::SUCCESS)
+    served
 }
 
-async fn terminal(engine: EngineArguments, chat_options: ChatOptions) -> anyhow::Result<ExitCode> {
+async fn terminal(options: DesktopOptions, chat_options: ChatOptions) -> anyhow::Result<ExitCode> {
     let stop = stopped()?;
-    let desktop = Desktop::open(options(engine)?).await?;
+    let desktop = Desktop::open(options).await?;
     let workspace = desktop.workspace();
     let mut out = std::io::stdout();
     let turn = chat::run(&workspace, chat_options, BufReader::new(stdin()), &mut out);
@@ -139,11 +151,13 @@ async fn terminal(engine: EngineArguments, chat_options: ChatOptions) -> anyhow:
     Ok(code)
 }
 
-async fn config(
-    data_dir: Option<std::path::PathBuf>,
-    command: ConfigCommand,
-) -> anyhow::Result<ExitCode> {
-    let root = data_dir.map_or_else(DataDir::default_path, Ok)?;
+/// The folder that was named, else the product's.
+fn data_folder(named: Option<PathBuf>, config: &Loaded) -> Result<PathBuf, DesktopError> {
+    let product = || DataDir::default_path(&config.config().branding.data_dir_name);
+    named.map_or_else(product, Ok)
+}
+
+async fn settings(root: PathBuf, command: ConfigCommand) -> anyhow::Result<ExitCode> {
     let store = SettingsStore::new(&root);
     match command {
         ConfigCommand::Show { json } => {
@@ -207,9 +221,9 @@ async fn read_key() -> anyhow::Result<SecretString> {
     Ok(SecretString::from(key.trim().to_owned()))
 }
 
-fn options(engine: EngineArguments) -> anyhow::Result<DesktopOptions> {
-    let data_dir = engine.data_dir.map_or_else(DataDir::default_path, Ok)?;
-    let mut options = DesktopOptions::new(data_dir);
+fn options(engine: EngineArguments, config: Arc<Loaded>) -> anyhow::Result<DesktopOptions> {
+    let mut options = DesktopOptions::new(data_folder(engine.data_dir, &config)?);
+    options.config = Some(config);
     options.opencode = engine.opencode;
     options.demo_endpoint = engine.demo_endpoint;
     options.workspace = engine.workspace;

@@ -73,7 +73,11 @@ patterns! {
         r"|(?-u:\b)(?:occ|ocgw|ocw)_[A-Za-z0-9_-]{20,}",
         r"|(?-u:\b)[0-9]{5,}:[A-Za-z0-9_-]{20,}",
         r"|GOCSPX-[A-Za-z0-9_-]+",
-        r"|AKIA[0-9A-Z]{16}",
+        r"|(?:AKIA|ASIA)[0-9A-Z]{16}",
+        r"|(?-u:\b)(?:gsk|r8|npm|whsec|glsa|dckr_(?:pat|oat)|do[opr]_v1|(?:sk|rk)_(?:live|test))_[A-Za-z0-9_]{20,}",
+        r"|(?-u:\b)(?:glpat|xai|tvly|nvapi|pplx|xapp|pypi)-[A-Za-z0-9_-]{20,}",
+        r"|(?-u:\b)(?:SG|hvs)\.[A-Za-z0-9_-]{16,}(?:\.[A-Za-z0-9_-]{16,})?",
+        r"|hooks\.slack\.com/services/[A-Za-z0-9/_-]{20,}|discord(?:app)?\.com/api/webhooks/[0-9]{15,}/[A-Za-z0-9_-]{30,}",
         r"|(?:(?i-u:DefaultEndpointsProtocol|AccountName|(?:Blob|Queue|Table|File)?Endpoint|EndpointSuffix|",
         r"SharedAccessKeyName)=[^;", space!(), r#""'`]*;)*(?i-u:AccountKey|SharedAccessKey)=[^;"#, space!(),
         r#""'`]+(?:;[A-Za-z]+=[^;"#, space!(), r#""'`]*)*"#

@@ -121,6 +121,9 @@ fn look(bytes: &[u8], at: usize, found: &mut Suspicions) {
             if starts_a_path(before) && is_root(rest) {
                 found.add(Suspicions::PATH);
             }
+            if before.ends_with(b"slack.com") || before.ends_with(b"/webhooks") {
+                found.add(Suspicions::TOKEN);
+            }
             if rest.starts_with(b"Users/") || rest.starts_with(b"home/") {
                 found.add(Suspicions::HOME);
             }
@@ -149,8 +152,17 @@ fn look(bytes: &[u8], at: usize, found: &mut Suspicions) {
                 || match before.last() {
                     Some(b'b') => before.ends_with(b"github"),
                     Some(b'f') => before.ends_with(b"hf"),
-                    Some(b'c') => before.ends_with(b"occ"),
+                    Some(b'c') => before.ends_with(b"occ") || before.ends_with(b"whsec"),
                     Some(b'w') => before.ends_with(b"ocw") || before.ends_with(b"ocgw"),
+                    Some(b'k') => before.ends_with(b"gsk"),
+                    Some(b'8') => before.ends_with(b"r8"),
+                    Some(b'm') => before.ends_with(b"npm"),
+                    Some(b'a') => before.ends_with(b"glsa"),
+                    Some(b't') => [&b"k_test"[..], b"r_pat", b"r_oat"]
+                        .iter()
+                        .any(|end| before.ends_with(end)),
+                    Some(b'e') => before.ends_with(b"k_live"),
+                    Some(b'1') => before.ends_with(b"_v1"),
                     _ => false,
                 };
             if token {
@@ -165,6 +177,11 @@ fn look(bytes: &[u8], at: usize, found: &mut Suspicions) {
                 }
                 [b's', b'k'] => true,
                 [.., b'x', b'o', b'x', _] | [.., b'C', b'S', b'P', b'X'] => true,
+                [.., b'l', b'p', b'a', b't']
+                | [.., b'x', b'a', b'i']
+                | [.., b'v', b'a', b'p', b'i'] => rest.len() >= 20,
+                [.., b't', b'v', b'l', b'y'] | [.., b'p', b'p', b'l', b'x'] => rest.len() >= 20,
+                [.., b'x', b'a', b'p', b'p'] | [.., b'p', b'y', b'p', b'i'] => rest.len() >= 20,
                 _ => false,
             };
             if token {
@@ -175,6 +192,10 @@ fn look(bytes: &[u8], at: usize, found: &mut Suspicions) {
         b'J' if before.ends_with(b"ey") => found.add(Suspicions::TOKEN),
         b'I' if before.ends_with(b"A") && rest.starts_with(b"za") => found.add(Suspicions::TOKEN),
         b'K' if before.ends_with(b"A") && rest.starts_with(b"IA") => found.add(Suspicions::TOKEN),
+        b'I' if before.ends_with(b"AS") && rest.starts_with(b"A") => found.add(Suspicions::TOKEN),
+        b'.' if rest.len() >= 16 && (before.ends_with(b"SG") || before.ends_with(b"hvs")) => {
+            found.add(Suspicions::TOKEN)
+        }
         b'p' if before.ends_with(b"da") && rest.first() == Some(&b'i') && rest.len() > 32 => {
             found.add(Suspicions::TOKEN)
         }

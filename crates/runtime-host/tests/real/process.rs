@@ -122,27 +122,6 @@ async fn real_opencode_is_ready_private_and_leaves_nothing() {
     );
 }
 
-/// A plain GET, for what the typed client leaves out.
-async fn get_json(running: &Running, path: &str) -> serde_json::Value {
-    use base64::Engine;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let address = running.base_url().strip_prefix("http://").unwrap();
-    let credentials = format!(
-        "{}:{}",
-        running.username(),
-        running.password().expose_secret()
-    );
-    let credentials = base64::engine::general_purpose::STANDARD.encode(credentials);
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = format!(
-        "GET {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Basic {credentials}\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
-}
-
 #[tokio::test]
 async fn real_agents_have_our_permissions_and_one_provider() {
     let (data, workspace) = (TempDir::new().unwrap(), TempDir::new().unwrap());

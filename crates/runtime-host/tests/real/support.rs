@@ -2,7 +2,6 @@
 
 use futures::StreamExt;
 use open_cowork_opencode::{Directory, Event, NewSession, OpenCodeRuntime, Prompt, StreamItem};
-use open_cowork_policy::managed::ManagedPolicy;
 use open_cowork_policy::{Action, Dimensions};
 use open_cowork_runtime_host::config::{
     ComposeInput, ModelEntry, ModelLimit, ProviderChoice, compose,
@@ -10,6 +9,7 @@ use open_cowork_runtime_host::config::{
 use open_cowork_runtime_host::home::RuntimeHome;
 use open_cowork_runtime_host::launch::Launcher;
 use open_cowork_runtime_host::supervise::{LaunchSpec, Running};
+use secrecy::ExposeSecret;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,9 +22,16 @@ pub(crate) fn opencode() -> PathBuf {
 }
 
 pub(crate) fn spec(data: &Path, model_url: &str, dimensions: Dimensions) -> LaunchSpec {
-    let home = Arc::new(RuntimeHome::open(data).unwrap());
     let input = ComposeInput {
-        provider: ProviderChoice::OpenAiCompatible {
+        dimensions,
+        ..compose_input(model_url)
+    };
+    spec_of(data, &input)
+}
+
+/// A scripted model behind our own endpoint.
+pub(crate) fn compose_input(model_url: &str) -> ComposeInput {
+    let provider = ProviderChoice::OpenAiCompatible {
             id: "acme".into(),
             name: "Acme".into(),
             base_url: model_url.into(),
@@ -36,15 +43,17 @@ pub(crate) fn spec(data: &Path, model_url: &str, dimensions: Dimensions) -> Laun
                 }),
                 ..ModelEntry::default()
             }],
-        },
-        model: "m".into(),
-        small_model: None,
-        api_key: Some(KEY.into()),
-        dimensions,
-        managed: ManagedPolicy::default(),
-        skills: vec![],
     };
-    let config = Arc::new(compose(&input, home.paths()).unwrap());
+    ComposeInput {
+        api_key: Some(KEY.into()),
+        ..ComposeInput::new(provider, "m")
+    }
+}
+
+/// How to start an OpenCode with this input in a fresh home.
+pub(crate) fn spec_of(data: &Path, input: &ComposeInput) -> LaunchSpec {
+    let home = Arc::new(RuntimeHome::open(data).unwrap());
+    let config = Arc::new(compose(input, home.paths()).unwrap());
     LaunchSpec {
         launcher: Launcher::Program(env!("CARGO_BIN_EXE_open-cowork-launcher").into()),
         host_environment: vec![("PATH".into(), std::env::var_os("PATH").unwrap())],
@@ -149,4 +158,18 @@ pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "{what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Asks OpenCode as our client never does: any path, any answer.
+pub(crate) async fn get_json(running: &Running, path: &str) -> serde_json::Value {
+    // By length, not to the end of the connection: a server that OpenCode starts meanwhile inherits the socket.
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client
+        .get(format!("{}{path}", running.base_url()))
+        .basic_auth(running.username(), Some(running.password().expose_secret()))
+        .timeout(Duration::from_secs(30))
+        .send()
+        .await
+        .unwrap();
+    answer.json().await.unwrap()
 }

@@ -7,7 +7,6 @@ use crate::form::status_of;
 use crate::options::random_token;
 use crate::render::{self, Context, Facts};
 use crate::timeline::{self, Item};
-use crate::url;
 use crate::workspace::{TrustState, WorkspaceError};
 use axum::Extension;
 use axum::extract::{Path, Query, State};
@@ -90,11 +89,11 @@ async fn page(app: &App, visitor: &Visitor, id: &str, part: &Part, unsent: &Unse
     let stream = if live {
         format!(
             "{}?after={}",
-            url::chat_path(id, "events"),
+            app.options.base.chat_path(id, "events"),
             snapshot.sequence
         )
     } else {
-        "/events".into()
+        app.options.base.url("/events")
     };
     let title = render::title_text(&snapshot.facts);
     let status = unsent.error.as_ref().map_or(StatusCode::OK, status_of);
@@ -107,7 +106,7 @@ async fn page(app: &App, visitor: &Visitor, id: &str, part: &Part, unsent: &Unse
         part.panel.is_some(),
         unsent,
     );
-    let path = url::chat(id);
+    let path = app.options.base.chat(id);
     let page = Page {
         title: &title,
         path: &path,
@@ -127,8 +126,8 @@ fn chat_main(
     panel: bool,
     unsent: &Unsent,
 ) -> Markup {
-    let here = url::chat(&context.chat);
-    let regions = render::regions(&snapshot.facts);
+    let here = context.base.chat(&context.chat);
+    let regions = render::regions(context, &snapshot.facts);
     let region = |name: &str| {
         regions
             .iter()
@@ -170,7 +169,7 @@ fn chat_main(
                     @if let Some(trust) = trust { (trust_card(context, trust, &unsent.text)) }
                     div id="todos" { (part("todos")) }
                     (composer(context, shell, &part("actions"), unsent))
-                    form id="stop-form" method="post" action=(url::chat_path(&context.chat, "stop")) data-stay { (context.csrf_field()) }
+                    form id="stop-form" method="post" action=(context.base.chat_path(&context.chat, "stop")) data-stay { (context.csrf_field()) }
                 }
             }
             aside.drawer id="drawer" aria-label="Details" {
@@ -186,7 +185,7 @@ fn rename(context: &Context, title: &str) -> Markup {
     html! {
         details.rename id="rename" {
             summary { "Rename" }
-            form method="post" action=(url::chat_path(&context.chat, "rename")) data-stay data-close="rename" {
+            form method="post" action=(context.base.chat_path(&context.chat, "rename")) data-stay data-close="rename" {
                 (context.csrf_field())
                 label { span.sr { "New name" } input type="text" name="title" value=(title) maxlength="200" required autocomplete="off"; }
                 button.button type="submit" { "Save" }
@@ -200,7 +199,7 @@ fn composer(context: &Context, shell: &Shell, actions: &Markup, unsent: &Unsent)
     // The same form sent twice prompts once.
     let key = random_token().unwrap_or_default();
     html! {
-        form.composer id="composer" method="post" action=(url::chat_path(&context.chat, "prompt")) data-stay data-clear {
+        form.composer id="composer" method="post" action=(context.base.chat_path(&context.chat, "prompt")) data-stay data-clear {
             (context.csrf_field())
             input type="hidden" name="key" value=(key);
             label.sr for="text" { "Prompt" }
@@ -236,14 +235,14 @@ fn trust_card(context: &Context, trust: &TrustState, text: &str) -> Markup {
                 }
             }
             div.buttons {
-                form method="post" action=(url::chat_path(&context.chat, "trust")) data-stay data-reload {
+                form method="post" action=(context.base.chat_path(&context.chat, "trust")) data-stay data-reload {
                     (context.csrf_field())
                     input type="hidden" name="digest" value=(trust.digest);
                     @if !text.is_empty() { input type="hidden" name="text" value=(text); }
                     button.button.primary type="submit" { "Trust exactly these files" }
                     p.form-error role="alert" hidden {}
                 }
-                a.button href="/" { "Don’t trust; choose another folder" }
+                a.button href=(context.base.home()) { "Don’t trust; choose another folder" }
             }
         }
     }
@@ -290,12 +289,12 @@ pub(crate) async fn call(
     let context = app.context(&visitor, &id);
     let shell = Shell::load(&app, &visitor).await;
     let main = html! { div.page.wide { (render::call_page(&context, task.as_deref(), &found)) } };
-    let path = url::call(&id, task.as_deref(), &found.id);
+    let path = context.base.call(&id, task.as_deref(), &found.id);
     let page = Page {
         title: "Step",
         path: &path,
         chat: Some(&id),
-        stream: "/events",
+        stream: &app.options.base.url("/events"),
         main,
     };
     shell.render(&app, &page).into_response()

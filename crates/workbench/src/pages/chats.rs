@@ -2,7 +2,7 @@
 
 use super::shell::{Page, Shell, list_row};
 use crate::app::{App, Visitor};
-use crate::url;
+use crate::base_path::segment;
 use crate::workspace::ThreadQuery;
 use axum::Extension;
 use axum::extract::{Query, State};
@@ -40,33 +40,33 @@ pub(crate) async fn show(
         Err(error) => return super::failed(&app, &visitor, &error),
     };
     let shell = Shell::load(&app, &visitor).await;
-    let clock = app.clock();
+    let (base, clock) = (&app.options.base, app.clock());
     let search = text.as_deref().unwrap_or_default();
     let main = html! {
         div.page {
             header.page-head { h1 { "Chats" } }
-            form.search method="get" action="/chats" role="search" {
+            form.search method="get" action=(base.url("/chats")) role="search" {
                 label.sr for="q" { "Search titles" }
                 input id="q" type="search" name="q" value=(search) placeholder="Search titles";
                 button.button type="submit" { "Search" }
             }
             @if found.threads.is_empty() {
                 p.empty {
-                    @if search.is_empty() { "No chats yet. " a.button.primary href="/" { "Start one" } }
-                    @else { "No chat has “" (search) "” in its title. " a href="/chats" { "Show all" } }
+                    @if search.is_empty() { "No chats yet. " a.button.primary href=(base.home()) { "Start one" } }
+                    @else { "No chat has “" (search) "” in its title. " a href=(base.url("/chats")) { "Show all" } }
                 }
             }
-            ul.chat-list { @for row in &found.threads { (list_row(row, &clock)) } }
+            ul.chat-list { @for row in &found.threads { (list_row(base, row, &clock)) } }
             @if let Some(next) = &found.next {
-                p { a.button href={ "/chats?q=" (url::segment(search)) "&cursor=" (url::segment(next)) } rel="next" { "Older chats" } }
+                p { a.button href={ (base.url("/chats?q=")) (segment(search)) "&cursor=" (segment(next)) } rel="next" { "Older chats" } }
             }
         }
     };
     let page = Page {
         title: "Chats",
-        path: "/chats",
+        path: &base.url("/chats"),
         chat: None,
-        stream: "/events",
+        stream: &base.url("/events"),
         main,
     };
     shell.render(&app, &page).into_response()

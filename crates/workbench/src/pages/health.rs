@@ -15,6 +15,7 @@ pub(crate) async fn show(
     Extension(visitor): Extension<Visitor>,
 ) -> Response {
     let (shell, rows) = tokio::join!(Shell::load(&app, &visitor), app.workspace.health());
+    let base = &app.options.base;
     let main = html! {
         div.page {
             header.page-head { h1 { "Health Center" } }
@@ -33,14 +34,14 @@ pub(crate) async fn show(
                     }
                 }
             }
-            p { a.button href="/health" { "Check again" } }
+            p { a.button href=(base.url("/health")) { "Check again" } }
         }
     };
     let page = Page {
         title: "Health Center",
-        path: "/health",
+        path: &base.url("/health"),
         chat: None,
-        stream: "/events",
+        stream: &base.url("/events"),
         main,
     };
     shell.render(&app, &page).into_response()

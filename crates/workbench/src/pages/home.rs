@@ -2,6 +2,7 @@
 
 use super::shell::{Page, Shell};
 use crate::app::{App, Visitor};
+use crate::base_path::BasePath;
 use crate::form::status_of;
 use crate::render::csrf_field;
 use crate::workspace::{Overview, WorkspaceError};
@@ -56,19 +57,21 @@ async fn page(
     draft: &Draft,
 ) -> Response {
     let shell = Shell::load(app, visitor).await;
-    let overview = &shell.overview;
+    let (base, overview) = (&app.options.base, &shell.overview);
+    let brand = &app.options.branding;
     let directory = draft
         .directory
         .as_deref()
         .unwrap_or(&overview.default_directory);
     let main = html! {
         div.home {
-            h1 { "What should be done?" }
-            @if overview.demo || !overview.configured { (first_step(overview)) }
-            form.composer id="composer" method="post" action="/chats" data-stay {
+            h1 { (brand.say(&brand.home.greeting)) }
+            @if let Some(subtitle) = &brand.home.subtitle { p.empty { (brand.say(subtitle)) } }
+            @if overview.demo || !overview.configured { (first_step(base, overview)) }
+            form.composer id="composer" method="post" action=(base.url("/chats")) data-stay {
                 (csrf_field(&visitor.csrf))
                 label.sr for="text" { "Prompt" }
-                textarea id="text" name="text" rows="3" autofocus required placeholder="Describe the work…" { (draft.text) }
+                textarea id="text" name="text" rows="3" autofocus required placeholder=(brand.say(&brand.home.placeholder)) { (draft.text) }
                 div.composer-row {
                     (pickers(overview, draft.agent.as_deref(), draft.model.as_deref()))
                     div.actions { button.button.primary.send type="submit" { "Start" kbd { "Enter" } } }
@@ -86,15 +89,15 @@ async fn page(
     };
     let page = Page {
         title: "New chat",
-        path: "/",
+        path: &base.home(),
         chat: None,
-        stream: "/events",
+        stream: &base.url("/events"),
         main,
     };
     (status, shell.render(app, &page)).into_response()
 }
 
-fn first_step(overview: &Overview) -> Markup {
+fn first_step(base: &BasePath, overview: &Overview) -> Markup {
     html! {
         section.card.first-step {
             @if overview.demo {
@@ -102,7 +105,7 @@ fn first_step(overview: &Overview) -> Markup {
             } @else {
                 p { strong { "One step first. " } "Choose a model provider and enter its key; it stays on this machine." }
             }
-            p { a.button.primary[!overview.demo] href="/settings" { "Set up a model" } }
+            p { a.button.primary[!overview.demo] href=(base.url("/settings")) { "Set up a model" } }
         }
     }
 }

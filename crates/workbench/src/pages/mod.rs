@@ -1,5 +1,6 @@
 //! The pages.
 
+pub(crate) mod brand;
 pub(crate) mod chat;
 pub(crate) mod chats;
 pub(crate) mod health;
@@ -24,7 +25,7 @@ pub(crate) async fn missing(
     let page = NoticePage {
         title: "There is no such page",
         text: "It may have moved; your chats are all in the list.",
-        way_out: Some(("/chats", "All chats")),
+        way_out: Some((&app.options.base.url("/chats"), "All chats")),
     };
     notice(&app, StatusCode::NOT_FOUND, visitor.theme, &page)
 }
@@ -40,7 +41,7 @@ pub(crate) fn failed(app: &App, visitor: &Visitor, error: &WorkspaceError) -> Re
     let page = NoticePage {
         title,
         text: &text,
-        way_out: Some(("/chats", "All chats")),
+        way_out: Some((&app.options.base.url("/chats"), "All chats")),
     };
     notice(app, status_of(error), visitor.theme, &page)
 }

@@ -2,6 +2,7 @@
 
 use super::shell::{Page, Shell};
 use crate::app::{App, Visitor};
+use crate::base_path::BasePath;
 use crate::render::csrf_field;
 use crate::workspace::{ConnectionReport, Settings, SettingsInput, WorkspaceError};
 use axum::Extension;
@@ -52,6 +53,7 @@ pub(crate) async fn page(
         settings.model.clone_from(&entered.model);
         settings.base_url.clone_from(&entered.base_url);
     }
+    let base = &app.options.base;
     let key_was_entered = entered.is_some_and(|entered| entered.key.is_some());
     let shell = Shell::load(app, visitor).await;
     let main = html! {
@@ -60,27 +62,28 @@ pub(crate) async fn page(
             @if shell.overview.demo {
                 p.card { "The demo model answers now. Save a provider and a key to use a real one." }
             }
-            (form(visitor, &settings, word.as_ref(), key_was_entered))
+            (form(base, visitor, &settings, word.as_ref(), key_was_entered))
         }
     };
     let page = Page {
         title: "Settings",
-        path: "/settings",
+        path: &base.url("/settings"),
         chat: None,
-        stream: "/events",
+        stream: &base.url("/events"),
         main,
     };
     (status, shell.render(app, &page)).into_response()
 }
 
 fn form(
+    base: &BasePath,
     visitor: &Visitor,
     settings: &Settings,
     word: Option<&Word>,
     key_was_entered: bool,
 ) -> Markup {
     html! {
-        form.settings method="post" action="/settings" data-stay data-report autocomplete="off" {
+        form.settings method="post" action=(base.url("/settings")) data-stay data-report autocomplete="off" {
             (csrf_field(&visitor.csrf))
             h2 { "Model" }
             label { span { "Provider" }
@@ -104,7 +107,7 @@ fn form(
             }
             div.buttons {
                 button.button.primary type="submit" { "Save" }
-                button.button type="submit" formaction="/settings/test" { "Test the connection" }
+                button.button type="submit" formaction=(base.url("/settings/test")) { "Test the connection" }
             }
             div.report role="status" { @if let Some(word) = word { (report(word, key_was_entered)) } }
             p.form-error role="alert" hidden {}

@@ -1,11 +1,12 @@
 //! The frame around the pages: the rail with the workspace, the pages and the recent chats.
 
+use super::brand;
 use crate::app::{App, ThemeChoice, Visitor};
+use crate::base_path::BasePath;
 use crate::clock::Clock;
 use crate::form::document;
 use crate::patch::Op;
 use crate::render::csrf_field;
-use crate::url;
 use crate::workspace::{Connection, Overview, ThreadDot, ThreadQuery, ThreadSummary};
 use maud::{Markup, html};
 
@@ -15,6 +16,7 @@ const RECENT: u32 = 14;
 /// What the frame needs.
 pub(crate) struct Shell {
     pub(crate) overview: Overview,
+    base: BasePath,
     recent: Vec<ThreadSummary>,
     visitor: Visitor,
     clock: Clock,
@@ -45,6 +47,7 @@ impl Shell {
         let recent = recent.map(|page| page.threads).unwrap_or_default();
         Shell {
             overview,
+            base: app.options.base.clone(),
             recent,
             visitor: visitor.clone(),
             clock: app.clock(),
@@ -53,45 +56,47 @@ impl Shell {
 
     /// The document.
     pub(crate) fn render(&self, app: &App, page: &Page<'_>) -> Markup {
-        let title = format!("{} · {}", page.title, self.overview.product);
+        let title = format!("{} · {}", page.title, app.options.branding.name);
         let body = html! {
             a.skip href="#main" { "Skip to the content" }
             div.frame {
-                (self.rail(page))
-                main id="main" tabindex="-1" data-product=(self.overview.product) { (page.main) }
+                (self.rail(app, page))
+                main id="main" tabindex="-1" data-product=(app.options.branding.name) { (page.main) }
             }
             (shortcuts())
         };
         document(app, self.visitor.theme, &title, Some(page.stream), &body)
     }
 
-    fn rail(&self, page: &Page<'_>) -> Markup {
-        let item = |href: &str, words: &str, key: &str| {
+    fn rail(&self, app: &App, page: &Page<'_>) -> Markup {
+        let item = |path: &str, words: &str, key: &str| {
+            let href = self.base.url(path);
             let current = page.path == href;
             html! {
                 a.nav href=(href) aria-current=[current.then_some("page")] data-go=(key) { (words) }
             }
         };
         html! {
-            details.rail-toggle id="rail-toggle" { summary { span.sr { "Menu: " } span aria-hidden="true" { "☰" } (self.overview.product) } }
+            details.rail-toggle id="rail-toggle" { summary { span.sr { "Menu: " } span aria-hidden="true" { "☰" } (app.options.branding.name) } }
             nav.rail id="rail" aria-label="Workspace" {
                 button.collapse type="button" data-collapse aria-label="Hide or show this list" { span aria-hidden="true" { "«" } }
                 div.workspace {
-                    strong { (self.overview.product) }
+                    (brand::top(app))
                     span.place { (self.overview.workspace) }
-                    div id="connection" role="status" { (connection(&self.overview)) }
+                    div id="connection" role="status" { (connection(&self.overview, &app.options.branding.home.ready)) }
                 }
-                a.button.new-chat href="/" data-go="n" { span aria-hidden="true" { "+ " } "New chat" }
+                a.button.new-chat href=(self.base.home()) data-go="n" { span aria-hidden="true" { "+ " } "New chat" }
                 (item("/chats", "Chats", "c"))
                 h2 { "Recent" }
                 ul.recent id="recent" {
-                    @for row in &self.recent { (rail_row(row, &self.clock, page.chat == Some(row.id.as_str()))) }
+                    @for row in &self.recent { (rail_row(&self.base, row, &self.clock, page.chat == Some(row.id.as_str()))) }
                     @if self.recent.is_empty() { li.hint { "No chats yet." } }
                 }
                 div.rail-foot {
                     (item("/health", "Health Center", "h"))
                     (item("/settings", "Settings", "s"))
                     (self.theme_form(page.path))
+                    (brand::foot(app))
                 }
             }
         }
@@ -104,7 +109,7 @@ impl Shell {
             }
         };
         html! {
-            form.theme method="post" action="/theme" data-theme-form {
+            form.theme method="post" action=(self.base.url("/theme")) data-theme-form {
                 (csrf_field(&self.visitor.csrf))
                 input type="hidden" name="back" value=(back);
                 span.sr { "Theme" }
@@ -117,11 +122,11 @@ impl Shell {
 }
 
 /// The workspace's connection, in words.
-pub(crate) fn connection(overview: &Overview) -> Markup {
+pub(crate) fn connection(overview: &Overview, ready: &str) -> Markup {
     let demo = overview.demo;
     html! {
         @match &overview.connection {
-            Connection::Online => span.tone-ok { span aria-hidden="true" { "● " } "Ready" },
+            Connection::Online => span.tone-ok { span aria-hidden="true" { "● " } (ready) },
             Connection::Starting => span.tone-info { span.pulse aria-hidden="true" {} "Starting" },
             Connection::Reconnecting => span.tone-warn { span.pulse aria-hidden="true" {} "Reconnecting, nothing is lost" },
             Connection::Unavailable(why) => span.tone-danger { span aria-hidden="true" { "! " } (why) },
@@ -155,10 +160,10 @@ fn shown_title(title: &str) -> &str {
     }
 }
 
-fn rail_row(row: &ThreadSummary, clock: &Clock, current: bool) -> Markup {
+fn rail_row(base: &BasePath, row: &ThreadSummary, clock: &Clock, current: bool) -> Markup {
     html! {
         li id={ "r-" (row.id) } {
-            a href=(url::chat(row.id.as_str())) aria-current=[current.then_some("page")] {
+            a href=(base.chat(row.id.as_str())) aria-current=[current.then_some("page")] {
                 (dot(row.state)) span.title { (shown_title(&row.title)) }
                 time datetime=(row.updated_at) { (clock.short(&row.updated_at)) }
             }
@@ -167,7 +172,7 @@ fn rail_row(row: &ThreadSummary, clock: &Clock, current: bool) -> Markup {
 }
 
 /// A row of the chat list.
-pub(crate) fn list_row(row: &ThreadSummary, clock: &Clock) -> Markup {
+pub(crate) fn list_row(base: &BasePath, row: &ThreadSummary, clock: &Clock) -> Markup {
     let word = match row.state {
         ThreadDot::Running => "Working",
         ThreadDot::Waiting => "Waiting for you",
@@ -176,7 +181,7 @@ pub(crate) fn list_row(row: &ThreadSummary, clock: &Clock) -> Markup {
     };
     html! {
         li id={ "l-" (row.id) } {
-            a href=(url::chat(row.id.as_str())) {
+            a href=(base.chat(row.id.as_str())) {
                 (dot(row.state)) span.title { (shown_title(&row.title)) }
                 span.word { (word) }
                 time datetime=(row.updated_at) { (clock.short(&row.updated_at)) }
@@ -186,15 +191,20 @@ pub(crate) fn list_row(row: &ThreadSummary, clock: &Clock) -> Markup {
 }
 
 /// What a changed chat does to an open page.
-pub(crate) fn row_ops(row: &ThreadSummary, clock: &Clock, current: bool) -> Vec<Op> {
+pub(crate) fn row_ops(
+    base: &BasePath,
+    row: &ThreadSummary,
+    clock: &Clock,
+    current: bool,
+) -> Vec<Op> {
     vec![
         Op::Row {
             id: format!("r-{}", row.id),
-            html: rail_row(row, clock, current).into_string(),
+            html: rail_row(base, row, clock, current).into_string(),
         },
         Op::Row {
             id: format!("l-{}", row.id),
-            html: list_row(row, clock).into_string(),
+            html: list_row(base, row, clock).into_string(),
         },
     ]
 }

@@ -1,6 +1,7 @@
 //! Patches applied to a page give the page that a fresh visit gets.
 
 use super::*;
+use crate::base_path::BasePath;
 use crate::clock::Clock;
 use jiff::tz::TimeZone;
 use open_cowork_contracts::{Session, View};
@@ -156,7 +157,7 @@ impl Log {
                     ),
                 });
             let facts = Facts::take(state, None);
-            let regions = render::regions(&facts);
+            let regions = render::regions(&context, &facts);
             Page {
                 items: items.collect(),
                 regions: regions
@@ -200,6 +201,7 @@ impl Log {
 fn context() -> Context {
     let now = "2026-03-04T15:00:00Z".parse().unwrap();
     Context {
+        base: BasePath::root(),
         chat: "t1".into(),
         csrf: "form-token".into(),
         clock: Clock {

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::call::{one_line, pretty, text};
-use crate::url;
+use crate::base_path::segment;
 use maud::{Markup, html};
 use open_cowork_contracts::JsonObject;
 use open_cowork_contracts::view::{
@@ -156,7 +156,7 @@ pub(super) fn approval(
     let deny = format!("{key}-deny");
     html! {
         section.item.ask id=(key) data-order=(order) tabindex="-1" data-ask role="group" aria-labelledby={ (key) "-what" } {
-            form method="post" action=(url::chat_path(&context.chat, &format!("asks/{}", url::segment(&ask.id)))) data-stay {
+            form method="post" action=(context.base.chat_path(&context.chat, &format!("asks/{}", segment(&ask.id)))) data-stay {
                 (context.csrf_field())
                 // Enter in the reason field presses a form's first button: that must never be Allow.
                 button.sr type="submit" name="answer" value="deny" tabindex="-1" aria-hidden="true" {}
@@ -242,7 +242,7 @@ fn when(context: &Context, at: &str) -> Markup {
 pub(super) fn question(context: &Context, key: &str, order: f64, ask: &PendingQuestion) -> Markup {
     html! {
         section.item.ask.question id=(key) data-order=(order) tabindex="-1" role="group" aria-label="Question" {
-            form method="post" action=(url::chat_path(&context.chat, &format!("questions/{}", url::segment(&ask.id)))) data-stay {
+            form method="post" action=(context.base.chat_path(&context.chat, &format!("questions/{}", segment(&ask.id)))) data-stay {
                 (context.csrf_field())
                 input type="hidden" name="count" value=(ask.questions.len());
                 @for (index, prompt) in ask.questions.iter().enumerate() { (fields(key, index, prompt)) }

@@ -3,7 +3,6 @@
 use super::Context;
 use super::diff::{self, Line};
 use crate::clock::duration;
-use crate::url;
 use maud::{Markup, html};
 use open_cowork_contracts::JsonObject;
 use open_cowork_contracts::view::{Attachment, ToolCall, ToolStatus};
@@ -80,7 +79,7 @@ pub(super) fn call(
     };
     let (verb, subject) = verb_and_subject(call);
     html! {
-        details.call id=(id) data-href=(url::call(&context.chat, task, &call.id)) {
+        details.call id=(id) data-href=(context.base.call(&context.chat, task, &call.id)) {
             summary {
                 span.verb { (verb) } " "
                 span.subject title=(subject) { (subject) } " "
@@ -133,7 +132,7 @@ pub(crate) fn call_page(context: &Context, task: Option<&str>, call: &ToolCall) 
     let (verb, subject) = verb_and_subject(call);
     html! {
         header.page-head {
-            p { a href=(url::chat(&context.chat)) { "Back to the chat" } }
+            p { a href=(context.base.chat(&context.chat)) { "Back to the chat" } }
             h1.call-title { span.verb { (verb) } " " code { (subject) } }
             p { (state(call)) }
         }
@@ -179,7 +178,7 @@ fn call_output(context: &Context, task: Option<&str>, call: &ToolCall, whole: bo
     }
     let lines: Vec<&str> = output.lines().collect();
     let short = lines.len() <= HEAD + TAIL + 2 && lines.iter().all(|line| line.len() <= LINE_CHARS);
-    let href = url::call(&context.chat, task, &call.id);
+    let href = context.base.call(&context.chat, task, &call.id);
     html! {
         div.output id={ "o-" (task.unwrap_or_default()) "/" (call.id) } {
             p.label { "Output" }
@@ -242,7 +241,7 @@ fn edit_diff(context: &Context, task: Option<&str>, call: &ToolCall, whole: bool
             }
         }
         @if lines.len() > most {
-            p { a.show-all href=(url::call(&context.chat, task, &call.id)) { "Show all (" (lines.len()) " lines)" } }
+            p { a.show-all href=(context.base.call(&context.chat, task, &call.id)) { "Show all (" (lines.len()) " lines)" } }
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Prompts, answers, errors and the interrupted line.
 
 use super::Context;
-use crate::url;
 use maud::{Markup, PreEscaped, html};
 
 /// Prompts longer than this fold.
@@ -124,8 +123,8 @@ pub(super) fn error(context: &Context, key: &str, order: f64, message: &str, ope
             @if open {
                 p.kept { "Everything above is kept." }
                 div.buttons {
-                    @if help == Help::Settings { a.button.primary href="/settings" { "Open settings" } }
-                    form method="post" action=(url::chat_path(&context.chat, "retry")) data-stay {
+                    @if help == Help::Settings { a.button.primary href=(context.base.url("/settings")) { "Open settings" } }
+                    form method="post" action=(context.base.chat_path(&context.chat, "retry")) data-stay {
                         (context.csrf_field())
                         button.button.primary[help == Help::Retry] type="submit" { "Try again" }
                         p.form-error role="alert" hidden {}
@@ -154,7 +153,7 @@ pub(super) fn stop(
         div.item.interrupted id=(key) data-order=(order) tabindex="-1" {
             span { (text) }
             @if open && reason != "user" {
-                form method="post" action=(url::chat_path(&context.chat, "prompt")) data-stay {
+                form method="post" action=(context.base.chat_path(&context.chat, "prompt")) data-stay {
                     (context.csrf_field())
                     input type="hidden" name="text" value="Continue.";
                     button.button type="submit" { "Continue" }

@@ -7,6 +7,7 @@ mod facts;
 mod message;
 mod task;
 
+use crate::base_path::BasePath;
 use crate::clock::Clock;
 use crate::timeline::{Body, Item};
 use maud::{Markup, html};
@@ -19,6 +20,8 @@ pub(crate) use message::{answer_shell, block_markup as block};
 /// What every piece needs to know of the page around it.
 #[derive(Clone)]
 pub(crate) struct Context {
+    /// Where the workbench lives.
+    pub(crate) base: BasePath,
     /// The chat.
     pub(crate) chat: String,
     /// The visitor's form token.

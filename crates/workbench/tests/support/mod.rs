@@ -58,7 +58,6 @@ impl Fake {
                     ..TrustState::default()
                 },
                 overview: Overview {
-                    product: "Open Cowork".into(),
                     workspace: "Local".into(),
                     connection: Connection::Online,
                     default_directory: "/home/ada/shop".into(),

@@ -95,6 +95,49 @@ fn nobody_gets_in_without_the_token_the_name_and_the_form_token() {
 }
 
 #[test]
+fn outside_the_path_of_this_start_there_is_nothing() {
+    let place = Place::new();
+    let served = Served::start(
+        &place.data(),
+        &["--opencode", "/nope", "--log", "info,open_cowork=trace"],
+    );
+    let page = &served.page;
+    assert!(page.base.len() > "/w/".len() + 20, "{}", page.base);
+    let token = page.cookie.split('=').nth(1).unwrap();
+    let mut outside = page.clone();
+    let cut = page.base.len() - 1;
+    let almost = [&page.base[..cut], "/w", "", "/w/x", "/x/.."].map(str::to_owned);
+    let changed = [
+        page.base.to_ascii_uppercase(),
+        format!("{}x", page.base),
+        format!("/w%2F{}", &page.base[3..]),
+    ];
+    for base in almost.into_iter().chain(changed) {
+        outside.base = base;
+        for path in ["/", "/chats", "/settings", "/events", "/?token=x"] {
+            for method in ["GET", "POST", "PUT"] {
+                let answer = outside.send(method, path, &[], "csrf=x&text=hi");
+                refused(&answer, 404);
+                for secret in [&page.base[3..], token, "set-cookie", "location:", "assets"] {
+                    let told = answer.body.contains(secret) || answer.head.contains(secret);
+                    assert!(!told, "{}{path}: {answer:?}", outside.base);
+                }
+            }
+        }
+    }
+    // The other names of the machine are no way to learn it either.
+    outside.base = String::new();
+    for host in ["localhost", "127.0.0.1"] {
+        refused(
+            &outside.send("GET", "/", &[&format!("Host: {host}")], ""),
+            403,
+        );
+    }
+    assert_eq!(page.get("/chats").status, 200);
+    assert!(!served.log().contains(&page.base), "{}", served.log());
+}
+
+#[test]
 fn tricks_in_the_address_reach_nothing() {
     let place = Place::new();
     let served = served(&place);

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failed expectation is a failed test
 
 mod attacks;
+mod configuration;
 mod lifecycle;
 mod mistakes;
 mod program;

@@ -16,12 +16,14 @@ pub(crate) struct Answer {
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     pub(crate) address: String,
+    /// The path of this start, `/w/…`; every path below is relative to it.
+    pub(crate) base: String,
     pub(crate) cookie: String,
     pub(crate) csrf: String,
 }
 
 impl Page {
-    /// `127.0.0.1:PORT/?token=…`
+    /// `127.0.0.1:PORT/w/…/?token=…`
     pub(crate) fn enter(url: &str) -> Page {
         let (address, path) = url.split_once('/').unwrap();
         let answer = exchange(
@@ -35,8 +37,10 @@ impl Page {
             .find_map(|line| line.strip_prefix("set-cookie: "))
             .unwrap();
         let cookie = cookie.split(';').next().unwrap().to_owned();
+        let (base, _) = path.split_once("/?token=").unwrap();
         let mut page = Page {
             address: address.to_owned(),
+            base: format!("/{base}"),
             cookie,
             csrf: String::new(),
         };
@@ -73,7 +77,8 @@ impl Page {
     /// The text of a request with our cookie; a header given here replaces the usual one.
     pub(crate) fn request(&self, method: &str, path: &str, headers: &[&str], body: &str) -> String {
         let mut text = format!(
-            "{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
+            "{method} {}{path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
+            self.base,
             body.len()
         );
         let usual = [

@@ -4,6 +4,8 @@
 //! `workbench-dark.png` among them are those of the README.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may fail loudly
 
+mod brand;
+mod neighbour;
 mod page;
 #[path = "../support/mod.rs"]
 mod support;
@@ -409,13 +411,13 @@ async fn real_browser_settings_health_chats_and_trust_lead_on() {
         .fills("input[name=base_url]", "http://127.0.0.1:9/v1")
         .await;
     person.fills("input[name=key]", "sk-not-a-key").await;
-    person.clicks("button[formaction='/settings/test']").await;
+    person.clicks("button[formaction$='/settings/test']").await;
     person.sees(".report .tone-danger").await;
     person.picture("settings-failed").await;
     person
         .fills("input[name=base_url]", &site.rig.model.base_url())
         .await;
-    person.clicks("button[formaction='/settings/test']").await;
+    person.clicks("button[formaction$='/settings/test']").await;
     person.sees(".report .tone-ok").await;
     person.picture("settings-tested").await;
     person.clicks(".settings button.primary").await;

@@ -1,6 +1,7 @@
 //! The desktop's page in a real browser: what a person sees, clicks and types. Everything waits for a condition.
 
 use crate::support::{PATIENCE, Rig, processes_of, until};
+use open_cowork_desktop::DesktopOptions;
 use open_cowork_desktop::serve::Page;
 use open_cowork_testkit::browser::{Browser, BrowserClient, BrowserOptions, Locator};
 use open_cowork_testkit::model::Scenario;
@@ -22,21 +23,41 @@ pub(crate) struct Site {
     pub(crate) rig: Arc<Rig>,
     pub(crate) url: String,
     stop: oneshot::Sender<()>,
-    served: JoinHandle<std::io::Result<()>>,
+    served: JoinHandle<()>,
 }
 
 impl Site {
     pub(crate) async fn start() -> Site {
-        let rig = Arc::new(Rig::start().await);
+        Site::start_with(|_| {}).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut DesktopOptions)) -> Site {
+        let rig = Arc::new(Rig::start_with(change).await);
         rig.model.set_scenario(scenario());
         let page = Page::bind(0).await.unwrap();
         let url = page.url();
-        let (stop, stopped) = oneshot::channel();
-        let serving = rig.clone();
-        let served = tokio::spawn(async move {
-            page.serve(&serving.desktop, async move { stopped.await.unwrap_or(()) })
-                .await
-        });
+        let (stop, served) = serve(&rig, page);
+        Site {
+            rig,
+            url,
+            stop,
+            served,
+        }
+    }
+
+    /// Ends the page and serves it anew on the same port, as a restarted program does.
+    pub(crate) async fn restarts(self) -> Site {
+        let Site {
+            rig,
+            url,
+            stop,
+            served,
+        } = self;
+        ends(stop, served).await;
+        let port = url.split(['/', ':']).nth(4).unwrap().parse().unwrap();
+        let page = Page::bind(port).await.unwrap();
+        let url = page.url();
+        let (stop, served) = serve(&rig, page);
         Site {
             rig,
             url,
@@ -47,12 +68,7 @@ impl Site {
 
     /// Ends the page, then the desktop; nothing of it is left.
     pub(crate) async fn close(self) {
-        self.stop.send(()).unwrap();
-        tokio::time::timeout(PATIENCE, self.served)
-            .await
-            .expect("open streams end with the page")
-            .unwrap()
-            .unwrap();
+        ends(self.stop, self.served).await;
         let rig = Arc::into_inner(self.rig).expect("the page let go of the desktop");
         let data = rig.data.path().to_owned();
         rig.desktop.close().await;
@@ -61,6 +77,24 @@ impl Site {
         })
         .await;
     }
+}
+
+fn serve(rig: &Arc<Rig>, page: Page) -> (oneshot::Sender<()>, JoinHandle<()>) {
+    let (stop, stopped) = oneshot::channel();
+    let serving = rig.clone();
+    let served = tokio::spawn(async move {
+        page.serve(&serving.desktop, async move { stopped.await.unwrap_or(()) })
+            .await
+    });
+    (stop, served)
+}
+
+async fn ends(stop: oneshot::Sender<()>, served: JoinHandle<()>) {
+    stop.send(()).unwrap();
+    tokio::time::timeout(PATIENCE, served)
+        .await
+        .expect("open streams end with the page")
+        .unwrap();
 }
 
 /// A person in front of the page.
@@ -75,9 +109,13 @@ impl Person {
     }
 
     pub(crate) async fn opens_with(site: &Site, options: BrowserOptions) -> Person {
+        Person::opens_at(&site.url, options).await
+    }
+
+    pub(crate) async fn opens_at(url: &str, options: BrowserOptions) -> Person {
         let browser = Browser::start_with(options).await.unwrap();
         let person = Person { browser };
-        person.goes_to(&site.url).await;
+        person.goes_to(url).await;
         person
     }
 
@@ -89,10 +127,13 @@ impl Person {
         self.client().goto(url).await.unwrap();
     }
 
-    /// Follows a path of the same site.
+    /// Follows a path below the base of the same site.
     pub(crate) async fn visits(&self, path: &str) {
+        let home = self.runs("return document.body.dataset.home", vec![]).await;
         let url = self.client().current_url().await.unwrap();
-        self.goes_to(url.join(path).unwrap().as_str()).await;
+        let home = url.join(home.as_str().unwrap()).unwrap();
+        self.goes_to(home.join(path.trim_start_matches('/')).unwrap().as_str())
+            .await;
     }
 
     pub(crate) async fn reloads(&self) {

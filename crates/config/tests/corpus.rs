@@ -1,0 +1,187 @@
+//! Golden answers of the line protocol (10 §2).
+
+use open_cowork_config::corpus::{Unknown, answer};
+use serde_json::{Value, json};
+
+fn ask(request: Value) -> Value {
+    serde_json::from_str(&answer(&request.to_string()).unwrap()).unwrap()
+}
+
+fn verdict(kind: &str, doc: Value) -> Value {
+    let mut answer = ask(json!({"id": 7, "kind": kind, "doc": doc}));
+    assert_eq!(answer["id"], 7);
+    answer.as_object_mut().unwrap().shift_remove("id");
+    answer
+}
+
+fn full() -> Value {
+    json!({
+        "contractVersion": 1, "allowedEnvPlaceholders": [], "auth": {"mode": "none"},
+        "branding": {"name": "n", "appId": "a", "dataDirName": "d", "helpUrl": ""},
+        "providers": {"available": [], "defaultProvider": null, "defaultModel": null},
+        "tools": [], "skills": [], "mcps": [], "agents": [],
+        "permissions": {"bash": "ask", "fileWrite": "ask", "task": "ask", "web": "ask"}
+    })
+}
+
+#[test]
+fn a_document_is_judged_as_full_or_as_overlay() {
+    let fine = json!({"schemaValid": true, "semanticValid": true, "errorPath": null});
+    assert_eq!(verdict("full", full()), fine);
+    assert_eq!(verdict("overlay", json!({})), fine);
+    assert_eq!(verdict("overlay", Value::Null), fine);
+    let missing =
+        json!({"schemaValid": false, "semanticValid": null, "errorPath": "/contractVersion"});
+    let mut doc = full();
+    doc.as_object_mut().unwrap().shift_remove("contractVersion");
+    assert_eq!(verdict("full", doc), missing);
+    for scalar in [json!([]), json!(5), json!("x")] {
+        assert_eq!(
+            verdict("overlay", scalar),
+            json!({"schemaValid": false, "semanticValid": null, "errorPath": ""})
+        );
+    }
+    let unknown =
+        json!({"schemaValid": false, "semanticValid": null, "errorPath": "/gateway/a~1b"});
+    assert_eq!(verdict("overlay", json!({"gateway": {"a/b": 1}})), unknown);
+}
+
+#[test]
+fn semantics_differ_by_kind() {
+    let mut doc = full();
+    doc["providers"]["available"] = json!(["p"]);
+    assert_eq!(
+        verdict("full", doc.clone()),
+        json!({"schemaValid": true, "semanticValid": false, "errorPath": "/providers/available"})
+    );
+    assert_eq!(verdict("overlay", doc)["semanticValid"], true);
+    let public = json!({"gateway": {"server": {"host": "0.0.0.0"}}});
+    assert_eq!(
+        verdict("overlay", public),
+        json!({"schemaValid": true, "semanticValid": false, "errorPath": "/gateway/server/adminToken"})
+    );
+}
+
+#[test]
+fn numbers_keep_their_spelling_on_the_way_in() {
+    let line = |number: &str| {
+        format!(
+            r#"{{"id":"n","kind":"overlay","doc":{{"branding":{{"sidebar":{{"top":{{"mediaSize":{number}}}}}}}}}}}"#
+        )
+    };
+    for good in ["28", "28.0", "2.8e1"] {
+        assert!(
+            answer(&line(good))
+                .unwrap()
+                .contains("\"schemaValid\":true"),
+            "{good}"
+        );
+    }
+    for bad in ["28.5", "1e3", "-0", "15"] {
+        assert!(
+            answer(&line(bad))
+                .unwrap()
+                .contains("\"schemaValid\":false"),
+            "{bad}"
+        );
+    }
+}
+
+#[test]
+fn layers_fold_over_nothing_without_defaults() {
+    let layers = json!([{"a": {"b": 1}, "l": [1]}, {"a": {"__proto__": 1, "c": null}, "l": []},
+        {"cloud": {"publicBranding": {"theme": {"border": "#111111", "text": " "}}}}]);
+    assert_eq!(
+        ask(json!({"id": "x", "base": "empty", "layers": layers})),
+        json!({"id": "x", "merged": {"a": {"b": 1, "c": null}, "l": [],
+            "cloud": {"publicBranding": {"theme": {"border": "#111111", "borderSubtle": "#111111", "borderStrong": "#111111"}}}}})
+    );
+}
+
+#[test]
+fn layers_fold_over_the_defaults_as_the_loader_does_it() {
+    let answer = ask(json!({"id": 1, "base": "default", "layers": [
+        {"branding": {"name": "A"}, "cloud": {"auth": {"mode": "oidc"}}},
+        {"cloud": {"publicBranding": {"logoUrl": "https://a.example.com"}}}]}));
+    assert_eq!(
+        (
+            &answer["schemaValid"],
+            &answer["semanticValid"],
+            &answer["errorPath"]
+        ),
+        (&json!(true), &json!(true), &Value::Null)
+    );
+    assert_eq!(answer["merged"]["branding"]["name"], "A");
+    assert_eq!(answer["merged"]["cloud"]["auth"]["signupMode"], "invite");
+    assert_eq!(
+        answer["merged"]["cloud"]["publicBranding"]["logoUrl"],
+        "https://a.example.com/"
+    );
+    let defaults = ask(json!({"id": 1, "base": "default", "layers": []}));
+    assert_eq!(defaults["errorPath"], Value::Null, "the defaults are valid");
+    let half = ask(json!({"id": 1, "base": "default", "layers": [{"tools": [{"id": "a"}]}]}));
+    assert_eq!(
+        (&half["schemaValid"], &half["errorPath"]),
+        (&json!(false), &json!("/tools/0/name"))
+    );
+}
+
+#[test]
+fn placeholders_are_resolved_in_a_value_and_in_a_layer() {
+    let value = ask(
+        json!({"id": 1, "level": "value", "doc": ["{env:A} {env:a}", 1, {"{env:A}": "{file:x}"}], "env": {"A": "v"}, "allowed": ["A", 5, ""]}),
+    );
+    assert_eq!(
+        value,
+        json!({"id": 1, "error": false, "resolved": ["v {env:a}", 1, {"{env:A}": ""}]})
+    );
+    let value =
+        ask(json!({"id": 1, "level": "value", "doc": "{env:B}", "env": {"B": "v"}, "allowed": []}));
+    assert_eq!(value, json!({"id": 1, "error": true, "resolved": null}));
+
+    let layer = |doc: Value| {
+        ask(
+            json!({"id": 1, "level": "layer", "doc": doc, "env": {"A": "v"}, "files": {"n.txt": "N\n", "d/x": ""}}),
+        )
+    };
+    let named = layer(
+        json!({"allowedEnvPlaceholders": ["A"], "branding": {"name": "{file:./n.txt}{env:A}"}}),
+    );
+    assert_eq!(named["resolved"]["branding"]["name"], "N\nv");
+    assert_eq!(
+        layer(json!({"branding": {"name": "{file:d}"}}))["error"],
+        true,
+        "a directory"
+    );
+    assert_eq!(
+        layer(json!({"branding": {"nmae": "x"}}))["error"],
+        true,
+        "the schema"
+    );
+    assert_eq!(
+        layer(json!({"mcps": [{"type": "local"}]}))["error"],
+        true,
+        "semantics"
+    );
+    let raw = json!({"allowedEnvPlaceholders": ["A"], "providers": {"custom": {"p": {"options": {"k": "{env:A}{file:n.txt}"}}}}});
+    assert_eq!(layer(raw.clone())["resolved"], raw);
+}
+
+#[test]
+fn a_line_that_is_no_request_is_told_apart() {
+    assert!(matches!(answer("{"), Err(Unknown::NotJson { .. })));
+    for line in [
+        "[]",
+        "{}",
+        r#"{"kind":"x","doc":1}"#,
+        r#"{"kind":"full"}"#,
+        r#"{"base":"empty"}"#,
+        r#"{"base":"x","layers":[]}"#,
+        r#"{"level":"z","doc":1}"#,
+    ] {
+        assert!(
+            matches!(answer(line), Err(Unknown::NotARequest(_))),
+            "{line}"
+        );
+    }
+}

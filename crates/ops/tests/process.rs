@@ -1,0 +1,371 @@
+//! Whole runs of the program: what it returns and prints, whatever it is given.
+
+mod support;
+
+use support::*;
+
+const MINIMAL: &str = r#"{ "branding": { "name": "Acme Cowork" } }"#;
+
+#[test]
+fn a_good_file_passes_and_a_bad_one_fails() {
+    let folder = folder_with(&[("good.json", MINIMAL), ("bad.json", r#"{"brandng": {}}"#)]);
+    let good = run(folder.path(), ["config", "validate", "good.json"]);
+    assert_eq!((good.code, good.stderr.as_str()), (Some(0), ""), "{good:?}");
+    assert!(good.stdout.contains("1 file"), "{good:?}");
+    let both = run(
+        folder.path(),
+        ["config", "validate", "good.json", "bad.json"],
+    );
+    assert_eq!(both.code, Some(1));
+    assert!(both.stdout.contains("bad.json:1:2"), "{both:?}");
+    assert!(
+        both.stdout.contains("\"branding\"") || both.stdout.contains("`branding`"),
+        "{both:?}"
+    );
+}
+
+#[test]
+fn all_findings_of_all_files_come_at_once_in_their_order() {
+    let many =
+        r#"{"brandng": {}, "permissions": {"bash": "no", "web": 1}, "branding": {"name": 7}}"#;
+    let folder = folder_with(&[
+        ("b.json", many),
+        ("a.json", r#"{"permissions": {"task": "x"}}"#),
+    ]);
+    let found = run(
+        folder.path(),
+        ["config", "validate", "b.json", "a.json", "--format", "json"],
+    );
+    assert_eq!(found.code, Some(1));
+    let report = found.json();
+    let places: Vec<String> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| {
+            format!(
+                "{}{}",
+                finding["file"].as_str().unwrap(),
+                finding["pointer"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "b.json/brandng",
+            "b.json/permissions/bash",
+            "b.json/permissions/web",
+            "b.json/branding/name",
+            "a.json/permissions/task"
+        ]
+    );
+    assert_eq!(report["ok"], false);
+    assert_eq!(report["command"], "config:validate");
+    assert_eq!(report["schemaVersion"], 1);
+    assert_eq!(report["redacted"], true);
+}
+
+#[test]
+fn wrong_usage_is_two_with_a_suggestion() {
+    let folder = folder();
+    let unknown = run(folder.path(), ["config", "validat"]);
+    assert_eq!(unknown.code, Some(2));
+    assert!(unknown.stderr.contains("validate"), "{unknown:?}");
+    assert_eq!(
+        run(folder.path(), ["--format", "xml", "config", "schema"]).code,
+        Some(2)
+    );
+    assert_eq!(
+        run(folder.path(), ["config", "schema", "--format", "sarif"]).code,
+        Some(2)
+    );
+    assert_eq!(
+        run(folder.path(), ["--root", "missing", "config", "validate"]).code,
+        Some(2)
+    );
+    assert_eq!(
+        run(folder.path(), ["config", "validate", "--as", "layers"]).code,
+        Some(2)
+    );
+    assert_eq!(run(folder.path(), [] as [&str; 0]).code, Some(2));
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    let folder = folder();
+    for arguments in [
+        vec!["--help"],
+        vec!["config", "validate", "--help"],
+        vec!["--version"],
+    ] {
+        let run = run(folder.path(), &arguments);
+        assert_eq!(
+            (run.code, run.stderr.as_str()),
+            (Some(0), ""),
+            "{arguments:?}"
+        );
+        assert!(!run.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_name_with_colons_runs_the_same() {
+    let folder = folder_with(&[("a:b.json", MINIMAL)]);
+    let run = run(folder.path(), ["config:validate", "a:b.json"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+}
+
+#[test]
+fn root_is_where_relative_paths_start() {
+    let folder = folder_with(&[("below/a.json", MINIMAL)]);
+    let run = run(
+        folder.path(),
+        ["--root", "below", "config", "validate", "a.json"],
+    );
+    assert_eq!(run.code, Some(0), "{run:?}");
+}
+
+#[test]
+fn only_and_strict_decide_what_fails() {
+    let twice = r#"{"branding": {"name": "a", "name": "b"}}"#;
+    let folder = folder_with(&[
+        ("twice.json", twice),
+        ("bad.json", r#"{"permissions": {"bash": 1}}"#),
+    ]);
+    let validate = |more: &[&str]| {
+        let mut arguments = vec!["config", "validate"];
+        arguments.extend(more);
+        run(folder.path(), arguments)
+    };
+    assert_eq!(validate(&["twice.json"]).code, Some(0));
+    assert_eq!(validate(&["twice.json", "--strict"]).code, Some(1));
+    assert_eq!(
+        validate(&["bad.json", "--only", "CONFIG_SYNTAX"]).code,
+        Some(0)
+    );
+    assert_eq!(validate(&["bad.json", "--only", "CONFIG_"]).code, Some(1));
+}
+
+#[test]
+fn the_sarif_form_names_rule_file_and_region() {
+    let folder = folder_with(&[("a b.json", "{\n  \"brandng\": {}\n}")]);
+    let run = run(
+        folder.path(),
+        ["config", "validate", "a b.json", "--format", "sarif"],
+    );
+    assert_eq!(run.code, Some(1));
+    let sarif = run.json();
+    let result = &sarif["runs"][0]["results"][0];
+    assert_eq!(result["ruleId"], "CONFIG_UNKNOWN_KEY");
+    let place = &result["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "a%20b.json");
+    assert_eq!(place["region"]["startLine"], 2);
+    assert_eq!(place["region"]["startColumn"], 3);
+}
+
+#[test]
+fn colours_are_there_only_when_asked_for() {
+    let folder = folder_with(&[("bad.json", "{")]);
+    let plain = run(folder.path(), ["config", "validate", "bad.json"]);
+    assert!(!plain.stdout.contains('\u{1b}'));
+    let coloured = run(
+        folder.path(),
+        ["--color", "always", "config", "validate", "bad.json"],
+    );
+    assert!(coloured.stdout.contains('\u{1b}'));
+}
+
+#[test]
+fn files_that_are_no_documents_get_one_clear_finding_each() {
+    let folder = folder_with(&[("empty.json", ""), ("blank.json", " \n ")]);
+    let path = |name: &str| folder.path().join(name);
+    std::fs::create_dir(path("folder.json")).unwrap();
+    std::fs::write(
+        path("latin1.json"),
+        b"{\"branding\": {\"name\": \"caf\xe9\"}}",
+    )
+    .unwrap();
+    std::fs::write(path("huge.json"), vec![b' '; 5 << 20]).unwrap();
+    std::fs::write(path("deep.json"), "[".repeat(200_000)).unwrap();
+    for name in [
+        "folder.json",
+        "latin1.json",
+        "huge.json",
+        "deep.json",
+        "missing.json",
+    ] {
+        let run = run(
+            folder.path(),
+            ["config", "validate", name, "--format", "json"],
+        );
+        assert_eq!(run.code, Some(1), "{name}: {run:?}");
+        assert_eq!(run.codes().len(), 1, "{name}: {run:?}");
+        let report = run.json();
+        assert_eq!(report["findings"][0]["file"], name);
+    }
+    for name in ["empty.json", "blank.json"] {
+        let run = run(folder.path(), ["config", "validate", name]);
+        assert_eq!(
+            run.code,
+            Some(0),
+            "an empty file is an empty layer: {run:?}"
+        );
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn an_unreadable_file_is_named() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let folder = folder_with(&[("closed.json", MINIMAL)]);
+    let closed = folder.path().join("closed.json");
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
+    symlink("nowhere", folder.path().join("dangling.json")).unwrap();
+    symlink("loop.json", folder.path().join("loop.json")).unwrap();
+    let readable_all_the_same = std::fs::read(&closed).is_ok(); // by root
+    for name in ["closed.json", "dangling.json", "loop.json"] {
+        if name == "closed.json" && readable_all_the_same {
+            continue;
+        }
+        let run = run(folder.path(), ["config", "validate", name]);
+        assert_eq!(run.code, Some(1), "{run:?}");
+        assert!(run.stdout.contains(name), "{run:?}");
+    }
+}
+
+#[test]
+fn no_secret_is_printed_whatever_is_wrong() {
+    const CANARY: &str = "canary-5e5ame-0pen";
+    let documents = [
+        format!(r#"{{"gateway": {{"server": {{"adminToken": "{CANARY}", "port": "x"}}}}}}"#),
+        format!(r#"{{"gateway": {{"server": {{"adminTokn": "{CANARY}"}}}}}}"#),
+        format!(r#"{{"gateway": {{"server": {{"adminToken": ["{CANARY}"]}}}}}}"#),
+        format!(r#"{{"gateway": {{"server": {{"adminToken": "{CANARY}" "port": 1}}}}}}"#),
+        format!(r#"{{"gateway": {{"server": {{"adminToken": '{CANARY}'}}}}}}"#),
+        format!(r#"{{"gateway": {{"server": {{"adminToken": "{CANARY}"#),
+        format!(
+            r#"{{"telemetry": {{"headers": {{"authorization": "{}"}}}}}}"#,
+            CANARY.repeat(500)
+        ),
+        format!(r#"{{"cloud": {{"auth": {{"clientSecretRef": "{CANARY}", "mode": 1}}}}}}"#),
+        format!(r#"{{"mcps": [{{"headers": {{"x": "{CANARY}"}}, "type": "x"}}]}} // {CANARY}"#),
+        format!(
+            r#"{{"providers": {{"custom": {{"a": {{"options": {{"apiKey": "{CANARY}"}}, "x": 1}}}}}}}}"#
+        ),
+    ];
+    for document in documents {
+        let folder = folder_with(&[("a.json", &document)]);
+        for format in ["text", "json", "sarif"] {
+            for command in [
+                vec!["config", "validate", "a.json"],
+                vec!["config", "explain", "gateway.server", "--config", "a.json"],
+                vec![
+                    "config",
+                    "explain",
+                    "/gateway/server/adminToken",
+                    "--config",
+                    "a.json",
+                ],
+                vec![
+                    "config",
+                    "view",
+                    "--for",
+                    "diagnostics",
+                    "--config",
+                    "a.json",
+                ],
+                vec!["config", "view", "--for", "gateway", "--config", "a.json"],
+            ] {
+                let run = finish(
+                    program(folder.path())
+                        .args(&command)
+                        .args(["--format", format]),
+                );
+                for text in [&run.stdout, &run.stderr] {
+                    assert!(!text.contains("canary"), "{command:?} {document}: {text}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    let folder = folder();
+    let mut child = program(folder.path())
+        .args(["config", "schema"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::with_capacity(16, child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    drop(out);
+    let mut stderr = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut stderr)
+        .unwrap();
+    assert_eq!(
+        (child.wait().unwrap().code(), stderr.as_str()),
+        (Some(0), "")
+    );
+}
+
+#[test]
+fn the_corpus_is_answered_line_by_line_until_one_is_no_request() {
+    let folder = folder();
+    let input = concat!(
+        "{\"id\":1,\"kind\":\"overlay\",\"doc\":{}}\n",
+        "{\"id\":2,\"kind\":\"overlay\",\"doc\":[]}\n",
+        "what?\n",
+        "{\"id\":3,\"kind\":\"overlay\",\"doc\":{}}\n"
+    );
+    let run = run_with_input(folder.path(), &["config", "check-corpus"], input.as_bytes());
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.stderr.contains("line 3"), "{run:?}");
+    let answers: Vec<serde_json::Value> = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(answers.len(), 2);
+    assert_eq!(
+        (&answers[0]["id"], &answers[0]["schemaValid"]),
+        (&1.into(), &true.into())
+    );
+    assert_eq!(answers[1]["schemaValid"], false);
+    let garbage = run_with_input(folder.path(), &["config", "check-corpus"], b"\xff\xfe\n");
+    assert_eq!(garbage.code, Some(2));
+}
+
+#[test]
+fn completions_and_man_pages_are_made_from_the_command_line() {
+    let folder = folder_with(&[("man/keep", "")]);
+    for shell in ["bash", "zsh", "fish"] {
+        let run = run(folder.path(), ["completions", shell]);
+        assert!(
+            run.code == Some(0) && run.stdout.contains("open-cowork"),
+            "{run:?}"
+        );
+    }
+    assert!(
+        run(folder.path(), ["man"])
+            .stdout
+            .contains(".TH open-cowork")
+    );
+    let pages = run(folder.path(), ["man", "man"]);
+    assert_eq!(pages.code, Some(0), "{pages:?}");
+    assert!(
+        folder
+            .path()
+            .join("man/open-cowork-config-validate.1")
+            .is_file()
+    );
+    assert_eq!(run(folder.path(), ["man", "nowhere"]).code, Some(2));
+}

@@ -1,0 +1,9 @@
+//! The code of Example Cowork: what its distribution adds to Open Cowork beside files.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`audit`] | an adapter: a store that tells an auditor what was appended, on the public traits |
+//! | [`summary`] | what the distribution looks like, in a few lines |
+
+pub mod audit;
+pub mod summary;
