@@ -323,6 +323,8 @@ pub(crate) fn each_match(value: &Value, pattern: &str, visit: &mut dyn FnMut(&st
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::needless_pass_by_value)] // `json!(…)` reads best where it is used
+
     use super::*;
     use serde_json::json;
 

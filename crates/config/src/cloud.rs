@@ -413,8 +413,8 @@ fn profile(env: &mut Overrides<'_>) -> String {
         } else {
             env.error(
                 "PROFILE",
-                "names a profile that isn't there".to_owned(),
-                "Add it to `cloud.profiles`, or write full, focused-agent or custom.".to_owned(),
+                "names a profile that isn't there",
+                "Add it to `cloud.profiles`, or write full, focused-agent or custom.",
             );
         }
     }
@@ -445,8 +445,8 @@ fn link(env: &mut Overrides<'_>, name: &str) -> Option<String> {
     if !fits {
         env.error(
             name,
-            "is no address".to_owned(),
-            "Write https://cowork.example.com, without user name or password.".to_owned(),
+            "is no address",
+            "Write https://cowork.example.com, without user name or password.",
         );
         return None;
     }
@@ -473,8 +473,8 @@ fn control_plane(env: &mut Overrides<'_>) -> ControlPlane {
             if storage["kind"] == "postgres" {
                 env.error(
                     "CONTROL_PLANE_URL",
-                    "is not set, and PostgreSQL needs an address".to_owned(),
-                    "Set it, or `cloud.storage.controlPlane.urlRef`.".to_owned(),
+                    "is not set, and PostgreSQL needs an address",
+                    "Set it, or `cloud.storage.controlPlane.urlRef`.",
                 );
             }
             ControlPlane::Local
@@ -512,16 +512,16 @@ fn object_store(env: &mut Overrides<'_>) -> (ObjectStoreCredentials, bool) {
     if kind != "filesystem" && !bucket {
         env.error(
             "OBJECT_STORE_BUCKET",
-            "is not set, and this object store needs a bucket".to_owned(),
-            "Set it, or `cloud.storage.objectStore.bucket`.".to_owned(),
+            "is not set, and this object store needs a bucket",
+            "Set it, or `cloud.storage.objectStore.bucket`.",
         );
     }
     let s3 = matches!(kind.as_str(), "s3" | "minio" | "digitalocean-spaces");
     if s3 && credentials.access_key_id.is_some() != credentials.secret_access_key.is_some() {
         env.error(
             "OBJECT_STORE_ACCESS_KEY_ID",
-            "and OPEN_COWORK_CLOUD_OBJECT_STORE_SECRET_ACCESS_KEY belong together, and one of them is not set".to_owned(),
-            "Set both, or neither.".to_owned(),
+            "and OPEN_COWORK_CLOUD_OBJECT_STORE_SECRET_ACCESS_KEY belong together, and one of them is not set",
+            "Set both, or neither.",
         );
     }
     (credentials, kind == "minio" || (s3 && own_address))

@@ -210,6 +210,8 @@ fn replaces_around(layer: &Value, pointer: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::needless_pass_by_value)] // `json!(…)` reads best where it is used
+
     use super::*;
     use crate::load::load;
     use crate::source::{Sources, Surface};

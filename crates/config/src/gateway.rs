@@ -210,7 +210,7 @@ fn public_url(env: &mut Overrides<'_>) {
     } else {
         env.error(
             "PUBLIC_URL",
-            "is no public https address".to_owned(),
+            "is no public https address",
             "Write https://gateway.example.com, without user name or password, or unset it."
                 .to_owned(),
         );
@@ -231,8 +231,8 @@ fn cloud(env: &mut Overrides<'_>, vars: &BTreeMap<String, String>) -> Cloud {
     if token.is_empty() {
         env.error(
             "SERVICE_TOKEN",
-            "is not set".to_owned(),
-            "Set it to a gateway token of the cloud.".to_owned(),
+            "is not set",
+            "Set it to a gateway token of the cloud.",
         );
     }
     let url = crate::source::set(vars, CLOUD_URL).unwrap_or_default();
@@ -270,20 +270,20 @@ fn safety(env: &mut Overrides<'_>, cloud: &Cloud) {
     if is_blank(token) && !bypass {
         env.error(
             "ADMIN_TOKEN",
-            "is not set, and neither is `gateway.server.adminToken`".to_owned(),
-            "Set one of them; only a self-hosted gateway on 127.0.0.1 without a public address may do without, with `allowLoopbackOperatorBypass`.".to_owned(),
+            "is not set, and neither is `gateway.server.adminToken`",
+            "Set one of them; only a self-hosted gateway on 127.0.0.1 without a public address may do without, with `allowLoopbackOperatorBypass`.",
         );
     }
     match gateway["productMode"].as_str() {
         Some("standalone") => env.error(
             "PRODUCT_MODE",
-            "asks for a standalone gateway, which is another program".to_owned(),
-            "Start the standalone gateway, which is told by OPEN_COWORK_STANDALONE_GATEWAY_ variables.".to_owned(),
+            "asks for a standalone gateway, which is another program",
+            "Start the standalone gateway, which is told by OPEN_COWORK_STANDALONE_GATEWAY_ variables.",
         ),
         Some("hybrid") => env.error(
             "PRODUCT_MODE",
-            "asks for both gateways in one program".to_owned(),
-            "Start this one with cloud_channel, and the standalone gateway beside it, which is told by OPEN_COWORK_STANDALONE_GATEWAY_ variables.".to_owned(),
+            "asks for both gateways in one program",
+            "Start this one with cloud_channel, and the standalone gateway beside it, which is told by OPEN_COWORK_STANDALONE_GATEWAY_ variables.",
         ),
         _ => {}
     }
@@ -294,8 +294,8 @@ fn safety(env: &mut Overrides<'_>, cloud: &Cloud) {
         if channels::is_placeholder(secret) {
             env.error(
                 name,
-                "is an example's secret, which everybody knows".to_owned(),
-                "Make one of your own.".to_owned(),
+                "is an example's secret, which everybody knows",
+                "Make one of your own.",
             );
         }
     }

@@ -52,6 +52,8 @@ fn object(slot: &mut Value) -> &mut Map<String, Value> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::needless_pass_by_value)] // `json!(…)` reads best where it is used
+
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;

@@ -366,7 +366,8 @@ fn trim_or_remove(map: &mut Map<String, Value>, key: &str) {
 
 /// Entries are neither trimmed nor made unique (02 §2.4).
 fn drop_blanks(list: Option<&mut Value>) {
-    if let Some(Value::Array(items)) = list {
+    let Some(list) = list else { return };
+    if let Some(items) = list.as_array_mut() {
         items.retain(|item| item.as_str().is_none_or(|text| !is_blank(text)));
     }
 }
@@ -381,6 +382,8 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::needless_pass_by_value)] // `json!(…)` reads best where it is used
+
     use super::*;
     use crate::defaults;
     use crate::merge::merge;

@@ -98,7 +98,7 @@ impl<'a> Overrides<'a> {
         if value.is_none() {
             self.error(
                 name,
-                "holds something that can't be understood".to_owned(),
+                "holds something that can't be understood",
                 format!("Write {wanted}, or unset it."),
             );
         }
@@ -112,7 +112,7 @@ impl<'a> Overrides<'a> {
         if found.is_none() {
             self.error(
                 name,
-                "holds a word that it doesn't know".to_owned(),
+                "holds a word that it doesn't know",
                 format!("Write one of {}, or unset it.", words.join(", ")),
             );
         }
@@ -135,8 +135,9 @@ impl<'a> Overrides<'a> {
             .push((pointer.to_owned(), format!("{}{name}", self.prefix)));
     }
 
-    pub(crate) fn error(&mut self, name: &str, what: String, help: String) {
+    pub(crate) fn error(&mut self, name: &str, what: impl Into<String>, help: impl Into<String>) {
         let variable = format!("{}{name}", self.prefix);
+        let what = what.into();
         self.errors.push(
             Finding::error(
                 "CONFIG_ENV",
@@ -169,7 +170,7 @@ impl<'a> Overrides<'a> {
                     self.error(
                         "PUBLIC_BRANDING_JSON",
                         format!("is no JSON, from column {place} on"),
-                        "Write strict JSON: no comments, no trailing commas.".to_owned(),
+                        "Write strict JSON: no comments, no trailing commas.",
                     );
                 }
             }

@@ -375,6 +375,8 @@ fn pointer(path: &[Step]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::needless_pass_by_value)] // `json!(…)` reads best where it is used
+
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;

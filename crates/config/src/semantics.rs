@@ -169,6 +169,8 @@ pub(crate) fn texts(value: &Value) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::needless_pass_by_value)] // `json!(…)` reads best where it is used
+
     use super::*;
     use serde_json::json;
 

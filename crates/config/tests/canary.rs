@@ -1,5 +1,12 @@
 //! A secret is planted at every text of the schema, and looked for in everything that leaves (02 §9).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value
+)] // in functions beside the tests too
+
 mod support;
 
 use open_cowork_config::load::{Loaded, load};

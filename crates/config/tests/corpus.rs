@@ -1,5 +1,8 @@
 //! Golden answers of the line protocol (10 §2).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in functions beside the tests too
+#![allow(clippy::needless_pass_by_value)] // `json!(…)` reads best where it is used
+
 use open_cowork_config::corpus::{Unknown, answer};
 use serde_json::{Value, json};
 

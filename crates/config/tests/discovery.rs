@@ -1,5 +1,7 @@
 //! Finding the layers: names, order, one file per layer, named sources that must exist (02 §2.1, §7).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in functions beside the tests too
+
 use open_cowork_config::load::load;
 use open_cowork_config::source::{Environment, LayerKind, Sources, Surface, discover};
 use open_cowork_contracts::finding::Finding;

@@ -1,5 +1,8 @@
 //! Environment variables over a loaded configuration: the cloud (02 §6) and the gateway (02 §7).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in functions beside the tests too
+#![allow(clippy::needless_pass_by_value)] // `json!(…)` reads best where it is used
+
 use open_cowork_config::cloud::{self, CloudSettings, ControlPlane, DeploymentTier, SecretSource};
 use open_cowork_config::gateway::{self, GatewaySettings};
 use open_cowork_config::load::{Loaded, load};

@@ -1,6 +1,13 @@
 //! `fixtures/config/full.json`: one document with every key of the contract, made from the schema. The
 //! bench loads it; `UPDATE_FIXTURES=1` writes it anew.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value
+)] // in functions beside the tests too
+
 mod support;
 
 use open_cowork_config::load::load;

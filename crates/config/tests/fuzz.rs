@@ -1,6 +1,13 @@
 //! The short run of the fuzz targets: their committed corpus, every input that ever broke something, and
 //! mutations of both that are the same on every machine. `cargo xtask fuzz` runs the real fuzzer.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value
+)] // in functions beside the tests too
+
 mod fuzzed;
 
 use std::path::PathBuf;

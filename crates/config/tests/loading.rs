@@ -1,5 +1,7 @@
 //! Loading: layers, precedence, findings, placeholders (02 §2).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in functions beside the tests too
+
 use open_cowork_config::load::{Loaded, load};
 use open_cowork_config::placeholder::Inserted;
 use open_cowork_config::source::{LayerKind, Sources, Surface};

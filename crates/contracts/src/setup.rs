@@ -426,10 +426,7 @@ mod tests {
         let mixed = |authority| authority == SetupAuthority::Mixed;
         let intents: Vec<_> = INTENTS.iter().filter(|i| mixed(i.authority)).collect();
         let checks: Vec<_> = CHECKS.iter().filter(|c| mixed(c.authority)).collect();
-        assert_eq!(
-            (intents.len(), intents[0].id),
-            (1, IntentId::FullHybrid)
-        );
+        assert_eq!((intents.len(), intents[0].id), (1, IntentId::FullHybrid));
         assert_eq!(
             (checks.len(), checks[0].id),
             (1, CheckId::WorkspaceAuthorityDeclared)

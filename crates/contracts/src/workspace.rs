@@ -1,8 +1,8 @@
 //! Workspaces as lists show them, and what may be done in them (07 §2.3).
 
 use crate::authority::{
-    AuthorityContext, CredentialStatus, ExecutionAuthority, ReasonCode, SupportStatus, WorkspaceKind,
-    WorkspaceStatus,
+    AuthorityContext, CredentialStatus, ExecutionAuthority, ReasonCode, SupportStatus,
+    WorkspaceKind, WorkspaceStatus,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

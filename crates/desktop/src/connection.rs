@@ -1,6 +1,7 @@
 //! The connection test of the settings: one small real call to the provider.
 
-use crate::settings::{Api, ProviderSettings, known_provider};
+use crate::offer::Offer;
+use crate::settings::{Api, ProviderSettings};
 use open_cowork_workbench::ConnectionReport;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -12,16 +13,26 @@ const DEADLINE: Duration = Duration::from_secs(20);
 const MAX_ANSWER: u64 = 256 * 1024;
 
 /// Asks the provider for one short answer of the chosen model.
-pub async fn test(settings: &ProviderSettings, key: Option<&SecretString>) -> ConnectionReport {
+pub async fn test(
+    settings: &ProviderSettings,
+    offer: &Offer,
+    key: Option<&SecretString>,
+) -> ConnectionReport {
     let report = |ok, message: String| ConnectionReport { ok, message };
-    if let Err(error) = settings.check() {
+    if let Err(error) = settings.check(offer) {
         return report(false, format!("{error}."));
     }
-    let provider = known_provider(&settings.provider);
+    let provider = offer.find(&settings.provider);
     let name = provider
-        .filter(|known| known.id != "custom")
-        .map_or("The endpoint", |known| known.name);
-    let answer = match tokio::time::timeout(DEADLINE, call(settings, key)).await {
+        .filter(|offered| offered.id != "custom")
+        .map_or("The endpoint", |offered| offered.name.as_str());
+    if settings.endpoint(offer).is_empty() {
+        return report(
+            false,
+            format!("{name} has no address that can be tested here; save, and ask something."),
+        );
+    }
+    let answer = match tokio::time::timeout(DEADLINE, call(settings, offer, key)).await {
         Ok(answer) => answer,
         Err(_) => {
             return report(
@@ -96,19 +107,26 @@ fn hint(body: &Value, key: Option<&SecretString>) -> String {
 
 async fn call(
     settings: &ProviderSettings,
+    offer: &Offer,
     key: Option<&SecretString>,
 ) -> Result<(u16, Value), String> {
-    let (settings, key) = (settings.clone(), key.cloned());
-    let called = tokio::task::spawn_blocking(move || blocking_call(&settings, key.as_ref())).await;
+    let endpoint = settings.endpoint(offer);
+    let api = offer
+        .find(&settings.provider)
+        .map_or(Api::OpenAi, |offered| offered.api);
+    let (model, key) = (settings.model.trim().to_owned(), key.cloned());
+    let called =
+        tokio::task::spawn_blocking(move || blocking_call(&endpoint, api, &model, key.as_ref()))
+            .await;
     called.map_err(|error| error.to_string())?
 }
 
 fn blocking_call(
-    settings: &ProviderSettings,
+    endpoint: &str,
+    api: Api,
+    model: &str,
     key: Option<&SecretString>,
 ) -> Result<(u16, Value), String> {
-    let endpoint = settings.endpoint();
-    let api = known_provider(&settings.provider).map_or(Api::OpenAi, |known| known.api);
     let mut agent = ureq::Agent::config_builder()
         .timeout_global(Some(DEADLINE))
         .max_redirects(0)
@@ -122,7 +140,6 @@ fn blocking_call(
         agent = agent.proxy(None); // loopback only, see the check of the settings
     }
     let agent = ureq::Agent::new_with_config(agent.build());
-    let model = settings.model.trim();
     let question = json!([{ "role": "user", "content": "Answer with the word ok." }]);
     let (address, body) = match api {
         Api::OpenAi => (
@@ -202,17 +219,17 @@ mod tests {
             SecretString::from("sk-right"),
             SecretString::from("sk-canary"),
         );
-        let report = test(&settings(&model), Some(&right)).await;
+        let report = test(&settings(&model), &Offer::default(), Some(&right)).await;
         assert!(report.ok, "{}", report.message);
         assert_eq!(model.requests().len(), 1);
-        let report = test(&settings(&model), Some(&wrong)).await;
+        let report = test(&settings(&model), &Offer::default(), Some(&wrong)).await;
         assert!(
             !report.ok && report.message.contains("refused the key"),
             "{}",
             report.message
         );
         assert!(!report.message.contains("canary"));
-        let report = test(&settings(&model), None).await;
+        let report = test(&settings(&model), &Offer::default(), None).await;
         assert!(
             !report.ok && report.message.contains("wants a key"),
             "{}",
@@ -230,7 +247,7 @@ mod tests {
             base_url: Some(format!("http://127.0.0.1:{port}/v1")),
             model: "m".into(),
         };
-        let report = test(&settings, None).await;
+        let report = test(&settings, &Offer::default(), None).await;
         assert!(
             !report.ok && report.message.contains("check the address"),
             "{}",

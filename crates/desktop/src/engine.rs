@@ -5,6 +5,7 @@ use crate::config;
 use crate::data::DataDir;
 use crate::error::DesktopError;
 use crate::folder;
+use crate::offer::{Offer, default_provider};
 use crate::prompt::Sending;
 use crate::runtime::{self, Phase};
 use crate::settings::{ProviderSettings, SettingsStore};
@@ -13,6 +14,7 @@ use crate::workspace::LocalWorkspace;
 use open_cowork_config::load::Loaded;
 use open_cowork_projection::sanitize::Redactor;
 use open_cowork_providers::store::{Scope, Store};
+use open_cowork_runtime_host::config::RuntimeInputDiagnostics;
 use open_cowork_runtime_host::gate::Gate;
 use open_cowork_runtime_host::home::RuntimeHome;
 use open_cowork_runtime_host::host::{HostOptions, RuntimeHost};
@@ -99,6 +101,8 @@ pub(crate) struct Shared {
 pub(crate) struct RuntimeFacts {
     pub(crate) memory: Option<MemoryReport>,
     pub(crate) remarks: Vec<String>,
+    /// What it was given, and why.
+    pub(crate) inputs: Option<Arc<RuntimeInputDiagnostics>>,
 }
 
 impl Shared {
@@ -106,19 +110,21 @@ impl Shared {
         Scope::new(TENANT, USER)
     }
 
-    /// The settings in force: the stored ones, else the demo model.
+    /// The settings in force: the stored ones, else the demo model, else the configuration's default provider
+    /// if it needs nothing from the user.
     pub(crate) fn effective(&self) -> Result<Option<(ProviderSettings, bool)>, DesktopError> {
         if let Some(settings) = self.settings.load()? {
             return Ok(Some((settings, false)));
         }
-        Ok(self.options.demo_endpoint.as_ref().map(|endpoint| {
+        let demo = self.options.demo_endpoint.as_ref().map(|endpoint| {
             let settings = ProviderSettings {
                 provider: "custom".to_owned(),
                 base_url: Some(endpoint.clone()),
                 model: "fake-model".to_owned(),
             };
             (settings, true)
-        }))
+        });
+        Ok(demo.or_else(|| Some((default_provider(self.config.config())?, false))))
     }
 }
 
@@ -149,7 +155,7 @@ impl Desktop {
             .map(folder::existing)
             .transpose()?;
         let data = DataDir::open(&options.data_dir)?;
-        let settings = SettingsStore::new(data.root());
+        let settings = SettingsStore::new(data.root(), Offer::of(config.config()));
         settings.load()?;
         let store = Arc::new(SqliteStore::open(data.database(), Default::default()).await?);
         let home = Arc::new(RuntimeHome::open(data.root())?);

@@ -2,10 +2,33 @@
 
 use crate::engine::Shared;
 use crate::runtime;
-use crate::settings::known_provider;
 use crate::workspace::sentence;
+use open_cowork_contracts::health::{CapabilityKind, CapabilityRow, CapabilityStatus};
 use open_cowork_workbench::{Connection, HealthLevel, HealthRow};
 use std::sync::PoisonError;
+
+/// A tool server that is in use, or that is not and why. One that the user switched off is no news.
+fn tool_server(row: &CapabilityRow) -> Option<HealthRow> {
+    if row.kind != CapabilityKind::Mcp || row.status == CapabilityStatus::Disabled {
+        return None;
+    }
+    let why = row
+        .evidence
+        .as_ref()
+        .and_then(|evidence| evidence.get("reason")?.as_str());
+    Some(HealthRow {
+        name: format!("Tool server {}", row.id),
+        level: match row.status {
+            CapabilityStatus::Active => HealthLevel::Ok,
+            _ => HealthLevel::Warning,
+        },
+        detail: match (row.status, why) {
+            (CapabilityStatus::Active, _) => "Is registered.".to_owned(),
+            (_, Some(why)) => format!("Is not registered ({}): {why}", row.reason_code),
+            (_, None) => format!("Is not registered ({}).", row.reason_code),
+        },
+    })
+}
 
 /// What works and what doesn't, one sentence each.
 pub(crate) fn rows(shared: &Shared, connection: Connection) -> Vec<HealthRow> {
@@ -56,6 +79,27 @@ pub(crate) fn rows(shared: &Shared, connection: Connection) -> Vec<HealthRow> {
             .into_iter()
             .map(|remark| row("Compatibility", HealthLevel::Warning, remark)),
     );
+    if let Some(inputs) = &facts.inputs {
+        rows.extend(inputs.capabilities.iter().filter_map(tool_server));
+        let assumptions = &inputs.compatibility.assumptions;
+        let count = |status: &str| {
+            assumptions
+                .iter()
+                .filter(|row| row.status == status)
+                .count()
+        };
+        rows.push(row(
+            "OpenCode contract",
+            HealthLevel::Ok,
+            format!(
+                "{} assumptions about OpenCode {}: {} worked around, {} kept out.",
+                assumptions.len(),
+                inputs.compatibility.opencode_version,
+                count("shim"),
+                count("blocked"),
+            ),
+        ));
+    }
     rows.push(match shared.effective() {
         Ok(Some((_, true))) => row(
             "Model provider",
@@ -63,7 +107,8 @@ pub(crate) fn rows(shared: &Shared, connection: Connection) -> Vec<HealthRow> {
             "The scripted demo model answers; set up a provider in Settings.".to_owned(),
         ),
         Ok(Some((settings, false))) => {
-            let name = known_provider(&settings.provider).map_or("", |known| known.name);
+            let offered = shared.settings.offer().find(&settings.provider);
+            let name = offered.map_or("", |offered| offered.name.as_str());
             row(
                 "Model provider",
                 HealthLevel::Ok,

@@ -15,6 +15,7 @@
 //! | [`serve`] | the page on loopback |
 //! | `http` | its HTTP server: deadlines and bounds |
 //! | [`chat`] | one turn in the terminal |
+//! | [`offer`] | which providers can be chosen: the configuration's, else our own list |
 //! | [`settings`] | provider settings; the key in a 0600 file |
 //! | [`connection`] | the connection test |
 //! | [`data`] | the data folder, one process at a time |
@@ -32,6 +33,7 @@ pub mod error;
 mod folder;
 mod health;
 mod http;
+pub mod offer;
 mod prompt;
 mod runtime;
 pub mod serve;

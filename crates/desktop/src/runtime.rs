@@ -3,20 +3,22 @@
 
 use crate::engine::{RuntimeFacts, Shared};
 use crate::error::DesktopError;
+use crate::offer::key_credential;
+use crate::settings::ProviderSettings;
 use crate::sink::key;
 use open_cowork_contracts::{RuntimeSessionId, SessionStatus};
-use open_cowork_policy::Dimensions;
-use open_cowork_policy::managed::ManagedPolicy;
 use open_cowork_providers::store::{SessionQuery, SessionRow};
 use open_cowork_runtime_host::binary;
 use open_cowork_runtime_host::config::{
-    ComposeInput, ModelCost, ModelEntry, ModelLimit, ProviderChoice, compose,
+    ComposeInput, ComposedConfig, ModelCost, ModelEntry, ModelLimit, ProviderChoice, compose,
 };
 use open_cowork_runtime_host::gate::GateState;
+use open_cowork_runtime_host::mcp::{self, McpInput, Places, ServerSettings, SystemResolver};
 use open_cowork_runtime_host::sink::ThreadSink as _;
 use open_cowork_runtime_host::supervise::{LaunchSpec, Running, Supervisor};
 use open_cowork_runtime_host::translate::Translator;
 use secrecy::{ExposeSecret as _, SecretString};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -25,6 +27,9 @@ use std::time::Duration;
 const TURN_BOUNDARY: Duration = Duration::from_millis(500);
 /// The memory of OpenCode is measured that often.
 const MEASURE: Duration = Duration::from_secs(15);
+
+/// What this program is among the product's modes (05 §12).
+const PRODUCT_MODE: &str = "desktop-local";
 
 /// State of the managed OpenCode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +60,7 @@ pub(crate) async fn manage(shared: Arc<Shared>) {
     let supervisor = Supervisor::default();
     let mut failed_starts = 0_u32;
     while !shared.closing.is_cancelled() {
-        let spec = match launch_spec(&shared) {
+        let spec = match launch_spec(&shared).await {
             Ok(Some(spec)) => spec,
             Ok(None) => {
                 shared.phase.send_replace(Phase::NotConfigured);
@@ -81,7 +86,7 @@ pub(crate) async fn manage(shared: Arc<Shared>) {
         match started {
             Ok(running) => {
                 failed_starts = 0;
-                attend(&shared, &supervisor, running).await;
+                attend(&shared, &supervisor, running, &spec.config).await;
             }
             Err(error) if error.is_retryable() => {
                 tracing::info!(%error, "OpenCode did not start");
@@ -108,15 +113,28 @@ fn forget_config(shared: &Shared) {
 }
 
 /// Follows a running OpenCode to its end.
-async fn attend(shared: &Arc<Shared>, supervisor: &Supervisor, running: Running) {
+async fn attend(
+    shared: &Arc<Shared>,
+    supervisor: &Supervisor,
+    running: Running,
+    config: &ComposedConfig,
+) {
     let remarks = running.verdict().reasons.clone();
+    let inputs = config.diagnostics(Some(running.version()), PRODUCT_MODE);
     set_facts(
         shared,
         RuntimeFacts {
             memory: Some(running.memory()),
             remarks,
+            inputs: Some(Arc::new(inputs)),
         },
     );
+    // Keys that the configuration brought along; those of the settings are known already.
+    let secrets = config.secrets().iter();
+    shared
+        .sink
+        .redactor
+        .learn(secrets.map(|secret| secret.expose_secret()));
     // The agent's shell has it in its environment, and it opens OpenCode's door.
     shared
         .sink
@@ -299,47 +317,120 @@ async fn running_threads(shared: &Shared) -> Vec<SessionRow> {
 }
 
 /// How to start OpenCode with the settings in force; `None` when no provider is set up.
-fn launch_spec(shared: &Shared) -> Result<Option<LaunchSpec>, DesktopError> {
+async fn launch_spec(shared: &Shared) -> Result<Option<LaunchSpec>, DesktopError> {
     let Some((settings, demo)) = shared.effective()? else {
         return Ok(None);
     };
-    settings.check()?;
-    let key: Option<SecretString> = match demo {
-        true => Some(SecretString::from("demo")),
-        false => shared.settings.key(&settings.provider)?,
-    };
-    let provider = match settings.provider.as_str() {
-        "custom" => ProviderChoice::OpenAiCompatible {
-            id: "custom".to_owned(),
-            name: if demo {
-                "Scripted demo model"
-            } else {
-                "Custom endpoint"
-            }
-            .to_owned(),
-            base_url: settings.endpoint(),
-            models: if demo {
-                vec![demo_model(&settings.model)]
-            } else {
-                Vec::new()
-            },
-        },
-        id => ProviderChoice::Known {
-            id: id.to_owned(),
-            options: base_url_option(&settings.base_url),
-        },
-    };
-    let input = ComposeInput {
-        api_key: key,
-        ..ComposeInput::new(provider, settings.model)
-    };
+    let input = compose_input(shared, settings, demo).await?;
     let config = compose(&input, shared.home.paths())?;
+    for issue in config.inheritance_issues() {
+        tracing::info!(path = %issue.path, "a sub-agent was held to what its caller may do");
+    }
     let search_path = std::env::var_os("PATH").unwrap_or_default();
     let opencode = binary::resolve(shared.options.opencode.as_deref(), &search_path)?;
+    let web_search = config.offers_web_search();
     let mut spec = LaunchSpec::new(opencode, shared.home.clone(), Arc::new(config));
+    spec.environment.web_search = web_search;
     spec.launcher = shared.options.launcher.clone();
     spec.allow_untested = shared.options.allow_untested;
     Ok(Some(spec))
+}
+
+/// Settings, stored keys, the configuration and what this machine has, as one input.
+async fn compose_input(
+    shared: &Shared,
+    settings: ProviderSettings,
+    demo: bool,
+) -> Result<ComposeInput, DesktopError> {
+    let offer = shared.settings.offer();
+    let key: Option<SecretString> = match demo {
+        true => Some(SecretString::from("demo")),
+        false => {
+            settings.check(offer)?;
+            shared.settings.key(&settings.provider)?
+        }
+    };
+    let config = Arc::new(shared.config.config().clone());
+    let mut credentials = BTreeMap::new();
+    let mut api_key = None;
+    let provider = match settings.provider.as_str() {
+        // The demo's endpoint is nobody's choice, so no list has to name it.
+        "custom" if demo || !offer.is_described() => {
+            api_key = key;
+            ProviderChoice::OpenAiCompatible {
+                id: "custom".to_owned(),
+                name: if demo {
+                    "Scripted demo model"
+                } else {
+                    "Custom endpoint"
+                }
+                .to_owned(),
+                base_url: settings.endpoint(offer),
+                models: if demo {
+                    vec![demo_model(&settings.model)]
+                } else {
+                    Vec::new()
+                },
+            }
+        }
+        id if offer.is_described() => {
+            match (key, key_credential(&config, id)) {
+                (Some(key), Some(credential)) => {
+                    let stored = BTreeMap::from([(credential.key.clone(), key)]);
+                    credentials.insert(id.to_owned(), stored);
+                }
+                (key, None) => api_key = key,
+                (None, Some(_)) => {}
+            }
+            ProviderChoice::Configured { id: id.to_owned() }
+        }
+        id => {
+            api_key = key;
+            ProviderChoice::Known {
+                id: id.to_owned(),
+                options: base_url_option(&settings.base_url),
+            }
+        }
+    };
+    let chosen = !demo && shared.settings.load()?.is_some();
+    let mut input = ComposeInput {
+        api_key,
+        credentials,
+        variables: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| config.allowed_env_placeholders.contains(name))
+            .collect(),
+        selected_provider: chosen.then(|| settings.provider.clone()),
+        selected_model: chosen.then(|| settings.model.clone()),
+        product: Some(config.clone()),
+        ..ComposeInput::new(provider, settings.model)
+    };
+    // The user of this desktop has no list of servers of their own yet; what the distribution ships is judged.
+    input.servers = mcp::evaluate(
+        &McpInput {
+            product: &config.mcps,
+            own: &[],
+            settings: &ServerSettings::default(),
+            mcp: input.effective_dimensions().mcp,
+            own_permitted: input.managed.extensions.custom_mcps,
+            places: &places(),
+        },
+        &SystemResolver,
+    )
+    .await;
+    Ok(input)
+}
+
+/// Programs and scripts of the distribution are beside our own program and in the downstream root (02 §10.2).
+fn places() -> Places {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let content_roots = crate::config::asset_folders();
+    Places {
+        shipped: content_roots.iter().map(|root| root.join("bin")).collect(),
+        search_path: std::env::split_paths(&path).collect(),
+        content_roots,
+        project: None,
+    }
 }
 
 fn base_url_option(url: &Option<String>) -> serde_json::Map<String, serde_json::Value> {

@@ -2,9 +2,11 @@
 
 use crate::data::{is_exposed, write_private};
 use crate::error::DesktopError;
+use crate::offer::Offer;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The chosen provider and model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,17 +104,16 @@ pub const PROVIDERS: &[KnownProvider] = &[
     },
 ];
 
-/// The provider of that id.
-pub fn known_provider(id: &str) -> Option<&'static KnownProvider> {
-    PROVIDERS.iter().find(|provider| provider.id == id)
-}
-
 impl ProviderSettings {
-    /// Refuses what can't work, with one sentence per problem.
-    pub fn check(&self) -> Result<(), DesktopError> {
+    /// Refuses what can't work with the providers that are offered, with one sentence per problem.
+    pub fn check(&self, offer: &Offer) -> Result<(), DesktopError> {
         let invalid = |message: String| Err(DesktopError::InvalidSetting(message));
-        let Some(provider) = known_provider(&self.provider) else {
-            let known: Vec<&str> = PROVIDERS.iter().map(|provider| provider.id).collect();
+        let Some(provider) = offer.find(&self.provider) else {
+            let known: Vec<&str> = offer
+                .providers()
+                .iter()
+                .map(|provider| provider.id.as_str())
+                .collect();
             return invalid(format!(
                 "the provider {:?} is not known; choose one of {}",
                 self.provider,
@@ -138,7 +139,7 @@ impl ProviderSettings {
             .map(str::trim)
             .filter(|url| !url.is_empty())
         {
-            None if provider.base_url.is_empty() => {
+            None if provider.needs_address => {
                 invalid("an endpoint is needed, such as https://models.example.com/v1".to_owned())
             }
             None => Ok(()),
@@ -147,8 +148,10 @@ impl ProviderSettings {
     }
 
     /// Address for calls.
-    pub fn endpoint(&self) -> String {
-        let known = known_provider(&self.provider).map_or("", |provider| provider.base_url);
+    pub fn endpoint(&self, offer: &Offer) -> String {
+        let known = offer
+            .find(&self.provider)
+            .map_or("", |provider| provider.base_url.as_str());
         let chosen = self
             .base_url
             .as_deref()
@@ -219,15 +222,22 @@ fn is_loopback(url: &str) -> bool {
 pub struct SettingsStore {
     file: PathBuf,
     keys: PathBuf,
+    offer: Arc<Offer>,
 }
 
 impl SettingsStore {
-    /// The settings of a data folder.
-    pub fn new(data_dir: &Path) -> Self {
+    /// The settings of a data folder, for these providers.
+    pub fn new(data_dir: &Path, offer: Offer) -> Self {
         SettingsStore {
             file: data_dir.join("settings.json"),
             keys: data_dir.join("keys"),
+            offer: Arc::new(offer),
         }
+    }
+
+    /// The providers that can be chosen.
+    pub fn offer(&self) -> &Offer {
+        &self.offer
     }
 
     /// Where the settings are.
@@ -257,7 +267,7 @@ impl SettingsStore {
         settings: &ProviderSettings,
         key: Option<&SecretString>,
     ) -> Result<(), DesktopError> {
-        settings.check()?;
+        settings.check(&self.offer)?;
         let write = |path: &Path, content: &[u8]| {
             write_private(path, content).map_err(|error| DesktopError::data(path, &error))
         };
@@ -305,7 +315,8 @@ impl SettingsStore {
 
     /// The values of all stored keys, for whoever must never let one through.
     pub(crate) fn all_keys(&self) -> Result<Vec<String>, DesktopError> {
-        let keys = PROVIDERS.iter().map(|provider| self.key(provider.id));
+        let keys = self.offer.providers().iter();
+        let keys = keys.map(|provider| self.key(&provider.id));
         let keys: Vec<Option<SecretString>> = keys.collect::<Result<_, _>>()?;
         Ok(keys
             .into_iter()
@@ -315,8 +326,11 @@ impl SettingsStore {
     }
 
     fn key_file(&self, provider: &str) -> PathBuf {
-        // Provider ids are from our own list: no path can be smuggled in.
-        let id = known_provider(provider).map_or("unknown", |provider| provider.id);
+        // Ids are from the list that is offered, and are plain there: no path can be smuggled in.
+        let id = self
+            .offer
+            .find(provider)
+            .map_or("unknown", |provider| provider.id.as_str());
         self.keys.join(format!("{id}.key"))
     }
 }
@@ -336,7 +350,7 @@ mod tests {
     #[test]
     fn the_key_is_in_a_private_file_and_never_in_the_settings() {
         let dir = tempfile::tempdir().unwrap();
-        let store = SettingsStore::new(dir.path());
+        let store = SettingsStore::new(dir.path(), Offer::default());
         store
             .save(&settings(), Some(&SecretString::from("sk-canary")))
             .unwrap();
@@ -356,7 +370,7 @@ mod tests {
     #[test]
     fn a_key_that_others_can_read_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let store = SettingsStore::new(dir.path());
+        let store = SettingsStore::new(dir.path(), Offer::default());
         store
             .save(&settings(), Some(&SecretString::from("sk-canary")))
             .unwrap();
@@ -429,7 +443,7 @@ mod tests {
                 base_url: url.map(Into::into),
                 model: model.into(),
             };
-            let error = settings.check().unwrap_err().to_string();
+            let error = settings.check(&Offer::default()).unwrap_err().to_string();
             assert!(error.contains(word) && !error.contains("pw"), "{error}");
         }
         let local = ProviderSettings {
@@ -437,14 +451,17 @@ mod tests {
             base_url: Some("http://127.0.0.1:8080/v1/".into()),
             model: "m".into(),
         };
-        local.check().unwrap();
-        assert_eq!(local.endpoint(), "http://127.0.0.1:8080/v1");
+        local.check(&Offer::default()).unwrap();
+        assert_eq!(
+            local.endpoint(&Offer::default()),
+            "http://127.0.0.1:8080/v1"
+        );
     }
 
     #[test]
     fn a_key_that_is_no_header_is_refused_and_nothing_is_written() {
         let dir = tempfile::tempdir().unwrap();
-        let store = SettingsStore::new(dir.path());
+        let store = SettingsStore::new(dir.path(), Offer::default());
         for key in [
             "",
             "sk-canary\nX-Evil: 1",
@@ -467,7 +484,7 @@ mod tests {
     #[test]
     fn a_damaged_settings_file_is_named_and_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let store = SettingsStore::new(dir.path());
+        let store = SettingsStore::new(dir.path(), Offer::default());
         std::fs::write(store.path(), "{ \"provider\": ").unwrap();
         let error = store.load().unwrap_err().to_string();
         assert!(

@@ -7,7 +7,7 @@ use crate::folder;
 use crate::health;
 use crate::prompt;
 use crate::runtime::{self, Phase};
-use crate::settings::{PROVIDERS, ProviderSettings};
+use crate::settings::ProviderSettings;
 use crate::sink::key;
 use async_trait::async_trait;
 use futures::StreamExt as _;
@@ -208,7 +208,9 @@ impl LocalWorkspace {
                 .map(str::to_owned),
             model: input.model.trim().to_owned(),
         };
-        settings.check().map_err(desktop_error)?;
+        settings
+            .check(self.shared.settings.offer())
+            .map_err(desktop_error)?;
         let key = input
             .key
             .as_deref()
@@ -514,9 +516,13 @@ impl Workspace for LocalWorkspace {
                 "a file only you can read, in {}",
                 self.shared.data.root().join("keys").display()
             ),
-            providers: PROVIDERS
+            providers: self
+                .shared
+                .settings
+                .offer()
+                .providers()
                 .iter()
-                .map(|known| (known.id.to_owned(), known.name.to_owned()))
+                .map(|offered| (offered.id.clone(), offered.name.clone()))
                 .collect(),
             provider: stored.provider,
             base_url: stored.base_url,
@@ -552,7 +558,8 @@ impl Workspace for LocalWorkspace {
                 .key(&settings.provider)
                 .map_err(desktop_error)?,
         };
-        Ok(connection::test(&settings, key.as_ref()).await)
+        let offer = self.shared.settings.offer();
+        Ok(connection::test(&settings, offer, key.as_ref()).await)
     }
 
     async fn health(&self) -> Vec<HealthRow> {

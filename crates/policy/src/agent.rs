@@ -18,7 +18,9 @@ pub use native::{Override, native_agents};
 
 use crate::effective::EffectivePolicy;
 use crate::tool::{self, Tool};
-use crate::{Action, Dimensions, PermissionInput, PermissionObject, Rule, meet, pattern, permission};
+use crate::{
+    Action, Dimensions, PermissionInput, PermissionObject, Rule, meet, pattern, permission,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;

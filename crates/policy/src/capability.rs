@@ -15,7 +15,8 @@ pub mod table;
 pub use route::action_for;
 
 use open_cowork_contracts::access::{
-    AuthSource, BuiltInRole, CloudAction, DenialCode, Feature, Permission, PrincipalClass, TokenScope,
+    AuthSource, BuiltInRole, CloudAction, DenialCode, Feature, Permission, PrincipalClass,
+    TokenScope,
 };
 use open_cowork_contracts::workspace::WorkspaceActionVerdict;
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,7 +87,9 @@ impl Principal {
                     (Some(TokenScope::Gateway), None) => PrincipalClass::GatewayService,
                     (Some(TokenScope::Admin), None) => PrincipalClass::AdminService,
                     (Some(TokenScope::Operator), None) => PrincipalClass::OperatorService,
-                    (Some(TokenScope::WorkerInternal), None) => PrincipalClass::WorkerInternalService,
+                    (Some(TokenScope::WorkerInternal), None) => {
+                        PrincipalClass::WorkerInternalService
+                    }
                 }
             }
             None => PrincipalClass::Unknown,
@@ -130,7 +133,9 @@ impl Principal {
 
     fn holds_one_of(&self, permissions: &[Permission]) -> bool {
         let held = self.permissions.as_deref().unwrap_or_default();
-        permissions.iter().any(|permission| held.contains(permission))
+        permissions
+            .iter()
+            .any(|permission| held.contains(permission))
     }
 
     fn is_service(&self) -> bool {
@@ -324,7 +329,9 @@ pub fn sentence(code: DenialCode) -> &'static str {
         DenialCode::CapabilitiesDisabled => {
             "The catalogue of tools and skills is switched off for this workspace."
         }
-        DenialCode::ThreadIndexDisabled => "Chat search and tags are switched off for this workspace.",
+        DenialCode::ThreadIndexDisabled => {
+            "Chat search and tags are switched off for this workspace."
+        }
         DenialCode::ChatDisabled => "Chats are switched off for this workspace.",
         DenialCode::ArtifactsDisabled => "Artifacts are switched off for this workspace.",
         DenialCode::WorkflowsDisabled => "Playbooks are switched off for this workspace.",
@@ -348,19 +355,34 @@ mod tests {
             (vec!["desktop", "desktop"], PrincipalClass::DesktopService),
             (vec!["gateway", "admin"], PrincipalClass::MixedService),
             (vec!["gateway", "superuser"], PrincipalClass::Unknown),
-            (vec!["worker-internal"], PrincipalClass::WorkerInternalService),
+            (
+                vec!["worker-internal"],
+                PrincipalClass::WorkerInternalService,
+            ),
         ] {
-            assert_eq!(Principal::new("api_token", &scopes).class(), expected, "{scopes:?}");
+            assert_eq!(
+                Principal::new("api_token", &scopes).class(),
+                expected,
+                "{scopes:?}"
+            );
         }
         let none: [&str; 0] = [];
-        assert_eq!(Principal::new("robot", none).class(), PrincipalClass::Unknown);
+        assert_eq!(
+            Principal::new("robot", none).class(),
+            PrincipalClass::Unknown
+        );
         assert!(Principal::new("user", ["admin"]).scopes().is_empty());
     }
 
     #[test]
     fn a_feature_that_is_off_hides_who_may() {
         let nobody = Principal::new("robot", [""; 0]);
-        let decision = evaluate(Some(CloudAction::ChannelsServiceSession), &nobody, &Features::new(), false);
+        let decision = evaluate(
+            Some(CloudAction::ChannelsServiceSession),
+            &nobody,
+            &Features::new(),
+            false,
+        );
         assert_eq!(decision.denial, Some(DenialCode::ChannelsDisabled));
     }
 
@@ -370,7 +392,12 @@ mod tests {
             role: Some(BuiltInRole::Member),
             ..Principal::new("user", [""; 0])
         };
-        let decision = evaluate(Some(CloudAction::BillingWrite), &member, &default_features(), false);
+        let decision = evaluate(
+            Some(CloudAction::BillingWrite),
+            &member,
+            &default_features(),
+            false,
+        );
         assert_eq!(
             serde_json::to_value(decision.verdict()).unwrap(),
             serde_json::json!({
@@ -381,14 +408,21 @@ mod tests {
         );
         assert_eq!(
             decision.labels().map(|(_, value)| value),
-            ["billing.write", "user", "denied", "authorization.principal_denied"]
+            [
+                "billing.write",
+                "user",
+                "denied",
+                "authorization.principal_denied"
+            ]
         );
     }
 
     #[test]
     fn only_exactly_true_switches_a_feature_on() {
         let person = Principal::new("user", [""; 0]);
-        let decide = |features: &Features| evaluate(Some(CloudAction::SessionsList), &person, features, false);
+        let decide = |features: &Features| {
+            evaluate(Some(CloudAction::SessionsList), &person, features, false)
+        };
         assert!(decide(&default_features()).allowed());
         for features in [Features::new(), Features::from([("chat".into(), false)])] {
             assert_eq!(decide(&features).denial, Some(DenialCode::ChatDisabled));

@@ -3,7 +3,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`file`] | the Markdown file: front matter and instructions, read and written |
+//! | [`mod@file`] | the Markdown file: front matter and instructions, read and written |
 //! | [`sidecar`] | the JSON file beside it, and what is derived when it is missing |
 //! | [`rules`] | overrides, and the permission object under the ceiling |
 //! | [`issue`] | what is wrong with an agent |
@@ -39,7 +39,14 @@ pub const RESERVED: [&str; 11] = [
 ];
 
 /// Colours that an agent may have; the first is the default.
-pub const PALETTE: [&str; 6] = ["accent", "primary", "success", "info", "warning", "secondary"];
+pub const PALETTE: [&str; 6] = [
+    "accent",
+    "primary",
+    "success",
+    "info",
+    "warning",
+    "secondary",
+];
 
 /// A custom agent.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +91,9 @@ impl CustomAgent {
     ) -> Self {
         let derived = Sidecar::derive(file, tools, servers);
         let merged = sidecar.clone().or(derived);
-        let color = merged.color.filter(|color| PALETTE.contains(&color.as_str()));
+        let color = merged
+            .color
+            .filter(|color| PALETTE.contains(&color.as_str()));
         let mut overrides = merged.permission_overrides.unwrap_or_default();
         overrides.sort_by_key(|rule| rule.key);
         Self {
@@ -136,7 +145,11 @@ impl CustomAgent {
         let override_writes = |rule: &Override| {
             let granted = rule.action != Action::Deny
                 || rule.rules.iter().any(|rule| rule.action != Action::Deny);
-            granted && matches!(rule.key, OverrideKey::Edit | OverrideKey::Bash | OverrideKey::Mcp)
+            granted
+                && matches!(
+                    rule.key,
+                    OverrideKey::Edit | OverrideKey::Bash | OverrideKey::Mcp
+                )
         };
         !self.tools.iter().any(tool_writes) && !self.overrides.iter().any(override_writes)
     }
@@ -177,7 +190,10 @@ pub fn enabled_wins(enabled_modified: i64, disabled_modified: i64) -> bool {
 fn tool_of_key(key: &str, tools: &[Tool], servers: &[String]) -> Option<String> {
     let spelled = pattern::expand([key]);
     let named = |patterns: Vec<String>| patterns.iter().any(|pattern| spelled.contains(pattern));
-    if let Some(tool) = tools.iter().find(|tool| named(tool.allow()) || named(tool.ask())) {
+    if let Some(tool) = tools
+        .iter()
+        .find(|tool| named(tool.allow()) || named(tool.ask()))
+    {
         return Some(tool.id.clone());
     }
     let family = match key {
@@ -190,7 +206,10 @@ fn tool_of_key(key: &str, tools: &[Tool], servers: &[String]) -> Option<String> 
     family.map(str::to_owned).or_else(|| {
         servers
             .iter()
-            .find(|server| spelled.contains(&format!("mcp__{server}__*")) || spelled.contains(&format!("{server}_*")))
+            .find(|server| {
+                spelled.contains(&format!("mcp__{server}__*"))
+                    || spelled.contains(&format!("{server}_*"))
+            })
             .cloned()
     })
 }
@@ -220,8 +239,17 @@ mod tests {
     #[test]
     fn a_file_name_tells_name_and_state() {
         assert_eq!(parse_file_name("writer.md"), Some(("writer", true)));
-        assert_eq!(parse_file_name("writer.disabled.md"), Some(("writer", false)));
-        for other in ["writer.json", "writer.off.md", "../x.md", ".md", ".disabled.md"] {
+        assert_eq!(
+            parse_file_name("writer.disabled.md"),
+            Some(("writer", false))
+        );
+        for other in [
+            "writer.json",
+            "writer.off.md",
+            "../x.md",
+            ".md",
+            ".disabled.md",
+        ] {
             assert_eq!(parse_file_name(other), None, "{other}");
         }
     }
@@ -237,9 +265,15 @@ mod tests {
         let file = File::parse("---\ndescription: Mine\nmode: primary\ncolor: info\npermission:\n  bash: ask\n---\nDo it.").unwrap();
         let sidecar = Sidecar::parse(r#"{"mode":"subagent","toolIds":[],"color":"pink"}"#);
         let agent = CustomAgent::of_files("a", true, &file, &sidecar, &[], &[]);
-        assert_eq!((agent.description.as_str(), agent.instructions.as_str()), ("Mine", "Do it."));
+        assert_eq!(
+            (agent.description.as_str(), agent.instructions.as_str()),
+            ("Mine", "Do it.")
+        );
         assert_eq!(agent.mode, Mode::Subagent);
-        assert_eq!(agent.color, "accent", "a colour outside the palette is the default");
+        assert_eq!(
+            agent.color, "accent",
+            "a colour outside the palette is the default"
+        );
         assert!(agent.tools.is_empty(), "the sidecar's empty list wins");
         let alone = CustomAgent::of_files("a", true, &file, &Sidecar::default(), &[], &[]);
         assert_eq!((alone.mode, alone.color.as_str()), (Mode::Primary, "info"));

@@ -201,7 +201,8 @@ mod tests {
     #[test]
     fn a_stricter_object_stays_as_it_is() {
         let object: PermissionObject =
-            serde_json::from_str(r#"{"task":"deny","bash":{"*":"deny","git log *":"ask"}}"#).unwrap();
+            serde_json::from_str(r#"{"task":"deny","bash":{"*":"deny","git log *":"ask"}}"#)
+                .unwrap();
         assert_eq!(policy(Allow).clamp(&object), object);
         assert!(matches!(object.get("bash"), Some(Rule::Patterns(_))));
     }
@@ -210,7 +211,10 @@ mod tests {
     fn spellings_go_both_ways_for_known_servers() {
         let servers = strings(&["wiki", "wiki_two"]);
         assert_eq!(
-            both_spellings(&strings(&["wiki_two_read", "mcp__*", "other_x", "bash"]), &servers),
+            both_spellings(
+                &strings(&["wiki_two_read", "mcp__*", "other_x", "bash"]),
+                &servers
+            ),
             [
                 "wiki_two_read",
                 "mcp__wiki_two__read",

@@ -49,7 +49,9 @@ pub fn can_observe(check: CheckId, observer: SetupAuthority) -> bool {
         CheckId::DesktopRuntimeReady
         | CheckId::DesktopCredentialsConfigured
         | CheckId::PairingConnectionActive
-        | CheckId::PairingRemotePolicyScoped => matches!(observer, A::DesktopLocal | A::DesktopPaired),
+        | CheckId::PairingRemotePolicyScoped => {
+            matches!(observer, A::DesktopLocal | A::DesktopPaired)
+        }
         CheckId::WorkspaceAuthorityDeclared
         | CheckId::WorkspaceCloudAuthenticated
         | CheckId::WorkspaceCloudSyncReachable => true,
@@ -108,7 +110,10 @@ fn result(found: &Evidence) -> CheckResult {
     let (status, evidence) = match found.outcome {
         _ if !trusted => (
             HealthStatus::Unknown,
-            format!("{} can't tell; only {} can.", found.observer, check.authority),
+            format!(
+                "{} can't tell; only {} can.",
+                found.observer, check.authority
+            ),
         ),
         _ if seen.is_empty() || found.at.is_empty() => (
             HealthStatus::Unknown,
@@ -138,7 +143,10 @@ fn without_paths(sentence: &str) -> String {
             && drive[0].is_ascii_alphabetic()
             && drive[1] == b':'
             && matches!(drive[2], b'\\' | b'/');
-        (word.starts_with('/') && word.len() > 1) || word.starts_with("~/") || word.starts_with("\\\\") || on_drive
+        (word.starts_with('/') && word.len() > 1)
+            || word.starts_with("~/")
+            || word.starts_with("\\\\")
+            || on_drive
     };
     let words: Vec<&str> = sentence
         .split(' ')
@@ -185,8 +193,16 @@ pub fn of_workspace(
         WorkspaceStatus::Disabled => return found,
     };
     let seen = format!("Its status is {}.", workspace.status.as_str());
-    found.push(evidence(CheckId::WorkspaceCloudAuthenticated, signed_in, seen.clone()));
-    found.push(evidence(CheckId::WorkspaceCloudSyncReachable, answers, seen));
+    found.push(evidence(
+        CheckId::WorkspaceCloudAuthenticated,
+        signed_in,
+        seen.clone(),
+    ));
+    found.push(evidence(
+        CheckId::WorkspaceCloudSyncReachable,
+        answers,
+        seen,
+    ));
     found
 }
 
@@ -390,8 +406,14 @@ mod tests {
             let status = |found: &Evidence| result(found).status;
             assert_eq!(status(&met), HealthStatus::Ready, "{check}");
             for worse in [
-                Evidence { seen: "  ".into(), ..met.clone() },
-                Evidence { at: String::new(), ..met.clone() },
+                Evidence {
+                    seen: "  ".into(),
+                    ..met.clone()
+                },
+                Evidence {
+                    at: String::new(),
+                    ..met.clone()
+                },
             ] {
                 assert_eq!(status(&worse), HealthStatus::Unknown, "{check}");
             }
@@ -408,7 +430,10 @@ mod tests {
         for check in &CHECKS {
             let result = result(&evidence(check.id, Outcome::NotMet));
             assert_eq!(result.status, check.severity_when_missing);
-            assert_eq!(result.recovery_action.as_deref(), Some(check.recovery_action));
+            assert_eq!(
+                result.recovery_action.as_deref(),
+                Some(check.recovery_action)
+            );
         }
     }
 
@@ -424,19 +449,35 @@ mod tests {
             .collect();
         let results = evaluate(&found);
         let of = |check: CheckId| -> Vec<HealthStatus> {
-            results.iter().filter(|r| r.id == check).map(|r| r.status).collect()
+            results
+                .iter()
+                .filter(|r| r.id == check)
+                .map(|r| r.status)
+                .collect()
         };
-        assert_eq!(of(CheckId::WorkspaceCloudAuthenticated), [HealthStatus::Ready, HealthStatus::ActionRequired]);
-        assert_eq!(of(CheckId::WorkspaceCloudSyncReachable), [HealthStatus::Ready, HealthStatus::Unknown]);
+        assert_eq!(
+            of(CheckId::WorkspaceCloudAuthenticated),
+            [HealthStatus::Ready, HealthStatus::ActionRequired]
+        );
+        assert_eq!(
+            of(CheckId::WorkspaceCloudSyncReachable),
+            [HealthStatus::Ready, HealthStatus::Unknown]
+        );
         let connect = intent(setup::intent(IntentId::CloudConnect), &results);
         assert_eq!(connect.status, HealthStatus::ActionRequired);
-        assert!(connect.missing.contains(&CheckId::WorkspaceCloudAuthenticated));
+        assert!(
+            connect
+                .missing
+                .contains(&CheckId::WorkspaceCloudAuthenticated)
+        );
     }
 
     #[test]
     fn a_pairing_that_is_up_with_remote_approval_is_not_scoped() {
-        let results: Vec<CheckResult> =
-            of_pairing("p1", PairingState::PairedOnline, true, T).iter().map(result).collect();
+        let results: Vec<CheckResult> = of_pairing("p1", PairingState::PairedOnline, true, T)
+            .iter()
+            .map(result)
+            .collect();
         assert_eq!(results[0].status, HealthStatus::Ready);
         assert_eq!(results[1].status, HealthStatus::ActionRequired);
     }
@@ -486,15 +527,33 @@ mod tests {
             row("b", CapabilityStatus::Missing),
             row("c", CapabilityStatus::Unsupported),
         ];
-        let clouds = [workspace("cloud:a", WorkspaceStatus::Offline), workspace("cloud:b", WorkspaceStatus::Disabled)];
+        let clouds = [
+            workspace("cloud:a", WorkspaceStatus::Offline),
+            workspace("cloud:b", WorkspaceStatus::Disabled),
+        ];
         let errors = ["The list in /home/a/x can't be read.".to_owned()];
         let verdict = readiness(&sources(&rows, &clouds, &errors));
         insta::assert_json_snapshot!(verdict);
         assert!(readiness(&sources(&rows[1..2], &clouds[1..], &[])).ready);
-        let elsewhere = Sources { desktop_local: false, ..sources(&rows[2..], &[], &[]) };
+        let elsewhere = Sources {
+            desktop_local: false,
+            ..sources(&rows[2..], &[], &[])
+        };
         assert!(readiness(&elsewhere).ready);
-        assert!(!readiness(&Sources { runtime_ready: false, ..elsewhere }).ready);
-        assert!(!readiness(&Sources { loaded: false, ..elsewhere }).ready);
+        assert!(
+            !readiness(&Sources {
+                runtime_ready: false,
+                ..elsewhere
+            })
+            .ready
+        );
+        assert!(
+            !readiness(&Sources {
+                loaded: false,
+                ..elsewhere
+            })
+            .ready
+        );
     }
 
     #[test]

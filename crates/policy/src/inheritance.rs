@@ -108,7 +108,11 @@ pub fn report(agents: &[Node<'_>]) -> Report {
             match agents.iter().find(|agent| agent.name == child_name) {
                 None => issues.push(Issue {
                     code: IssueCode::DelegatedAgentMissing,
-                    path: format!("agents[{}].permission.task[{}]", json!(parent.name), json!(child_name)),
+                    path: format!(
+                        "agents[{}].permission.task[{}]",
+                        json!(parent.name),
+                        json!(child_name)
+                    ),
                     parent_agent: parent.name.to_owned(),
                     child_agent: child_name,
                     key: "task".to_owned(),
@@ -133,14 +137,22 @@ pub fn enforce(agents: &mut [Agent]) -> Vec<Issue> {
     let found = report(&nodes).issues;
     let calls: Vec<Vec<String>> = nodes
         .iter()
-        .map(|parent| children(parent, &nodes).into_iter().map(|(name, _)| name).collect())
+        .map(|parent| {
+            children(parent, &nodes)
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect()
+        })
         .collect();
     // Each round only tightens, and a chain of delegation is at most as long as there are agents.
     for _ in 0..agents.len() {
         let mut changed = false;
         for (parent, names) in calls.iter().enumerate() {
             let bound = agents[parent].permission.clone();
-            for child in agents.iter_mut().filter(|agent| names.contains(&agent.name)) {
+            for child in agents
+                .iter_mut()
+                .filter(|agent| names.contains(&agent.name))
+            {
                 let clamped = clamp(&child.permission, &bound);
                 changed |= clamped != child.permission;
                 child.permission = clamped;
@@ -177,7 +189,8 @@ fn clamp(child: &PermissionObject, parent: &PermissionObject) -> PermissionObjec
 
 fn compare<'a>(parent: &'a Node<'_>, child: &'a Node<'_>) -> impl Iterator<Item = Issue> + 'a {
     KEYS.iter().filter_map(move |key| {
-        let (parent_action, child_action) = (most(parent.permission, key), most(child.permission, key));
+        let (parent_action, child_action) =
+            (most(parent.permission, key), most(child.permission, key));
         (child_action > parent_action).then(|| Issue {
             code: IssueCode::ChildMorePermissive,
             path: format!("agents[{}].permission[{}]", json!(child.name), json!(key)),
@@ -193,7 +206,9 @@ fn compare<'a>(parent: &'a Node<'_>, child: &'a Node<'_>) -> impl Iterator<Item 
 
 /// The most that the rule of exactly this key permits; without a rule, nothing.
 fn most(permission: &PermissionObject, key: &str) -> Action {
-    permission.get(key).map_or(Action::Deny, Rule::most_permissive)
+    permission
+        .get(key)
+        .map_or(Action::Deny, Rule::most_permissive)
 }
 
 /// Who may be called, with the action of the delegation. A scalar or `*` stands for every sub-agent but the
@@ -211,8 +226,9 @@ fn children(parent: &Node<'_>, agents: &[Node<'_>]) -> Vec<(String, Action)> {
         Some(Rule::Patterns(patterns)) => {
             let rest = patterns.get("*").copied().unwrap_or_default();
             let named = patterns.iter().filter(|(name, _)| *name != "*");
-            let mut found: Vec<(String, Action)> =
-                named.map(|(name, action)| (name.clone(), *action)).collect();
+            let mut found: Vec<(String, Action)> = named
+                .map(|(name, action)| (name.clone(), *action))
+                .collect();
             for name in everybody() {
                 if !patterns.contains_key(&name) {
                     found.push((name, rest));
@@ -276,8 +292,16 @@ mod tests {
     #[test]
     fn a_child_that_may_more_and_a_child_that_is_missing_are_found() {
         let agents = [
-            agent("lead", Mode::Primary, r#"{"bash":"ask","task":{"*":"deny","helper":"allow","gone":"ask"}}"#),
-            agent("helper", Mode::Subagent, r#"{"bash":{"*":"deny","git *":"allow"}}"#),
+            agent(
+                "lead",
+                Mode::Primary,
+                r#"{"bash":"ask","task":{"*":"deny","helper":"allow","gone":"ask"}}"#,
+            ),
+            agent(
+                "helper",
+                Mode::Subagent,
+                r#"{"bash":{"*":"deny","git *":"allow"}}"#,
+            ),
         ];
         let report = report_on(&agents);
         insta::assert_json_snapshot!(report);
@@ -292,15 +316,33 @@ mod tests {
         ];
         let issues = report_on(&agents).issues;
         assert_eq!(issues.len(), 1);
-        assert_eq!((issues[0].parent_agent.as_str(), issues[0].child_agent.as_str()), ("a", "b"));
+        assert_eq!(
+            (
+                issues[0].parent_agent.as_str(),
+                issues[0].child_agent.as_str()
+            ),
+            ("a", "b")
+        );
     }
 
     #[test]
     fn strict_mode_leaves_nothing_to_report_along_a_chain() {
         let mut agents = [
-            agent("c", Mode::Subagent, r#"{"*":"allow","mcp__*":"allow","wiki_save":"allow","question":"allow"}"#),
-            agent("b", Mode::Subagent, r#"{"bash":"allow","task":{"*":"deny","c":"allow"}}"#),
-            agent("a", Mode::Primary, r#"{"mcp__*":"deny","wiki_save":"ask","bash":"ask","task":{"*":"deny","b":"allow"}}"#),
+            agent(
+                "c",
+                Mode::Subagent,
+                r#"{"*":"allow","mcp__*":"allow","wiki_save":"allow","question":"allow"}"#,
+            ),
+            agent(
+                "b",
+                Mode::Subagent,
+                r#"{"bash":"allow","task":{"*":"deny","c":"allow"}}"#,
+            ),
+            agent(
+                "a",
+                Mode::Primary,
+                r#"{"mcp__*":"deny","wiki_save":"ask","bash":"ask","task":{"*":"deny","b":"allow"}}"#,
+            ),
         ];
         assert!(!enforce(&mut agents).is_empty());
         assert!(report_on(&agents).issues.is_empty());
@@ -318,7 +360,11 @@ mod tests {
     #[test]
     fn the_revision_follows_what_is_compared_and_nothing_else() {
         let base = [agent("a", Mode::Primary, r#"{"bash":"ask"}"#)];
-        let other = [agent("a", Mode::Primary, r#"{"bash":"ask","question":"allow"}"#)];
+        let other = [agent(
+            "a",
+            Mode::Primary,
+            r#"{"bash":"ask","question":"allow"}"#,
+        )];
         let looser = [agent("a", Mode::Primary, r#"{"bash":"allow"}"#)];
         assert_eq!(report_on(&base).revision, report_on(&other).revision);
         assert_ne!(report_on(&base).revision, report_on(&looser).revision);

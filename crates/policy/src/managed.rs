@@ -116,7 +116,9 @@ pub enum PolicyError {
         providers: String,
     },
     /// The key may not come from where it comes from.
-    #[error("Your organisation requires that {required}; change the key of `{provider}` in the settings.")]
+    #[error(
+        "Your organisation requires that {required}; change the key of `{provider}` in the settings."
+    )]
     Key {
         /// Provider id.
         provider: String,
@@ -265,7 +267,10 @@ impl ManagedPolicy {
                 provider: provider.to_owned(),
             });
         }
-        match models.iter().find(|model| !self.allows_model(provider, model)) {
+        match models
+            .iter()
+            .find(|model| !self.allows_model(provider, model))
+        {
             None => Ok(()),
             Some(model) => Err(PolicyError::Model {
                 model: format!("{provider}/{model}"),
@@ -371,7 +376,10 @@ mod tests {
     #[test]
     fn a_stored_document_with_a_part_missing_is_no_policy() {
         let whole = serde_json::to_string(&ManagedPolicy::default()).unwrap();
-        assert_eq!(ManagedPolicy::parse_stored(&whole), Ok(ManagedPolicy::default()));
+        assert_eq!(
+            ManagedPolicy::parse_stored(&whole),
+            Ok(ManagedPolicy::default())
+        );
         let partial = ManagedPolicy::parse_stored(r#"{"permissionCeilings":{"bash":"ask"}}"#);
         assert!(matches!(partial, Err(PolicyError::Unreadable { .. })));
     }
@@ -417,7 +425,11 @@ mod tests {
             (&managed, KeySource::Organisation, true),
             (&managed, KeySource::None, true),
         ] {
-            assert_eq!(policy.check_key("acme", source).is_ok(), allowed, "{source:?}");
+            assert_eq!(
+                policy.check_key("acme", source).is_ok(),
+                allowed,
+                "{source:?}"
+            );
         }
     }
 

@@ -22,14 +22,19 @@ pub(crate) enum Overlap {
 
 /// What two globs have in common. OpenCode lets `git *` match `git` too, so that counts as overlap.
 pub(crate) fn overlap(a: &str, b: &str) -> Overlap {
-    let head = |pattern: &str| pattern.find(['*', '?']).map(|end| pattern[..end].to_owned());
+    let head = |pattern: &str| {
+        pattern
+            .find(['*', '?'])
+            .map(|end| pattern[..end].to_owned())
+    };
     let matches = |pattern: &str, text: &str| {
         pattern::matches(pattern, text)
             || pattern
                 .strip_suffix(" *")
                 .is_some_and(|bare| pattern::matches(bare, text))
     };
-    let only_prefix = |pattern: &str, head: &str| pattern.len() == head.len() + 1 && pattern.ends_with('*');
+    let only_prefix =
+        |pattern: &str, head: &str| pattern.len() == head.len() + 1 && pattern.ends_with('*');
     if a == b {
         return Overlap::Is(a.to_owned());
     }
@@ -71,7 +76,9 @@ impl PermissionObject {
             for (bound_key, bound) in &bounds {
                 let (key, stricter) = match overlap(key, bound_key) {
                     Overlap::None => continue,
-                    Overlap::Is(common) => (common, meet_rules(&rule, &total(bound, Action::Allow))),
+                    Overlap::Is(common) => {
+                        (common, meet_rules(&rule, &total(bound, Action::Allow)))
+                    }
                     Overlap::Unclear => {
                         let all = bounds.iter().copied();
                         let bound = strictest(key, all).unwrap_or(Action::Allow);
@@ -180,8 +187,9 @@ mod tests {
 
     #[test]
     fn a_narrow_bound_inside_a_broad_grant_stays() {
-        let met = object(r#"{"wiki_*":"allow"}"#)
-            .meet(&object(r#"{"*":"allow","wiki_*":"allow","wiki_save":"ask"}"#));
+        let met = object(r#"{"wiki_*":"allow"}"#).meet(&object(
+            r#"{"*":"allow","wiki_*":"allow","wiki_save":"ask"}"#,
+        ));
         assert_eq!(text(&met), r#"{"wiki_*":"allow","wiki_save":"ask"}"#);
     }
 

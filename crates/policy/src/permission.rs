@@ -82,7 +82,11 @@ impl PermissionObject {
     fn decide(&mut self, key: &str, action: Action) {
         let later = self.0.get_index_of(key).map_or(0, |place| place + 1);
         let overruled = later > 0
-            && self.0.keys().skip(later).any(|other| overlap(key, other) != Overlap::None);
+            && self
+                .0
+                .keys()
+                .skip(later)
+                .any(|other| overlap(key, other) != Overlap::None);
         if overruled {
             self.append(key, action);
         } else {
@@ -97,12 +101,24 @@ impl PermissionObject {
             return;
         };
         let granted = GRANTABLE.contains(&key) && allow.iter().any(|pattern| pattern == key);
-        let mut rule = if granted { Action::Allow.into() } else { own.clone() };
+        let mut rule = if granted {
+            Action::Allow.into()
+        } else {
+            own.clone()
+        };
         if ask.iter().any(|pattern| pattern::matches(pattern, key)) {
-            rule = if granted { Action::Ask.into() } else { rule.clamp_to(Action::Ask) };
+            rule = if granted {
+                Action::Ask.into()
+            } else {
+                rule.clamp_to(Action::Ask)
+            };
         }
         let later = self.0.get_index_of(key).map_or(0, |place| place + 1);
-        let overruled = self.0.keys().skip(later).any(|other| overlap(key, other) != Overlap::None);
+        let overruled = self
+            .0
+            .keys()
+            .skip(later)
+            .any(|other| overlap(key, other) != Overlap::None);
         if overruled {
             self.append(key, rule);
         } else {

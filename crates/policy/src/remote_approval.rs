@@ -108,7 +108,8 @@ pub struct Decision {
 #[must_use]
 pub fn decide(request: &Request) -> Decision {
     let enabled = request.explicit_remote_approval_enabled;
-    let (allowed, mode, reason_code, requires_local_confirmation) = if !request.actor_authenticated {
+    let (allowed, mode, reason_code, requires_local_confirmation) = if !request.actor_authenticated
+    {
         (false, Mode::Blocked, Gate::ActorNotAuthenticated, true)
     } else {
         match request.authority {
@@ -201,13 +202,28 @@ mod tests {
     fn taking_a_fact_away_never_allows_more() {
         for request in all() {
             let fewer = [
-                Request { actor_authenticated: false, ..request },
-                Request { actor_workspace_member: false, ..request },
-                Request { explicit_remote_approval_enabled: false, ..request },
-                Request { local_user_present: false, ..request },
+                Request {
+                    actor_authenticated: false,
+                    ..request
+                },
+                Request {
+                    actor_workspace_member: false,
+                    ..request
+                },
+                Request {
+                    explicit_remote_approval_enabled: false,
+                    ..request
+                },
+                Request {
+                    local_user_present: false,
+                    ..request
+                },
             ];
             for less in fewer {
-                assert!(decide(&request).allowed || !decide(&less).allowed, "{request:?}");
+                assert!(
+                    decide(&request).allowed || !decide(&less).allowed,
+                    "{request:?}"
+                );
             }
         }
     }
@@ -216,7 +232,13 @@ mod tests {
     fn the_interaction_does_not_matter_and_everything_is_audited() {
         for request in all() {
             for interaction in [Interaction::QuestionReply, Interaction::QuestionReject] {
-                assert_eq!(decide(&Request { interaction, ..request }), decide(&request));
+                assert_eq!(
+                    decide(&Request {
+                        interaction,
+                        ..request
+                    }),
+                    decide(&request)
+                );
             }
             assert!(decide(&request).requires_audit);
         }
@@ -225,28 +247,58 @@ mod tests {
     #[test]
     fn every_row_of_the_contracts_table_holds() {
         for request in all().filter(|request| request.actor_authenticated) {
-            let (enabled, present) = (request.explicit_remote_approval_enabled, request.local_user_present);
+            let (enabled, present) = (
+                request.explicit_remote_approval_enabled,
+                request.local_user_present,
+            );
             let member = request.actor_workspace_member;
             let wire = serde_json::to_value(decide(&request)).unwrap();
             let (allowed, mode, code, confirm) = match request.authority {
-                Authority::DesktopLocal if present => {
-                    (true, "local-confirmation", "desktop-local-user-confirmation-required", true)
-                }
-                Authority::DesktopLocal => (false, "local-confirmation", "desktop-local-user-not-present", true),
-                Authority::PairedDesktop if enabled => {
-                    (present, "paired-local-confirmation", "paired-desktop-local-confirmation-required", true)
-                }
-                Authority::PairedDesktop => {
-                    (false, "paired-local-confirmation", "paired-desktop-remote-approval-disabled", true)
-                }
-                Authority::DesktopCloud | Authority::CloudWeb if enabled => {
-                    (member, "cloud-rbac", "cloud-rbac-workspace-membership-required", false)
-                }
+                Authority::DesktopLocal if present => (
+                    true,
+                    "local-confirmation",
+                    "desktop-local-user-confirmation-required",
+                    true,
+                ),
+                Authority::DesktopLocal => (
+                    false,
+                    "local-confirmation",
+                    "desktop-local-user-not-present",
+                    true,
+                ),
+                Authority::PairedDesktop if enabled => (
+                    present,
+                    "paired-local-confirmation",
+                    "paired-desktop-local-confirmation-required",
+                    true,
+                ),
+                Authority::PairedDesktop => (
+                    false,
+                    "paired-local-confirmation",
+                    "paired-desktop-remote-approval-disabled",
+                    true,
+                ),
+                Authority::DesktopCloud | Authority::CloudWeb if enabled => (
+                    member,
+                    "cloud-rbac",
+                    "cloud-rbac-workspace-membership-required",
+                    false,
+                ),
                 Authority::DesktopCloud | Authority::CloudWeb => {
                     (false, "cloud-rbac", "cloud-remote-approval-disabled", false)
                 }
-                _ if enabled => (member, "gateway-actor-rbac", "gateway-actor-rbac-required", false),
-                _ => (false, "gateway-actor-rbac", "gateway-remote-approval-disabled", false),
+                _ if enabled => (
+                    member,
+                    "gateway-actor-rbac",
+                    "gateway-actor-rbac-required",
+                    false,
+                ),
+                _ => (
+                    false,
+                    "gateway-actor-rbac",
+                    "gateway-remote-approval-disabled",
+                    false,
+                ),
             };
             assert_eq!(
                 wire,

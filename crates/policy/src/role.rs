@@ -9,10 +9,9 @@ pub fn permissions_of(role: BuiltInRole) -> Vec<Permission> {
     use Permission as P;
     let granted = |permission: &Permission| match role {
         BuiltInRole::Owner => true,
-        BuiltInRole::Admin => !matches!(
-            permission,
-            P::RolesManage | P::SsoManage | P::BillingManage
-        ),
+        BuiltInRole::Admin => {
+            !matches!(permission, P::RolesManage | P::SsoManage | P::BillingManage)
+        }
         BuiltInRole::Member => matches!(
             permission,
             P::OrgRead | P::MembersRead | P::SessionsRead | P::SessionsWrite
@@ -83,7 +82,9 @@ pub fn sections(
     let organisation = [Permission::OrgRead, Permission::OrgManage];
     let sees_organisation = match (person.custom_role, &person.permissions) {
         (CustomRole::Invalid, _) => false,
-        (_, Some(held)) => held.iter().any(|permission| organisation.contains(permission)),
+        (_, Some(held)) => held
+            .iter()
+            .any(|permission| organisation.contains(permission)),
         (CustomRole::None, None) => person.role.is_some(),
         (CustomRole::Assigned, None) => false,
     };
@@ -119,11 +120,7 @@ mod tests {
             None => CustomRole::None,
             Some(_) => CustomRole::Assigned,
         };
-        Principal::new("user", [""; 0]).with_account(
-            Some(role),
-            kind,
-            Some(resolve(role, custom)),
-        )
+        Principal::new("user", [""; 0]).with_account(Some(role), kind, Some(resolve(role, custom)))
     }
 
     fn open(person: &Principal) -> Vec<AdminSection> {
@@ -136,14 +133,26 @@ mod tests {
         assert_eq!(permissions_of(BuiltInRole::Owner), Permission::ALL);
         assert_eq!(permissions_of(BuiltInRole::Admin).len(), 13);
         assert_eq!(
-            permissions_of(BuiltInRole::Member).iter().map(|p| p.as_str()).collect::<Vec<_>>(),
-            ["org:read", "members:read", "sessions:read", "sessions:write"]
+            permissions_of(BuiltInRole::Member)
+                .iter()
+                .map(|p| p.as_str())
+                .collect::<Vec<_>>(),
+            [
+                "org:read",
+                "members:read",
+                "sessions:read",
+                "sessions:write"
+            ]
         );
     }
 
     #[test]
     fn a_custom_role_replaces_and_never_adds() {
-        let custom = [Permission::AuditRead, Permission::OrgRead, Permission::AuditRead];
+        let custom = [
+            Permission::AuditRead,
+            Permission::OrgRead,
+            Permission::AuditRead,
+        ];
         assert_eq!(
             resolve(BuiltInRole::Owner, Some(&custom)),
             [Permission::OrgRead, Permission::AuditRead]
@@ -177,11 +186,19 @@ mod tests {
         assert_eq!(
             open(&person(BuiltInRole::Admin, None)),
             [
-                S::Members, S::Policies, S::Providers, S::Usage, S::Audit, S::Deployment,
+                S::Members,
+                S::Policies,
+                S::Providers,
+                S::Usage,
+                S::Audit,
+                S::Deployment,
                 S::Billing
             ]
         );
-        assert_eq!(open(&person(BuiltInRole::Member, None)), [S::Members, S::Deployment]);
+        assert_eq!(
+            open(&person(BuiltInRole::Member, None)),
+            [S::Members, S::Deployment]
+        );
     }
 
     #[test]

@@ -103,7 +103,9 @@ pub fn tool_policy(mcp: Action, tools: &[Tool], servers: &[CustomServer]) -> Too
                 match mcp {
                     // What it asks about OpenCode's own tools still holds.
                     Action::Deny if !native && asks => {
-                        let covered = NATIVE.iter().filter(|tool| pattern::matches(&pattern, tool));
+                        let covered = NATIVE
+                            .iter()
+                            .filter(|tool| pattern::matches(&pattern, tool));
                         ask.extend(covered.map(|tool| (*tool).to_owned()));
                     }
                     Action::Deny if !native => {}
@@ -183,7 +185,13 @@ mod tests {
         let policy = tool_policy(Action::Allow, &tools(), &servers);
         assert_eq!(
             policy.allow,
-            ["mcp__wiki__*", "wiki_*", "mcp__clock__now", "clock_now", "bash"]
+            [
+                "mcp__wiki__*",
+                "wiki_*",
+                "mcp__clock__now",
+                "clock_now",
+                "bash"
+            ]
         );
         assert_eq!(
             policy.ask,
@@ -211,9 +219,16 @@ mod tests {
         let policy = tool_policy(Action::Deny, &tools(), &servers);
         assert_eq!(policy.allow, ["bash"]);
         assert!(policy.ask.is_empty());
-        let broad = [Tool { patterns: vec!["*".into()], native: true, ..Tool::default() }];
+        let broad = [Tool {
+            patterns: vec!["*".into()],
+            native: true,
+            ..Tool::default()
+        }];
         let policy_of_broad = tool_policy(Action::Deny, &broad, &[]);
-        assert_eq!((policy_of_broad.allow.len(), policy_of_broad.denied.len()), (0, 1));
+        assert_eq!(
+            (policy_of_broad.allow.len(), policy_of_broad.denied.len()),
+            (0, 1)
+        );
         for pattern in ["mcp__*", "wiki_*", "clock_now", "mine_*"] {
             assert!(policy.denied.iter().any(|p| p == pattern), "{pattern}");
         }

@@ -12,14 +12,24 @@ use std::collections::BTreeSet;
 fn class(action: &str) -> (&'static str, &'static str, &'static str) {
     let (area, _) = action.split_once('.').unwrap();
     match action {
-        "workspace.read" | "coordination.read" | "coordination.write" | "billing.read" => ("D", "", ""),
+        "workspace.read" | "coordination.read" | "coordination.write" | "billing.read" => {
+            ("D", "", "")
+        }
         "workspace.events" | "launchpad.read" => ("D", "", "chat"),
-        "sessions.projectionRead" | "sessions.projectionRepair" | "operator.runtimeRead" => ("OPW", "", ""),
-        "workflows.createWebhook" | "workflows.rotateWebhookSecret" => ("D", "", "workflows webhooks"),
+        "sessions.projectionRead" | "sessions.projectionRepair" | "operator.runtimeRead" => {
+            ("OPW", "", "")
+        }
+        "workflows.createWebhook" | "workflows.rotateWebhookSecret" => {
+            ("D", "", "workflows webhooks")
+        }
         "workflows.schedulerTick" => ("WI", "", "workflows"),
         "workflows.webhookInvoke" => ("HOOK", "", "workflows webhooks"),
-        "channels.directory.read" | "channels.manage.read" | "channels.manage.write" => ("CA", "org:manage", "channels"),
-        "channels.service.identity" | "channels.deliveries.read" | "channels.deliveries.write" => ("CG", "org:manage", "channels"),
+        "channels.directory.read" | "channels.manage.read" | "channels.manage.write" => {
+            ("CA", "org:manage", "channels")
+        }
+        "channels.service.identity" | "channels.deliveries.read" | "channels.deliveries.write" => {
+            ("CG", "org:manage", "channels")
+        }
         "channels.service.artifact" => ("CS", "", "channels artifacts"),
         "coordination.watches.read" | "coordination.watches.write" => ("D", "", "channels"),
         "knowledge.read" | "knowledge.propose" => ("D", "", "knowledge"),
@@ -69,7 +79,9 @@ struct Who {
 impl Who {
     fn principal(&self) -> Principal {
         let permissions = self.permissions.as_ref().map(|list| {
-            list.iter().map(|name| Permission::parse(name).unwrap()).collect()
+            list.iter()
+                .map(|name| Permission::parse(name).unwrap())
+                .collect()
         });
         Principal::new(self.source, &self.scopes).with_account(
             self.role.map(|name| BuiltInRole::parse(name).unwrap()),
@@ -105,13 +117,18 @@ fn expected(action: &str, who: &Who, features: &Features) -> Option<&'static str
             }
         }
     }
-    let holds = permissions
-        .split_whitespace()
-        .any(|name| who.permissions.as_ref().is_some_and(|held| held.contains(&name)));
+    let holds = permissions.split_whitespace().any(|name| {
+        who.permissions
+            .as_ref()
+            .is_some_and(|held| held.contains(&name))
+    });
     let senior = matches!(who.role, Some("owner" | "admin"));
     let scope = |name: &str| who.scopes.contains(&name);
     let scopes_known = !who.scopes.is_empty()
-        && who.scopes.iter().all(|s| ["desktop", "gateway", "admin", "operator", "worker-internal"].contains(s));
+        && who
+            .scopes
+            .iter()
+            .all(|s| ["desktop", "gateway", "admin", "operator", "worker-internal"].contains(s));
     let passes = match who.source {
         "user" | "header" => {
             who.custom != CustomRole::Invalid
@@ -151,14 +168,22 @@ fn expected(action: &str, who: &Who, features: &Features) -> Option<&'static str
     };
     if !passes {
         let service = match who.source {
-            "worker" | "signed_workflow_webhook" | "signed_knowledge_agent" | "verified_billing_webhook" => true,
+            "worker"
+            | "signed_workflow_webhook"
+            | "signed_knowledge_agent"
+            | "verified_billing_webhook" => true,
             "api_token" => scopes_known,
             _ => false,
         };
-        return Some(if service { "authorization.scope_required" } else { "authorization.principal_denied" });
+        return Some(if service {
+            "authorization.scope_required"
+        } else {
+            "authorization.principal_denied"
+        });
     }
     let waived = class == "CG" && scope("admin");
-    let needs_proof = matches!(class, "CG" | "CS") && who.source == "api_token" && scope("gateway") && !waived;
+    let needs_proof =
+        matches!(class, "CG" | "CS") && who.source == "api_token" && scope("gateway") && !waived;
     if needs_proof && !who.binding {
         return Some("channels.binding_scope_required");
     }
@@ -167,8 +192,11 @@ fn expected(action: &str, who: &Who, features: &Features) -> Option<&'static str
 
 const SCOPES: [&str; 5] = ["desktop", "gateway", "admin", "operator", "worker-internal"];
 
+/// Built-in role, custom role, permissions.
+type Account = (Option<&'static str>, CustomRole, Option<Vec<&'static str>>);
+
 /// Accounts: roles with their own permissions, and custom roles with none, each one, and unresolved ones.
-fn accounts() -> Vec<(Option<&'static str>, CustomRole, Option<Vec<&'static str>>)> {
+fn accounts() -> Vec<Account> {
     let mut accounts = vec![(None, CustomRole::None, None)];
     for role in BuiltInRole::ALL {
         let own = open_cowork_policy::role::permissions_of(*role);
@@ -176,11 +204,23 @@ fn accounts() -> Vec<(Option<&'static str>, CustomRole, Option<Vec<&'static str>
         accounts.push((Some(role.as_str()), CustomRole::None, Some(own)));
         accounts.push((Some(role.as_str()), CustomRole::None, None));
         accounts.push((Some(role.as_str()), CustomRole::Assigned, None));
-        accounts.push((Some(role.as_str()), CustomRole::Invalid, Some(vec!["org:manage"])));
+        accounts.push((
+            Some(role.as_str()),
+            CustomRole::Invalid,
+            Some(vec!["org:manage"]),
+        ));
     }
     for permission in Permission::ALL {
-        accounts.push((Some("member"), CustomRole::Assigned, Some(vec![permission.as_str()])));
-        accounts.push((Some("owner"), CustomRole::Assigned, Some(vec![permission.as_str()])));
+        accounts.push((
+            Some("member"),
+            CustomRole::Assigned,
+            Some(vec![permission.as_str()]),
+        ));
+        accounts.push((
+            Some("owner"),
+            CustomRole::Assigned,
+            Some(vec![permission.as_str()]),
+        ));
     }
     accounts
 }
@@ -188,13 +228,23 @@ fn accounts() -> Vec<(Option<&'static str>, CustomRole, Option<Vec<&'static str>
 fn everybody() -> Vec<Who> {
     let mut all = Vec::new();
     let mut sources: Vec<(&'static str, Vec<&'static str>)> = [
-        "user", "header", "local", "worker", "signed_workflow_webhook", "signed_knowledge_agent",
-        "verified_billing_webhook", "robot", "",
+        "user",
+        "header",
+        "local",
+        "worker",
+        "signed_workflow_webhook",
+        "signed_knowledge_agent",
+        "verified_billing_webhook",
+        "robot",
+        "",
     ]
     .map(|source| (source, vec![]))
     .into();
     for bits in 0..32_u32 {
-        let scopes = (0..5).filter(|i| bits & (1 << i) != 0).map(|i| SCOPES[i]).collect();
+        let scopes = (0..5)
+            .filter(|i| bits & (1 << i) != 0)
+            .map(|i| SCOPES[i])
+            .collect();
         sources.push(("api_token", scopes));
     }
     sources.push(("api_token", vec!["admin", "superuser"]));
@@ -216,7 +266,10 @@ fn everybody() -> Vec<Who> {
 }
 
 fn all_on() -> Features {
-    Feature::ALL.iter().map(|feature| (feature.as_str().to_owned(), true)).collect()
+    Feature::ALL
+        .iter()
+        .map(|feature| (feature.as_str().to_owned(), true))
+        .collect()
 }
 
 #[test]
@@ -236,7 +289,11 @@ fn every_decision_is_the_one_that_the_specification_states() {
             for action in CloudAction::ALL {
                 let decision = evaluate(Some(*action), &principal, features, who.binding);
                 let code = decision.denial.map(DenialCode::as_str);
-                assert_eq!(code, expected(action.as_str(), who, features), "{action} {who:?} {features:?}");
+                assert_eq!(
+                    code,
+                    expected(action.as_str(), who, features),
+                    "{action} {who:?} {features:?}"
+                );
                 seen.extend(decision.denial);
             }
         }

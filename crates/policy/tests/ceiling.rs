@@ -16,8 +16,17 @@ use std::collections::BTreeMap;
 const SERVERS: [&str; 3] = ["wiki", "mail", "clock"];
 const VERBS: [&str; 3] = ["read", "save", "send"];
 const NATIVE: [&str; 11] = [
-    "bash", "edit", "write", "apply_patch", "webfetch", "websearch", "codesearch", "task",
-    "external_directory", "read", "doom_loop",
+    "bash",
+    "edit",
+    "write",
+    "apply_patch",
+    "webfetch",
+    "websearch",
+    "codesearch",
+    "task",
+    "external_directory",
+    "read",
+    "doom_loop",
 ];
 const SUBJECTS: [&str; 4] = ["x", "git push", "a/.env", "/foreign/file"];
 
@@ -25,7 +34,11 @@ const SUBJECTS: [&str; 4] = ["x", "git push", "a/.env", "/foreign/file"];
 fn mcp_tools() -> Vec<(String, String)> {
     SERVERS
         .iter()
-        .flat_map(|server| VERBS.iter().map(move |verb| (format!("mcp__{server}__{verb}"), format!("{server}_{verb}"))))
+        .flat_map(|server| {
+            VERBS
+                .iter()
+                .map(move |verb| (format!("mcp__{server}__{verb}"), format!("{server}_{verb}")))
+        })
         .collect()
 }
 
@@ -63,51 +76,81 @@ fn subject_rules() -> impl Strategy<Value = Vec<OverrideRule>> {
         3 => any_pattern(),
         1 => prop::sample::select(vec!["git *", "git push", "*.env", "/foreign/*"]).prop_map(str::to_owned),
     ];
-    prop::collection::vec((pattern, action()).prop_map(|(pattern, action)| OverrideRule { pattern, action }), 0..3)
-}
-
-fn dimensions() -> impl Strategy<Value = Dimensions> {
-    (action(), action(), action(), action(), action(), action(), action()).prop_map(
-        |(bash, file_write, web, web_search, task, mcp, external_directory)| Dimensions {
-            bash,
-            file_write,
-            web,
-            web_search,
-            task,
-            mcp,
-            external_directory,
-        },
+    prop::collection::vec(
+        (pattern, action()).prop_map(|(pattern, action)| OverrideRule { pattern, action }),
+        0..3,
     )
 }
 
+fn dimensions() -> impl Strategy<Value = Dimensions> {
+    (
+        action(),
+        action(),
+        action(),
+        action(),
+        action(),
+        action(),
+        action(),
+    )
+        .prop_map(
+            |(bash, file_write, web, web_search, task, mcp, external_directory)| Dimensions {
+                bash,
+                file_write,
+                web,
+                web_search,
+                task,
+                mcp,
+                external_directory,
+            },
+        )
+}
+
 fn tools() -> impl Strategy<Value = Vec<Tool>> {
-    let tool = (patterns(), patterns(), any::<bool>(), any::<bool>(), prop::option::of(any::<bool>()), prop::sample::select(&SERVERS[..]));
+    let tool = (
+        patterns(),
+        patterns(),
+        any::<bool>(),
+        any::<bool>(),
+        prop::option::of(any::<bool>()),
+        prop::sample::select(&SERVERS[..]),
+    );
     prop::collection::vec(tool, 0..4).prop_map(|tools| {
         tools
             .into_iter()
             .enumerate()
-            .map(|(i, (patterns, ask_patterns, native, default_access, write_access, server))| Tool {
-                id: format!("t{i}"),
-                native,
-                namespace: Some(server.to_owned()),
-                patterns,
-                allow_patterns: vec![],
-                ask_patterns,
-                write_access,
-                default_access,
-            })
+            .map(
+                |(i, (patterns, ask_patterns, native, default_access, write_access, server))| {
+                    Tool {
+                        id: format!("t{i}"),
+                        native,
+                        namespace: Some(server.to_owned()),
+                        patterns,
+                        allow_patterns: vec![],
+                        ask_patterns,
+                        write_access,
+                        default_access,
+                    }
+                },
+            )
             .collect()
     })
 }
 
 fn policy_of(dimensions: Dimensions, tools: &[Tool], denied: &[String]) -> EffectivePolicy {
-    let servers = [CustomServer { name: "mail".into(), permission: Action::Allow }];
+    let servers = [CustomServer {
+        name: "mail".into(),
+        permission: Action::Allow,
+    }];
     let shared = tool_policy(dimensions.mcp, tools, &servers);
     EffectivePolicy::new(
         dimensions,
         Shared {
             read: permission::read_with_secrets_asked(),
-            external_directory: permission::external_roots(dimensions.external_directory, ["/skills"], dimensions.external_directory),
+            external_directory: permission::external_roots(
+                dimensions.external_directory,
+                ["/skills"],
+                dimensions.external_directory,
+            ),
             allow: shared.allow,
             ask: shared.ask,
             denied: [&shared.denied[..], denied].concat(),
@@ -117,7 +160,12 @@ fn policy_of(dimensions: Dimensions, tools: &[Tool], denied: &[String]) -> Effec
 }
 
 /// What OpenCode does for an agent: its rules stand behind the top-level ones.
-fn effective(top: &PermissionObject, agent: &PermissionObject, tool: &str, subject: &str) -> Action {
+fn effective(
+    top: &PermissionObject,
+    agent: &PermissionObject,
+    tool: &str,
+    subject: &str,
+) -> Action {
     agent
         .action_for(tool, subject)
         .or_else(|| top.action_for(tool, subject))
@@ -126,14 +174,23 @@ fn effective(top: &PermissionObject, agent: &PermissionObject, tool: &str, subje
 
 /// Every tool, both spellings, every subject: nothing above the ceiling. Where the object is silent, the top
 /// level decides; see the last property.
-fn within(name: &str, object: &PermissionObject, policy: &EffectivePolicy) -> Result<(), TestCaseError> {
+fn within(
+    name: &str,
+    object: &PermissionObject,
+    policy: &EffectivePolicy,
+) -> Result<(), TestCaseError> {
     let ceiling = policy.ceiling();
-    let mcp = mcp_tools().into_iter().flat_map(|(long, short)| [long, short]);
+    let mcp = mcp_tools()
+        .into_iter()
+        .flat_map(|(long, short)| [long, short]);
     for tool in NATIVE.iter().map(|tool| (*tool).to_owned()).chain(mcp) {
         for subject in SUBJECTS {
             if let Some(action) = object.action_for(&tool, subject) {
                 let most = ceiling.action_for(&tool, subject).unwrap_or(Action::Allow);
-                prop_assert!(action <= most, "{name}: {tool} on {subject}: {action:?} above {most:?}");
+                prop_assert!(
+                    action <= most,
+                    "{name}: {tool} on {subject}: {action:?} above {most:?}"
+                );
             }
         }
     }
@@ -141,41 +198,58 @@ fn within(name: &str, object: &PermissionObject, policy: &EffectivePolicy) -> Re
 }
 
 fn configured() -> impl Strategy<Value = Configured> {
-    (patterns(), patterns(), prop::sample::subsequence(vec!["t0", "t1", "t2"], 0..3), any::<bool>()).prop_map(
-        |(allow, ask, tools, primary)| Configured {
+    (
+        patterns(),
+        patterns(),
+        prop::sample::subsequence(vec!["t0", "t1", "t2"], 0..3),
+        any::<bool>(),
+    )
+        .prop_map(|(allow, ask, tools, primary)| Configured {
             name: "configured".into(),
             tools: tools.into_iter().map(str::to_owned).collect(),
             allow,
             ask,
             mode: primary.then_some(Mode::Primary),
             ..Configured::default()
-        },
-    )
+        })
 }
 
 fn custom(pattern: BoxedStrategy<String>) -> impl Strategy<Value = CustomAgent> {
     let key = prop_oneof![
-        Just(OverrideKey::Bash), Just(OverrideKey::Edit), Just(OverrideKey::Web), Just(OverrideKey::Mcp),
-        Just(OverrideKey::Task), Just(OverrideKey::ExternalDirectory)
+        Just(OverrideKey::Bash),
+        Just(OverrideKey::Edit),
+        Just(OverrideKey::Web),
+        Just(OverrideKey::Mcp),
+        Just(OverrideKey::Task),
+        Just(OverrideKey::ExternalDirectory)
     ];
     let overrides = prop::collection::vec(
-        (key, action(), subject_rules()).prop_map(|(key, action, rules)| Override { key, action, rules }),
+        (key, action(), subject_rules()).prop_map(|(key, action, rules)| Override {
+            key,
+            action,
+            rules,
+        }),
         0..4,
     );
-    let ids = prop::collection::vec(prop::sample::select(vec!["t0", "t1", "bash", "edit", "web", "wiki", "mail"]), 0..4);
-    (ids, prop::collection::vec(pattern, 0..3), overrides).prop_map(|(tools, denied, overrides)| CustomAgent {
-        name: "custom".into(),
-        description: "x".into(),
-        instructions: String::new(),
-        enabled: true,
-        mode: Mode::Subagent,
-        color: "accent".into(),
-        skills: vec![],
-        tools: tools.into_iter().map(str::to_owned).collect(),
-        denied,
-        overrides,
-        avatar: None,
-        inference: Inference::default(),
+    let ids = prop::collection::vec(
+        prop::sample::select(vec!["t0", "t1", "bash", "edit", "web", "wiki", "mail"]),
+        0..4,
+    );
+    (ids, prop::collection::vec(pattern, 0..3), overrides).prop_map(|(tools, denied, overrides)| {
+        CustomAgent {
+            name: "custom".into(),
+            description: "x".into(),
+            instructions: String::new(),
+            enabled: true,
+            mode: Mode::Subagent,
+            color: "accent".into(),
+            skills: vec![],
+            tools: tools.into_iter().map(str::to_owned).collect(),
+            denied,
+            overrides,
+            avatar: None,
+            inference: Inference::default(),
+        }
     })
 }
 

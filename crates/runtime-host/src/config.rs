@@ -17,6 +17,8 @@ mod redact;
 pub use diagnostics::{InputSource, RuntimeInputDiagnostics};
 pub use provider::{ModelCost, ModelEntry, ModelLimit, ProviderChoice};
 
+pub(crate) use redact::is_secret_name;
+
 use crate::error::HostError;
 use crate::home::HomePaths;
 use crate::mcp::{Servers, State};
@@ -101,11 +103,7 @@ impl ComposeInput {
     #[must_use]
     pub fn effective_dimensions(&self) -> Dimensions {
         let maxima = self.product.as_ref().map(|config| &config.permissions);
-        product::clamp(
-            self.dimensions,
-            maxima,
-            &self.managed.permission_ceilings,
-        )
+        product::clamp(self.dimensions, maxima, &self.managed.permission_ceilings)
     }
 }
 
@@ -177,8 +175,9 @@ impl ComposedConfig {
         &self.provenance.inheritance
     }
 
-    /// Values that no log and no message may show.
-    pub(crate) fn secrets(&self) -> &[SecretString] {
+    /// Values that no log, no message and no event may show.
+    #[must_use]
+    pub fn secrets(&self) -> &[SecretString] {
         &self.secrets
     }
 
@@ -221,9 +220,7 @@ pub fn compose(input: &ComposeInput, home: &HomePaths) -> Result<ComposedConfig,
     let dimensions = input.effective_dimensions();
     let tools = product.map_or_else(Vec::new, |config| product::tools(&config.tools));
     let policy = effective_policy(input, &dimensions, &tools, home);
-    let name_model = |agent: &str, model: &str| {
-        provider::name_model(input, &enabled, agent, model)
-    };
+    let name_model = |agent: &str, model: &str| provider::name_model(input, &enabled, agent, model);
     let overrides = match product {
         Some(config) => product::overrides(config, &name_model)?,
         None => BTreeMap::new(),
@@ -286,7 +283,9 @@ pub fn compose(input: &ComposeInput, home: &HomePaths) -> Result<ComposedConfig,
     let (mut secrets, hosts) = server_secrets(&input.servers);
     secrets.extend(entries.secrets);
     secrets.extend(redact::secret_values(&document));
-    let redacted = redact::redact(&document, &hosts, &secrets);
+    // Views also hide what variables and files inserted; elsewhere those may be ordinary words.
+    let hidden = [&secrets[..], &entries.inserted].concat();
+    let redacted = redact::redact(&document, &hosts, &hidden);
     let provenance = Provenance::new(input, &chosen, &roster, issues);
     Ok(ComposedConfig {
         text: to_text(&document)?.into(),
@@ -371,7 +370,11 @@ fn compaction_agent(
     name_model: &product::NameModel<'_>,
 ) -> Result<Value, HostError> {
     let mut entry = Map::new();
-    if let Some(model) = agent.model.as_deref().filter(|model| !model.trim().is_empty()) {
+    if let Some(model) = agent
+        .model
+        .as_deref()
+        .filter(|model| !model.trim().is_empty())
+    {
         entry.insert("model".into(), json!(name_model("compaction", model)?));
     }
     if let Some(prompt) = &agent.prompt {

@@ -21,6 +21,8 @@ pub use server::{
     State,
 };
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 use local::LocalRequest;
 use open_cowork_config::model::credentials::{Credential, WhenOp};
@@ -57,42 +59,50 @@ pub async fn evaluate(input: &McpInput<'_>, resolver: &dyn Resolve) -> Servers {
         .product
         .iter()
         .partition(|server| own_of(input, &server.name).is_some());
-    let product = product.into_iter().map(|server| async move {
-        let verdict = match input.mcp == Action::Deny {
-            true => Verdict::off(Reason::McpPolicyDenied),
-            false => self::product(server, input, resolver).await,
-        };
-        Server {
-            name: server.name.clone(),
-            source: Source::Product,
-            permission: input.mcp,
-            evidence: product_evidence(server, input.settings),
-            state: verdict.state,
-            remark: verdict.remark,
-        }
-    });
-    let own = effective_own(input.own).map(|server| async move {
-        let verdict = match input.mcp == Action::Deny || !input.own_permitted {
-            true => Verdict::off(Reason::McpPolicyDenied),
-            false => self::own(server, input, resolver).await,
-        };
-        Server {
-            name: server.name.clone(),
-            source: Source::Own(server.scope),
-            permission: server.permission.clamp_to(input.mcp),
-            evidence: own_evidence(server, &verdict.state),
-            state: verdict.state,
-            remark: verdict.remark,
-        }
-    });
-    let mut rows: Vec<Server> = stream::iter(product).buffered(AT_ONCE).collect().await;
-    rows.extend(stream::iter(own).buffered(AT_ONCE).collect::<Vec<_>>().await);
+    // Boxed: the compiler can't see that such a stream may be sent between threads otherwise.
+    let mut looks: Vec<BoxFuture<'_, Server>> = Vec::new();
+    for server in product {
+        looks.push(product_server(server, input, resolver).boxed());
+    }
+    for server in effective_own(input.own) {
+        looks.push(own_server(server, input, resolver).boxed());
+    }
     Servers {
-        rows,
+        rows: stream::iter(looks).buffered(AT_ONCE).collect().await,
         overridden: overridden
             .into_iter()
             .map(|server| server.name.clone())
             .collect(),
+    }
+}
+
+async fn product_server(server: &Mcp, input: &McpInput<'_>, resolver: &dyn Resolve) -> Server {
+    let verdict = match input.mcp == Action::Deny {
+        true => Verdict::off(Reason::McpPolicyDenied),
+        false => product(server, input, resolver).await,
+    };
+    Server {
+        name: server.name.clone(),
+        source: Source::Product,
+        permission: input.mcp,
+        evidence: product_evidence(server, input.settings),
+        state: verdict.state,
+        remark: verdict.remark,
+    }
+}
+
+async fn own_server(server: &OwnServer, input: &McpInput<'_>, resolver: &dyn Resolve) -> Server {
+    let verdict = match input.mcp == Action::Deny || !input.own_permitted {
+        true => Verdict::off(Reason::McpPolicyDenied),
+        false => own(server, input, resolver).await,
+    };
+    Server {
+        name: server.name.clone(),
+        source: Source::Own(server.scope),
+        permission: server.permission.clamp_to(input.mcp),
+        evidence: own_evidence(server, &verdict.state),
+        state: verdict.state,
+        remark: verdict.remark,
     }
 }
 
@@ -166,7 +176,11 @@ async fn product(server: &Mcp, input: &McpInput<'_>, resolver: &dyn Resolve) -> 
     }
     let empty = BTreeMap::new();
     let stored = settings.credentials.get(&server.name).unwrap_or(&empty);
-    let value = |key: &str| stored.get(key).filter(|value| !value.expose_secret().is_empty());
+    let value = |key: &str| {
+        stored
+            .get(key)
+            .filter(|value| !value.expose_secret().is_empty())
+    };
 
     let local = match server.kind {
         McpType::Local => match input.places.product_command(server) {
@@ -187,6 +201,12 @@ async fn product(server: &Mcp, input: &McpInput<'_>, resolver: &dyn Resolve) -> 
     if missing_credential(server.credentials.as_deref().unwrap_or_default(), stored) {
         return Verdict::off(Reason::McpNotConfigured);
     }
+    let declared = server.credentials.iter().flatten();
+    let secrets: Vec<SecretString> = declared
+        .filter(|credential| credential.secret != Some(false))
+        .filter_map(|credential| value(&credential.key).cloned())
+        .chain(google.and_then(|google| google.access_token.clone()))
+        .collect();
     match (server.kind, local, &server.url) {
         (McpType::Local, Some(command), _) => {
             let mut environment: Vec<(String, SecretString)> = server
@@ -200,6 +220,7 @@ async fn product(server: &Mcp, input: &McpInput<'_>, resolver: &dyn Resolve) -> 
                 command: &command.command,
                 args: &command.args,
                 environment: &environment,
+                secrets: &secrets,
                 timeout_ms: command.timeout_ms,
                 origin: Origin::Product,
                 places: input.places,
@@ -221,6 +242,7 @@ async fn product(server: &Mcp, input: &McpInput<'_>, resolver: &dyn Resolve) -> 
                 &RemoteRequest {
                     url,
                     headers: &headers,
+                    secrets: &secrets,
                     allow_private: server.allow_private_network == Some(true),
                     oauth: server.auth_mode == McpAuthMode::Oauth,
                 },
@@ -252,6 +274,8 @@ async fn own(server: &OwnServer, input: &McpInput<'_>, resolver: &dyn Resolve) -
         true => input.settings.google.as_ref(),
         false => None,
     };
+    let token = google.and_then(|google| google.access_token.clone());
+    let secrets: Vec<SecretString> = token.into_iter().collect();
     match &server.transport {
         OwnTransport::Stdio {
             command,
@@ -267,6 +291,7 @@ async fn own(server: &OwnServer, input: &McpInput<'_>, resolver: &dyn Resolve) -
                 command,
                 args,
                 environment: &environment,
+                secrets: &secrets,
                 timeout_ms: 10_000,
                 origin: match server.scope {
                     Scope::Machine => Origin::Machine,
@@ -283,6 +308,7 @@ async fn own(server: &OwnServer, input: &McpInput<'_>, resolver: &dyn Resolve) -
             let request = RemoteRequest {
                 url,
                 headers: &headers,
+                secrets: &secrets,
                 allow_private: server.allow_private_network,
                 oauth: true,
             };
@@ -292,10 +318,7 @@ async fn own(server: &OwnServer, input: &McpInput<'_>, resolver: &dyn Resolve) -
 }
 
 /// A visible, required credential has no value (05 §7.1). A hidden one is not asked for.
-fn missing_credential(
-    credentials: &[Credential],
-    stored: &BTreeMap<String, SecretString>,
-) -> bool {
+fn missing_credential(credentials: &[Credential], stored: &BTreeMap<String, SecretString>) -> bool {
     let value = |key: &str| stored.get(key).map_or("", |value| value.expose_secret());
     credentials.iter().any(|credential| {
         let visible = credential.when.as_ref().is_none_or(|when| match when.op {

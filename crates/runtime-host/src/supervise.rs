@@ -220,6 +220,7 @@ pub struct Running {
     base_url: String,
     password: SecretString,
     client: Client,
+    version: String,
     verdict: Verdict,
     pid: i32,
     memory_budget_bytes: u64,
@@ -254,6 +255,12 @@ impl Running {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Its version, as it says itself.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// What the compatibility probe said: `Ok` or `Warn`.
@@ -393,6 +400,7 @@ async fn start(spec: &LaunchSpec) -> Result<Running, HostError> {
         })?,
         base_url,
         password,
+        version: String::new(),
         verdict: Verdict {
             level: VerdictLevel::Ok,
             reasons: Vec::new(),
@@ -410,7 +418,8 @@ async fn start(spec: &LaunchSpec) -> Result<Running, HostError> {
         exit = wait(running.exited()) => Err(HostError::Start { message: describe(&exit), tail: exit.tail }),
     };
     match ready {
-        Ok(verdict) => {
+        Ok((version, verdict)) => {
+            running.version = version;
             running.verdict = verdict;
             Ok(running)
         }

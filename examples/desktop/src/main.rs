@@ -8,6 +8,7 @@ use clap::Parser as _;
 use open_cowork_config::load::Loaded;
 use open_cowork_desktop::chat::{self, ChatOptions, Outcome};
 use open_cowork_desktop::data::DataDir;
+use open_cowork_desktop::offer::Offer;
 use open_cowork_desktop::serve::Page;
 use open_cowork_desktop::settings::{ProviderSettings, SettingsStore};
 use open_cowork_desktop::{Desktop, DesktopError, DesktopOptions, config, connection};
@@ -103,7 +104,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             terminal(self::options(engine, config)?, options).await
         }
         Command::Config { data_dir, command } => {
-            settings(data_folder(data_dir, &config)?, command).await
+            settings(data_folder(data_dir, &config)?, &config, command).await
         }
     }
 }
@@ -157,8 +158,12 @@ fn data_folder(named: Option<PathBuf>, config: &Loaded) -> Result<PathBuf, Deskt
     named.map_or_else(product, Ok)
 }
 
-async fn settings(root: PathBuf, command: ConfigCommand) -> anyhow::Result<ExitCode> {
-    let store = SettingsStore::new(&root);
+async fn settings(
+    root: PathBuf,
+    config: &Loaded,
+    command: ConfigCommand,
+) -> anyhow::Result<ExitCode> {
+    let store = SettingsStore::new(&root, Offer::of(config.config()));
     match command {
         ConfigCommand::Show { json } => {
             let settings = store.load()?;
@@ -174,7 +179,7 @@ async fn settings(root: PathBuf, command: ConfigCommand) -> anyhow::Result<ExitC
                 Some(settings) => say(&format!(
                     "provider  {}\nendpoint  {}\nmodel     {}\nkey       {}",
                     settings.provider,
-                    settings.endpoint(),
+                    settings.endpoint(store.offer()),
                     settings.model,
                     if has_key { "stored" } else { "none" }
                 ))?,
@@ -200,7 +205,10 @@ async fn settings(root: PathBuf, command: ConfigCommand) -> anyhow::Result<ExitC
             };
             if test {
                 let stored = store.key(&settings.provider)?;
-                let report = connection::test(&settings, key.as_ref().or(stored.as_ref())).await;
+                let report = {
+                    let key = key.as_ref().or(stored.as_ref());
+                    connection::test(&settings, store.offer(), key).await
+                };
                 if !report.ok {
                     bail!("{} Nothing was saved.", report.message);
                 }

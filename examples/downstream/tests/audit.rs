@@ -19,7 +19,10 @@ impl Auditor for Lines {
 }
 
 async fn fresh() -> Subject {
-    Subject::new(AuditedStore::new(MemoryStore::new(), Arc::new(Lines::default())))
+    Subject::new(AuditedStore::new(
+        MemoryStore::new(),
+        Arc::new(Lines::default()),
+    ))
 }
 
 open_cowork_providers::store_conformance!(fresh);
@@ -36,7 +39,11 @@ async fn the_auditor_hears_of_every_durable_event_and_of_no_text() {
         payload,
         created_at: "2026-01-01T00:00:00.000Z".to_owned(),
     };
-    let request = AppendRequest { key: key.clone(), events: Arc::new([event]), fence: None };
+    let request = AppendRequest {
+        key: key.clone(),
+        events: Arc::new([event]),
+        fence: None,
+    };
     store.append(request.clone()).await.unwrap_err();
     assert!(lines.0.lock().unwrap().is_empty(), "nothing was stored");
 
@@ -54,6 +61,9 @@ async fn the_auditor_hears_of_every_durable_event_and_of_no_text() {
     store.append(request).await.unwrap();
     let heard = lines.0.lock().unwrap().clone();
     assert_eq!(heard.len(), 1, "a retry is heard once");
-    assert_eq!((heard[0].sequence, &heard[0].kind), (1, &EventType::PromptSubmitted));
+    assert_eq!(
+        (heard[0].sequence, &heard[0].kind),
+        (1, &EventType::PromptSubmitted)
+    );
     assert!(!format!("{heard:?}").contains("private"));
 }

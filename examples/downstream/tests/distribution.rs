@@ -16,11 +16,17 @@ fn check(dir: &Path) -> Report {
 
 fn shown(report: &Report) -> String {
     let findings = report.findings();
-    findings.iter().map(|finding| format!("{} {}: {}\n", finding.code, finding.path, finding.message)).collect()
+    findings
+        .iter()
+        .map(|finding| format!("{} {}: {}\n", finding.code, finding.path, finding.message))
+        .collect()
 }
 
 fn failed(report: &Report) -> Vec<&'static str> {
-    let failed = report.items.iter().filter(|item| item.status == CheckStatus::Fail);
+    let failed = report
+        .items
+        .iter()
+        .filter(|item| item.status == CheckStatus::Fail);
     failed.map(|item| item.id).collect()
 }
 
@@ -61,8 +67,15 @@ fn fails_at(id: &str, file: &str, from: &str, to: &str) {
     assert_eq!(failed(&report), [id], "{}", shown(&report));
     let item = report.items.iter().find(|item| item.id == id).unwrap();
     assert!(item.findings.iter().all(|finding| finding.code == id));
-    let place = item.findings.iter().find(|finding| finding.file.as_deref() == Some(file));
-    assert!(place.is_some_and(|finding| finding.line.is_some() && finding.help.is_some()), "{}", shown(&report));
+    let place = item
+        .findings
+        .iter()
+        .find(|finding| finding.file.as_deref() == Some(file));
+    assert!(
+        place.is_some_and(|finding| finding.line.is_some() && finding.help.is_some()),
+        "{}",
+        shown(&report)
+    );
 }
 
 #[test]
@@ -72,49 +85,96 @@ fn the_example_passes_every_item() {
     assert!(report.findings().is_empty(), "{}", shown(&report));
     let ids: Vec<_> = report.items.iter().map(|item| item.id).collect();
     assert_eq!(ids, ITEMS);
-    assert!(report.items.iter().all(|item| item.status == CheckStatus::Pass), "{:?}", report.items);
+    assert!(
+        report
+            .items
+            .iter()
+            .all(|item| item.status == CheckStatus::Pass),
+        "{:?}",
+        report.items
+    );
 }
 
 #[test]
 fn the_report_says_what_the_distribution_overrides() {
     let report = check(&example());
     let surfaces: Vec<_> = report.overrides.iter().map(|one| one.surface).collect();
-    assert_eq!(surfaces, ["desktop", "cloud", "gateway", "chart", "compose", "content", "code"]);
+    assert_eq!(
+        surfaces,
+        [
+            "desktop", "cloud", "gateway", "chart", "compose", "content", "code"
+        ]
+    );
 }
 
 #[test]
 fn an_unknown_key_breaks_config_valid() {
-    fails_at("DIST_CONFIG_VALID", "open-cowork.config.json", "\"telemetry\":", "\"telemetri\":");
+    fails_at(
+        "DIST_CONFIG_VALID",
+        "open-cowork.config.json",
+        "\"telemetry\":",
+        "\"telemetri\":",
+    );
 }
 
 #[test]
 fn a_document_without_its_contract_version_breaks_config_valid() {
-    fails_at("DIST_CONFIG_VALID", "open-cowork.config.json", "\"contractVersion\": 1,", "");
+    fails_at(
+        "DIST_CONFIG_VALID",
+        "open-cowork.config.json",
+        "\"contractVersion\": 1,",
+        "",
+    );
 }
 
 #[test]
 fn another_name_in_the_chart_breaks_branding_source() {
-    fails_at("DIST_BRANDING_SOURCE", "values/gateway.yaml", "productName: Example Cowork", "productName: Sample Cowork");
+    fails_at(
+        "DIST_BRANDING_SOURCE",
+        "values/gateway.yaml",
+        "productName: Example Cowork",
+        "productName: Sample Cowork",
+    );
 }
 
 #[test]
 fn a_payment_service_in_the_main_document_breaks_billing_free() {
-    fails_at("DIST_BILLING_FREE", "open-cowork.config.json", "\"provider\": \"none\"", "\"provider\": \"stripe\"");
+    fails_at(
+        "DIST_BILLING_FREE",
+        "open-cowork.config.json",
+        "\"provider\": \"none\"",
+        "\"provider\": \"stripe\"",
+    );
 }
 
 #[test]
 fn managed_mode_in_the_main_document_breaks_overlay_only() {
-    fails_at("DIST_OVERLAY_ONLY", "open-cowork.config.json", "\"mode\": \"self-host\"", "\"mode\": \"managed\"");
+    fails_at(
+        "DIST_OVERLAY_ONLY",
+        "open-cowork.config.json",
+        "\"mode\": \"self-host\"",
+        "\"mode\": \"managed\"",
+    );
 }
 
 #[test]
 fn a_secret_written_down_breaks_secrets_by_ref() {
-    fails_at("DIST_SECRETS_BY_REF", "open-cowork.config.json", "{env:EXAMPLE_COWORK_GATEWAY_ADMIN_TOKEN}", "letmein-office-42");
+    fails_at(
+        "DIST_SECRETS_BY_REF",
+        "open-cowork.config.json",
+        "{env:EXAMPLE_COWORK_GATEWAY_ADMIN_TOKEN}",
+        "letmein-office-42",
+    );
 }
 
 #[test]
 fn a_profile_without_a_list_breaks_profiles_defined() {
-    fails_at("DIST_PROFILES_DEFINED", "open-cowork.config.json", "\"tools\": [\"read\", \"handbook\"],", "");
+    fails_at(
+        "DIST_PROFILES_DEFINED",
+        "open-cowork.config.json",
+        "\"tools\": [\"read\", \"handbook\"],",
+        "",
+    );
 }
 
 #[test]
@@ -129,22 +189,42 @@ fn a_provider_without_its_signing_secret_breaks_gateway_signed() {
 
 #[test]
 fn a_moving_tag_breaks_images_pinned() {
-    fails_at("DIST_IMAGES_PINNED", "docker-compose.yml", "postgres:17.6-alpine", "postgres:latest");
+    fails_at(
+        "DIST_IMAGES_PINNED",
+        "docker-compose.yml",
+        "postgres:17.6-alpine",
+        "postgres:latest",
+    );
 }
 
 #[test]
 fn the_public_tier_without_a_digest_breaks_images_pinned() {
-    fails_at("DIST_IMAGES_PINNED", "values/cloud.yaml", "digest: <sha256 digest of the release>", "digest: \"\"");
+    fails_at(
+        "DIST_IMAGES_PINNED",
+        "values/cloud.yaml",
+        "digest: <sha256 digest of the release>",
+        "digest: \"\"",
+    );
 }
 
 #[test]
 fn somebodys_address_breaks_templates_clean() {
-    fails_at("DIST_TEMPLATES_CLEAN", "values/cloud.yaml", "https://login.example.com", "https://acme-login.azurewebsites.net");
+    fails_at(
+        "DIST_TEMPLATES_CLEAN",
+        "values/cloud.yaml",
+        "https://login.example.com",
+        "https://acme-login.azurewebsites.net",
+    );
 }
 
 #[test]
 fn a_client_that_reaches_the_store_breaks_boundary() {
-    fails_at("DIST_BOUNDARY", "Cargo.toml", "role = \"adapter\"\n\n[lints]\nworkspace = true\n\n[dependencies]\n", "role = \"client\"\n\n[dependencies]\nopen-cowork-store.workspace = true\n");
+    fails_at(
+        "DIST_BOUNDARY",
+        "Cargo.toml",
+        "role = \"adapter\"\n\n[lints]\nworkspace = true\n\n[dependencies]\n",
+        "role = \"client\"\n\n[dependencies]\nopen-cowork-store.workspace = true\n",
+    );
 }
 
 #[test]
@@ -159,13 +239,27 @@ fn a_patched_crate_breaks_branding_source() {
 
 #[test]
 fn a_copied_crate_breaks_overlay_only() {
-    fails_at("DIST_OVERLAY_ONLY", "Cargo.toml", "name = \"open-cowork-downstream-example\"", "name = \"open-cowork-workbench\"");
+    fails_at(
+        "DIST_OVERLAY_ONLY",
+        "Cargo.toml",
+        "name = \"open-cowork-downstream-example\"",
+        "name = \"open-cowork-workbench\"",
+    );
 }
 
 #[test]
 fn no_finding_shows_the_secret() {
-    let (_dir, report) = broken("open-cowork.config.json", "{env:EXAMPLE_COWORK_SLACK_BOT_TOKEN}", "hunter2-of-the-office");
-    assert_eq!(failed(&report), ["DIST_SECRETS_BY_REF"], "{}", shown(&report));
+    let (_dir, report) = broken(
+        "open-cowork.config.json",
+        "{env:EXAMPLE_COWORK_SLACK_BOT_TOKEN}",
+        "hunter2-of-the-office",
+    );
+    assert_eq!(
+        failed(&report),
+        ["DIST_SECRETS_BY_REF"],
+        "{}",
+        shown(&report)
+    );
     assert!(!format!("{report:?}").contains("hunter2"));
 }
 
@@ -174,7 +268,11 @@ fn an_empty_folder_fails_for_want_of_a_document() {
     let dir = tempfile::tempdir().unwrap();
     let report = check(dir.path());
     assert_eq!(failed(&report), ["DIST_CONFIG_VALID"]);
-    let applies = report.items.iter().filter(|item| item.status != CheckStatus::NotApplicable).count();
+    let applies = report
+        .items
+        .iter()
+        .filter(|item| item.status != CheckStatus::NotApplicable)
+        .count();
     assert_eq!(applies, 3, "documents, secrets, templates");
 }
 
@@ -183,7 +281,10 @@ fn every_address_is_an_example() {
     let text = std::fs::read_to_string(example().join("open-cowork.config.json")).unwrap();
     for url in text.split("https://").skip(1) {
         let host = url.split(['/', '"']).next().unwrap();
-        assert!(host == "example.com" || host.ends_with(".example.com"), "{host}");
+        assert!(
+            host == "example.com" || host.ends_with(".example.com"),
+            "{host}"
+        );
     }
 }
 
@@ -191,12 +292,20 @@ fn every_address_is_an_example() {
 fn the_managed_overlay_loads_on_top() {
     let loaded = summary::read(&example(), &[Path::new("overlays/managed.json")]).unwrap();
     assert_eq!(loaded.value()["gateway"]["mode"], "managed");
-    assert_eq!(loaded.value()["cloud"]["publicBranding"]["productName"], "Example Cowork");
+    assert_eq!(
+        loaded.value()["cloud"]["publicBranding"]["productName"],
+        "Example Cowork"
+    );
 }
 
 #[test]
 fn the_summary_shows_the_brand() {
     let lines = summary::lines(&summary::read(&example(), &[]).unwrap()).unwrap();
     assert_eq!(lines[0], "name      Example Cowork");
-    assert!(lines.iter().any(|line| line.starts_with("accent") && line.ends_with("#2aa198")), "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.starts_with("accent") && line.ends_with("#2aa198")),
+        "{lines:?}"
+    );
 }

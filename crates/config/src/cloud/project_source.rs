@@ -187,6 +187,8 @@ fn snapshot(rules: &Value, source: &Value) -> Broken {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::needless_pass_by_value)] // `json!(…)` reads best where it is used
+
     use super::*;
     use serde_json::json;
 

@@ -160,8 +160,8 @@ pub(super) fn apply(env: &mut Overrides<'_>) {
             Ok(list @ Value::Array(_)) => env.put("PROVIDERS", "/gateway/providers", list),
             _ => env.error(
                 "PROVIDERS",
-                "is no JSON array".to_owned(),
-                "Write [{\"kind\": …, \"channelBindingId\": …}].".to_owned(),
+                "is no JSON array",
+                "Write [{\"kind\": …, \"channelBindingId\": …}].",
             ),
         }
     }

@@ -6,7 +6,8 @@ use open_cowork_config::load::Loaded;
 use open_cowork_contracts::finding::Severity;
 use open_cowork_contracts::setup::CheckId;
 use open_cowork_desktop::data::DataDir;
-use open_cowork_desktop::settings::{SettingsStore, known_provider};
+use open_cowork_desktop::offer::Offer;
+use open_cowork_desktop::settings::SettingsStore;
 use open_cowork_desktop::{DesktopError, config};
 use open_cowork_runtime_host::binary;
 use open_cowork_runtime_host::error::HostError;
@@ -51,7 +52,12 @@ pub(super) fn of_desktop(at: &Where) -> Vec<Seen> {
     let (configured, configuration) = configuration(&config);
     let (found, opencode) = opencode(at.opencode.as_deref());
     let (has_provider, provider) = match data_dir(at, &config) {
-        Ok(data_dir) => provider(&data_dir),
+        Ok(data_dir) => {
+            let offer = config
+                .as_ref()
+                .map_or_else(|_| Offer::default(), |loaded| Offer::of(loaded.config()));
+            provider(&data_dir, offer)
+        }
         Err(why) => (false, why.to_owned()),
     };
     vec![
@@ -200,8 +206,8 @@ fn ends_in_time(child: &mut Child) -> bool {
     false
 }
 
-fn provider(data_dir: &Path) -> (bool, String) {
-    let store = SettingsStore::new(data_dir);
+fn provider(data_dir: &Path, offer: Offer) -> (bool, String) {
+    let store = SettingsStore::new(data_dir, offer);
     let settings = match store.load() {
         Ok(Some(settings)) => settings,
         Ok(None) => return (false, "No provider is set up in the data folder.".into()),
@@ -212,35 +218,28 @@ fn provider(data_dir: &Path) -> (bool, String) {
             );
         }
     };
-    // The file may hold anything; only known ids are repeated.
-    let Some(known) = known_provider(&settings.provider) else {
+    // The file may hold anything; only ids that are on offer are repeated.
+    let Some(known) = store.offer().find(&settings.provider) else {
         return (
             false,
-            "settings.json names a provider that this version doesn't know.".into(),
+            "settings.json names a provider that isn't on offer.".into(),
         );
     };
-    if settings.check().is_err() {
-        return (
-            false,
-            format!("The settings of {} are incomplete.", known.id),
-        );
+    let id = known.id.as_str();
+    if settings.check(store.offer()).is_err() {
+        return (false, format!("The settings of {id} are incomplete."));
     }
-    match store.key(known.id) {
-        Ok(Some(_)) => (true, format!("{} is set up, with a key.", known.id)),
-        Ok(None) if known.id == "custom" => {
-            (true, "A custom endpoint is set up, without a key.".into())
-        }
-        Ok(None) => (false, format!("{} is set up, but has no key.", known.id)),
+    match store.key(id) {
+        Ok(Some(_)) => (true, format!("{id} is set up, with a key.")),
+        Ok(None) if known.needs_address => (
+            true,
+            format!("{id} is set up at an own address, without a key."),
+        ),
+        Ok(None) => (false, format!("{id} is set up, but has no key.")),
         Err(DesktopError::KeyExposed { .. }) => (
             false,
-            format!(
-                "The key file of {} can be read by other users, so it isn't used.",
-                known.id
-            ),
+            format!("The key file of {id} can be read by other users, so it isn't used."),
         ),
-        Err(_) => (
-            false,
-            format!("The key file of {} can't be read.", known.id),
-        ),
+        Err(_) => (false, format!("The key file of {id} can't be read.")),
     }
 }

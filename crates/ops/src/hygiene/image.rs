@@ -44,7 +44,7 @@ static KEYED: LazyLock<Regex> = LazyLock::new(|| {
 });
 static TAG: LazyLock<Regex> = LazyLock::new(|| {
     compile(
-        r#"(?m)^(?P<indent>[ \t]*)(?:export[ \t]+|-[ \t]+)?["']?(?:tag|[A-Za-z0-9]*[iI]mageTag|[A-Z0-9_]*IMAGE_TAG)["']?[ \t]*[:=][ \t]*(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"'#,}]*)"#,
+        r#"(?m)(?:^(?P<indent>[ \t]*)(?:export[ \t]+|-[ \t]+)?|[{,][ \t]*)["']?(?:tag|[A-Za-z0-9]*[iI]mageTag|[A-Z0-9_]*IMAGE_TAG)["']?[ \t]*[:=][ \t]*(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"'#,}]*)"#,
     )
 });
 static FROM: LazyLock<Regex> = LazyLock::new(|| {
@@ -167,14 +167,15 @@ pub(super) fn find(text: &str, place: &Place, lines: &Lines) -> Vec<Range<usize>
     let mut found = references(text, &place.path);
     found.retain(|range| pin(&text[range.clone()]) == Pin::Mutable);
     for tag in TAG.captures_iter(text) {
-        let (Some(indent), Some(value)) = (tag.name("indent"), tag.name("value")) else {
+        let Some(value) = tag.name("value") else {
             continue;
         };
+        let indent = tag.name("indent").map_or("", |indent| indent.as_str());
         let range = unquoted(text, value.range());
         let is_empty = range.is_empty();
         if is_empty
             && (place.language != Language::Yaml
-                || has_digest_beside(text, lines, value.start(), indent.as_str()))
+                || has_digest_beside(text, lines, value.start(), indent))
         {
             continue;
         }
@@ -223,7 +224,7 @@ fn is_reference(text: &str) -> bool {
     let lower = resolved.to_ascii_lowercase();
     !resolved.is_empty()
         && !lower.contains("://")
-        && !lower.starts_with(['/', '.', '~', '#', '[', '{', '&', '*', '!', '|', '>'])
+        && !lower.starts_with(['/', '.', '~', '#', '[', '{', '&', '*', '!', '|', '>', ':'])
         && !["png", "svg", "jpg", "jpeg", "webp", "gif", "ico"]
             .iter()
             .any(|end| lower.ends_with(&format!(".{end}")))
@@ -288,6 +289,14 @@ mod tests {
     fn mutable(path: &str, text: &str) -> usize {
         let place = Place::of(path);
         find(text, &place, &Lines::of(text, &place)).len()
+    }
+
+    #[test]
+    fn a_flow_mapping_counts_and_a_picture_does_not() {
+        let flow = "image: {repository: r.example.com/a, tag: main}\n";
+        assert_eq!(mutable("values.yaml", flow), 1);
+        let picture = ".. image:: https://example.com/a.svg?branch=main\n";
+        assert_eq!(mutable("README.rst", picture), 0);
     }
 
     #[test]

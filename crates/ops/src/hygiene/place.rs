@@ -80,6 +80,15 @@ const GENERATED: [&str; 12] = [
     "npm-shrinkwrap.json",
 ];
 
+const LICENCES: [&str; 6] = [
+    "LICENSE",
+    "LICENCE",
+    "COPYING",
+    "NOTICE",
+    "THIRD_PARTY",
+    "THIRD-PARTY",
+];
+
 impl Place {
     /// The place of a path that is relative to the root of the scan.
     pub(super) fn of(path: &str) -> Place {
@@ -94,6 +103,9 @@ impl Place {
             || name.ends_with(".min.js")
             || name.ends_with(".map")
             || name.ends_with(".snap");
+        // Texts of licences are other people's words.
+        let upper = name.to_ascii_uppercase();
+        let is_licence = LICENCES.iter().any(|start| upper.starts_with(start));
         let is_template = match language {
             Language::Source => in_template_folder,
             _ => true,
@@ -101,7 +113,7 @@ impl Place {
         Place {
             path: path.to_owned(),
             language,
-            is_template: is_template && !is_test && !is_generated,
+            is_template: is_template && !is_test && !is_generated && !is_licence,
             is_generated,
         }
     }

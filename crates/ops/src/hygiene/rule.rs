@@ -245,7 +245,10 @@ pub(super) const TABLE: &[Rule] = &[
     Rule {
         code: "HYGIENE_TELEGRAM_TOKEN",
         what: "a Telegram bot token",
-        patterns: &[r"[0-9]{8,10}:[A-Za-z0-9_-]{30,}"],
+        patterns: &[
+            r"[0-9]{8,10}:[A-Za-z0-9_-]{30,}",
+            r"bot([0-9]{6,12}:[A-Za-z0-9_-]{30,})",
+        ],
         accepts: verify::is_random_tail,
         ..SECRET
     },
@@ -331,7 +334,8 @@ pub(super) const TABLE: &[Rule] = &[
         why: "whoever has the URL has what it opens",
         help: "link to the page that makes such URLs, or write `<signed URL>`",
         patterns: &[
-            r#"(?i)[?&](?:X-Amz-(?:Signature|Credential|Security-Token)|X-Goog-(?:Signature|Credential)|AWSAccessKeyId|sig|signature)=([^\s&"'`<>)\\]{8,})"#,
+            r#"(?i)[?&](?:AWSAccessKeyId|sig|signature)=([^\s&"'`<>)\\]{8,})[^\s"'`<>)\\]*"#,
+            r#"[?&](?i:X-Amz-[A-Za-z-]+|X-Goog-[A-Za-z-]+)=([^\s&"'`<>)\\]+)[^\s"'`<>)\\]*"#,
         ],
         apart: false,
         accepts: verify::is_no_placeholder,
@@ -341,6 +345,7 @@ pub(super) const TABLE: &[Rule] = &[
         code: "HYGIENE_BEARER",
         what: "the value of an authorization header",
         patterns: &[
+            r#"(?i)\bauthorization["']?[ \t]*[:=,][ \t]*["']?bearer[ \t]+([A-Za-z0-9_]{16,})"#,
             r"(?i)\bbearer[ \t]+([A-Za-z0-9._~+/=-]{16,})",
             r#"(?i)\bauthorization["']?[ \t]*[:=][ \t]*["']?basic[ \t]+([A-Za-z0-9+/=]{8,})"#,
         ],
@@ -350,10 +355,13 @@ pub(super) const TABLE: &[Rule] = &[
     },
     Rule {
         code: "HYGIENE_AWS_ARN",
-        what: "an ARN with an account id",
-        patterns: &[r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:([0-9]{12}):"],
+        what: "an ARN of an account or a bucket",
+        patterns: &[
+            r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:([0-9]{12}):",
+            r"arn:aws[a-z-]*:s3:::([a-z0-9.-]+)",
+        ],
         apart: false,
-        accepts: verify::is_no_repetition,
+        accepts: verify::is_arn_of_somebody,
         ..IDENTITY
     },
     Rule {
@@ -437,6 +445,7 @@ pub(super) const TABLE: &[Rule] = &[
         help: "name the plan, and let the operator's billing adapter hold the amount",
         patterns: &[
             r"(?i)([$€£]\s?\d[\d,.]*)\s?(?:/|per\b|an?\b|each\b)\s?(?:user|seat|member|month|mo\b|year|yr\b|annum|day|hour|org|workspace|token|session)",
+            r"(?i)\b(?:price|costs?|fee|plan|subscription)\b[^\n$]{0,24}(\$\d{2,}[\d,.]*)",
             r"(\$\d{1,3}(?:,\d{3})*\.\d{2})\b",
             r"([€£]\s?\d[\d,.]*)",
             r"(?:\b(?:USD|EUR|GBP|CHF)\s?(\d[\d,]*(?:\.\d+)?))",

@@ -64,6 +64,11 @@ pub(super) fn is_no_placeholder(found: &Found<'_>) -> bool {
 /// A token with a prefix whose tail was drawn: `sk-learn-pipeline-with-names` is a name.
 pub(super) fn is_random_tail(found: &Found<'_>) -> bool {
     let value = found.value();
+    // Nobody writes these in front of a name.
+    const CERTAIN: [&str; 5] = ["sk-ant-", "sk-proj-", "sk-or-", "sk-svcacct-", "sk-admin-"];
+    if CERTAIN.iter().any(|prefix| value.starts_with(prefix)) {
+        return true;
+    }
     let longest_run = value
         .split(|c: char| !c.is_ascii_alphanumeric())
         .map(str::len)
@@ -101,13 +106,25 @@ pub(super) fn is_url_password(found: &Found<'_>) -> bool {
 pub(super) fn is_credential(found: &Found<'_>) -> bool {
     let value = found.value();
     let drawn = value.bytes().any(|byte| byte.is_ascii_digit()) && !is_words(value);
-    let basic = found.whole().to_ascii_lowercase().contains("basic");
-    !is_placeholder(value) && (drawn || (basic && value.len() >= 12))
+    let head = found.whole().to_ascii_lowercase();
+    let is_basic = head.contains("basic") && value.len() >= 12;
+    let is_header =
+        head.contains("authorization") && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    !is_placeholder(value) && (drawn || is_basic || is_header)
 }
 
 pub(super) fn is_no_repetition(found: &Found<'_>) -> bool {
     let value = found.value().as_bytes();
     !value.iter().all(|byte| byte == &value[0])
+}
+
+/// An account id, or a bucket that isn't a placeholder.
+pub(super) fn is_arn_of_somebody(found: &Found<'_>) -> bool {
+    let value = found.value();
+    if value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return is_no_repetition(found);
+    }
+    !is_placeholder(value) && !matches!(value, "bucket" | "name")
 }
 
 /// Twelve digits that stand alone; a number in a decimal, a hash or a longer id doesn't count.

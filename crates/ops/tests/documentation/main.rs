@@ -29,6 +29,9 @@ fn command_shows_real_output() {
     is_current("docs/command.md");
 }
 
+/// Codes about the environment of the cloud's and the gateway's own programs, which no document can cause.
+const OF_PROGRAMS: [&str; 3] = ["CONFIG_CREDENTIALS", "CONFIG_ENV", "CONFIG_GATEWAY"];
+
 #[test]
 fn every_code_of_the_loader_is_shown() {
     let page = fs::read_to_string(repository().join("docs/configuration.md")).unwrap();
@@ -37,6 +40,7 @@ fn every_code_of_the_loader_is_shown() {
     assert!(codes.len() > 20, "{codes:?}");
     let missing: Vec<&String> = codes
         .iter()
+        .filter(|code| !OF_PROGRAMS.contains(&code.as_str()))
         .filter(|code| !page.contains(&format!("### {code}\n")))
         .collect();
     assert!(

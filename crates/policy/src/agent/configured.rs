@@ -180,7 +180,9 @@ pub fn looks_writing(pattern: &str) -> bool {
     let whole_server = |name: &str| !name.is_empty() && !name.contains(['*', '?']);
     let server = match pattern.strip_prefix("mcp__") {
         Some("*") => return true,
-        Some(rest) => rest.strip_suffix("__*").is_some_and(|name| whole_server(name) && !name.contains("__")),
+        Some(rest) => rest
+            .strip_suffix("__*")
+            .is_some_and(|name| whole_server(name) && !name.contains("__")),
         None => pattern
             .strip_suffix("_*")
             .is_some_and(|name| whole_server(name) && !name.contains('_')),
@@ -194,16 +196,43 @@ pub fn looks_writing(pattern: &str) -> bool {
 }
 
 const WRITE_VERBS: &[&str] = &[
-    "add", "apply", "archive", "cancel", "clear", "close", "commit", "copy", "create", "delete", "deploy",
-    "drop", "edit", "grant", "import", "insert", "merge", "modify", "move", "mutate", "patch", "post",
-    "publish", "push", "put", "remove", "reopen", "replace", "retry", "revoke", "save", "send", "set",
-    "submit", "sync", "truncate", "update", "upload", "upsert", "write",
+    "add", "apply", "archive", "cancel", "clear", "close", "commit", "copy", "create", "delete",
+    "deploy", "drop", "edit", "grant", "import", "insert", "merge", "modify", "move", "mutate",
+    "patch", "post", "publish", "push", "put", "remove", "reopen", "replace", "retry", "revoke",
+    "save", "send", "set", "submit", "sync", "truncate", "update", "upload", "upsert", "write",
 ];
 
 const READ_NOUNS: &[&str] = &[
-    "analyze", "analysis", "calculate", "check", "count", "counts", "describe", "explain", "fetch", "find",
-    "get", "inspect", "list", "lookup", "lookups", "preview", "query", "queries", "read", "report",
-    "reports", "search", "select", "show", "status", "summarize", "summary", "test", "validate", "view",
+    "analyze",
+    "analysis",
+    "calculate",
+    "check",
+    "count",
+    "counts",
+    "describe",
+    "explain",
+    "fetch",
+    "find",
+    "get",
+    "inspect",
+    "list",
+    "lookup",
+    "lookups",
+    "preview",
+    "query",
+    "queries",
+    "read",
+    "report",
+    "reports",
+    "search",
+    "select",
+    "show",
+    "status",
+    "summarize",
+    "summary",
+    "test",
+    "validate",
+    "view",
     "views",
 ];
 
@@ -261,7 +290,12 @@ mod tests {
         )
     }
 
-    fn roster_of(policy: &EffectivePolicy, configured: &[Configured], overrides: &BTreeMap<String, Override>, product_agents: bool) -> Roster {
+    fn roster_of(
+        policy: &EffectivePolicy,
+        configured: &[Configured],
+        overrides: &BTreeMap<String, Override>,
+        product_agents: bool,
+    ) -> Roster {
         roster(&RosterInput {
             policy,
             tools: &tools(),
@@ -312,11 +346,18 @@ mod tests {
             ("question", Deny),
             ("task", Deny),
         ] {
-            assert_eq!(agent.permission.action_for(tool, "x"), Some(expected), "{tool}");
+            assert_eq!(
+                agent.permission.action_for(tool, "x"),
+                Some(expected),
+                "{tool}"
+            );
         }
         assert_eq!(agent.permission.action_for("skill", "reports"), Some(Allow));
         assert_eq!(agent.permission.action_for("skill", "gone"), Some(Deny));
-        assert_eq!((agent.mode, agent.color.as_str()), (Mode::Subagent, "accent"));
+        assert_eq!(
+            (agent.mode, agent.color.as_str()),
+            (Mode::Subagent, "accent")
+        );
     }
 
     #[test]
@@ -342,14 +383,29 @@ mod tests {
             ("wiki_get_page", Ask),
             ("stranger_act", Ask),
         ] {
-            assert_eq!(agent.permission.action_for(tool, "x"), Some(expected), "{tool}");
+            assert_eq!(
+                agent.permission.action_for(tool, "x"),
+                Some(expected),
+                "{tool}"
+            );
         }
     }
 
     #[test]
     fn planning_agents_hand_work_only_to_readers() {
-        let roster = roster_of(&policy(Allow), &[writer(), reader()], &BTreeMap::new(), true);
-        let find = |name: &str| roster.agents.iter().find(|agent| agent.name == name).unwrap();
+        let roster = roster_of(
+            &policy(Allow),
+            &[writer(), reader()],
+            &BTreeMap::new(),
+            true,
+        );
+        let find = |name: &str| {
+            roster
+                .agents
+                .iter()
+                .find(|agent| agent.name == name)
+                .unwrap()
+        };
         for (parent, child, expected) in [
             ("build", "writer", Allow),
             ("build", "reader", Allow),
@@ -368,12 +424,23 @@ mod tests {
             let action = find(parent).permission.action_for("task", child);
             assert_eq!(action, Some(expected), "{parent} to {child}");
         }
-        let names: Vec<&str> = roster.agents.iter().map(|agent| agent.name.as_str()).collect();
+        let names: Vec<&str> = roster
+            .agents
+            .iter()
+            .map(|agent| agent.name.as_str())
+            .collect();
         assert_eq!(
             names,
             [
-                "build", "plan", "chief-of-staff", "general", "explore", "executive-assistant",
-                "autoresearch", "writer", "reader"
+                "build",
+                "plan",
+                "chief-of-staff",
+                "general",
+                "explore",
+                "executive-assistant",
+                "autoresearch",
+                "writer",
+                "reader"
             ]
         );
         insta::assert_snapshot!("cleo", find("chief-of-staff").prompt.as_deref().unwrap());
@@ -403,16 +470,32 @@ mod tests {
         let keys: Vec<&String> = entry.as_object().unwrap().keys().collect();
         assert_eq!(
             keys,
-            ["mode", "description", "color", "hidden", "prompt", "temperature", "permission"]
+            [
+                "mode",
+                "description",
+                "color",
+                "hidden",
+                "prompt",
+                "temperature",
+                "permission"
+            ]
         );
     }
 
     #[test]
     fn an_agent_without_tools_does_not_inherit_those_of_everybody() {
         let roster = roster_of(&policy(Allow), &[], &BTreeMap::new(), false);
-        let explore = roster.agents.iter().find(|agent| agent.name == "explore").unwrap();
+        let explore = roster
+            .agents
+            .iter()
+            .find(|agent| agent.name == "explore")
+            .unwrap();
         for tool in ["wiki_get_page", "mcp__wiki__get_page", "wiki_save"] {
-            assert_eq!(explore.permission.action_for(tool, "x"), Some(Deny), "{tool}");
+            assert_eq!(
+                explore.permission.action_for(tool, "x"),
+                Some(Deny),
+                "{tool}"
+            );
         }
     }
 

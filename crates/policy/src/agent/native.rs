@@ -3,7 +3,9 @@
 //! The prompts of OpenCode's agents stay OpenCode's own, unless the config adds instructions: the product owns
 //! policy, not the agent's words.
 
-use super::{Agent, Configured, Delegate, Inference, Mode, Roster, RosterInput, Shared, ceiling, prompt};
+use super::{
+    Agent, Configured, Delegate, Inference, Mode, Roster, RosterInput, Shared, ceiling, prompt,
+};
 use crate::{Action, Dimensions, PermissionInput, Rule, permission};
 use serde::{Deserialize, Serialize};
 
@@ -225,7 +227,10 @@ pub(super) fn agents(input: &RosterInput<'_>) -> Roster {
             agent.apply(change);
         }
         if row.product {
-            agent.prompt = Some(prompt::product(row.name, &prompt::catalog(&delegates, input)));
+            agent.prompt = Some(prompt::product(
+                row.name,
+                &prompt::catalog(&delegates, input),
+            ));
         }
         agents.push(agent);
     }
@@ -269,7 +274,9 @@ impl Row {
             names.push("autoresearch".into());
         }
         names.retain(|name| !disabled.contains(name));
-        let configured = configured.iter().filter(|agent| agent.mode() != Mode::Primary);
+        let configured = configured
+            .iter()
+            .filter(|agent| agent.mode() != Mode::Primary);
         names.extend(configured.map(|agent| agent.name.clone()));
         let custom = custom.iter().filter(|agent| {
             agent.mode != Mode::Primary && (self.tasks == Tasks::Everybody || agent.read_only)
@@ -283,7 +290,8 @@ impl Row {
         let yes = |granted: bool| under(granted, Action::Allow);
         let base = shared.input();
         let (allow, ask, skill) = if self.name == "autoresearch" {
-            let own = |patterns: &[&str]| patterns.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>();
+            let own =
+                |patterns: &[&str]| patterns.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>();
             let (allow, ask) = under_mcp(dimensions.mcp, own(&RESEARCH_ALLOW), own(&RESEARCH_ASK));
             let (allow, ask) = ceiling(&allow, &ask, &shared.ask, &shared.denied);
             let skills = RESEARCH_SKILLS.map(|name| (name, Action::Allow));

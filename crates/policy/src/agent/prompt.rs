@@ -84,7 +84,12 @@ pub(super) fn configured(agent: &Configured, tools: &[&str], skills: &[&str]) ->
     if !skills.is_empty() {
         let calls: Vec<String> = skills
             .iter()
-            .map(|skill| format!("- call the `skill` tool with {}", serde_json::json!({"name": skill})))
+            .map(|skill| {
+                format!(
+                    "- call the `skill` tool with {}",
+                    serde_json::json!({"name": skill})
+                )
+            })
             .collect();
         prompt = format!(
             "Before anything else, load your skills:\n{}\n\n{prompt}",

@@ -83,7 +83,11 @@ mod tests {
                     true => filled.join("/"),
                     false => format!("/api/{}", filled.join("/")),
                 };
-                assert_eq!(action_for(method, &path), Some(row.action), "{method} {path}");
+                assert_eq!(
+                    action_for(method, &path),
+                    Some(row.action),
+                    "{method} {path}"
+                );
                 for wrong in [format!("{path}/a/b/c/d"), format!("/v2{path}")] {
                     let found = action_for(method, &wrong);
                     assert_ne!(found, Some(row.action), "{method} {wrong}");
@@ -114,10 +118,22 @@ mod tests {
     #[test]
     fn a_literal_beats_a_parameter_and_empty_segments_do_not_count() {
         for (method, path, action) in [
-            ("POST", "/api/workflows/scheduler/tick", CloudAction::WorkflowsSchedulerTick),
+            (
+                "POST",
+                "/api/workflows/scheduler/tick",
+                CloudAction::WorkflowsSchedulerTick,
+            ),
             ("GET", "//api/config/", CloudAction::WorkspaceRead),
-            ("GET", "/api/channels/deliveries/stream", CloudAction::ChannelsServiceDelivery),
-            ("GET", "/api/policy/effective", CloudAction::PolicyEffectiveRead),
+            (
+                "GET",
+                "/api/channels/deliveries/stream",
+                CloudAction::ChannelsServiceDelivery,
+            ),
+            (
+                "GET",
+                "/api/policy/effective",
+                CloudAction::PolicyEffectiveRead,
+            ),
         ] {
             assert_eq!(action_for(method, path), Some(action), "{path}");
         }
@@ -127,8 +143,14 @@ mod tests {
     fn a_webhook_trigger_makes_another_action() {
         for (draft, action) in [
             (json!({"title": "a"}), CloudAction::WorkflowsCreate),
-            (json!({"triggers": [{"type": "manual"}]}), CloudAction::WorkflowsCreate),
-            (json!({"triggers": [{"type": "manual"}, {"type": "webhook"}]}), CloudAction::WorkflowsCreateWebhook),
+            (
+                json!({"triggers": [{"type": "manual"}]}),
+                CloudAction::WorkflowsCreate,
+            ),
+            (
+                json!({"triggers": [{"type": "manual"}, {"type": "webhook"}]}),
+                CloudAction::WorkflowsCreateWebhook,
+            ),
             (json!({"triggers": "webhook"}), CloudAction::WorkflowsCreate),
             (json!(null), CloudAction::WorkflowsCreate),
         ] {

@@ -186,8 +186,16 @@ use Permission as P;
 pub static ACTIONS: [Row; 87] = [
     member(A::WorkspaceRead, &[], &["GET config", "GET workspace"]),
     member(A::WorkspaceEvents, CHAT, &["GET events"]),
-    member(A::ProjectSourcesValidate, CHAT, &["POST project-sources/validate"]),
-    member(A::ProjectSourcesUpload, CHAT, &["POST project-sources/snapshots"]),
+    member(
+        A::ProjectSourcesValidate,
+        CHAT,
+        &["POST project-sources/validate"],
+    ),
+    member(
+        A::ProjectSourcesUpload,
+        CHAT,
+        &["POST project-sources/snapshots"],
+    ),
     member(A::SessionsImport, CHAT, &["POST import/sessions"]),
     member(A::SessionsList, CHAT, &["GET sessions"]),
     member(A::SessionsCreate, CHAT, &["POST sessions"]),
@@ -197,18 +205,62 @@ pub static ACTIONS: [Row; 87] = [
     member(A::SessionsEvents, CHAT, &["GET sessions/:id/events"]),
     member(A::SessionsPrompt, CHAT, &["POST sessions/:id/prompt"]),
     member(A::SessionsAbort, CHAT, &["POST sessions/:id/abort"]),
-    member(A::SessionsQuestionReply, CHAT, &["POST sessions/:id/question-reply"]),
-    member(A::SessionsQuestionReject, CHAT, &["POST sessions/:id/question-reject"]),
-    member(A::SessionsPermissionRespond, CHAT, &["POST sessions/:id/permission-respond"]),
-    service(A::SessionsProjectionRead, &[], OPERATION, &[], &["GET sessions/:id/projection-status"]),
-    service(A::SessionsProjectionRepair, &[], OPERATION, &[], &["POST sessions/:id/projection-repair"]),
+    member(
+        A::SessionsQuestionReply,
+        CHAT,
+        &["POST sessions/:id/question-reply"],
+    ),
+    member(
+        A::SessionsQuestionReject,
+        CHAT,
+        &["POST sessions/:id/question-reject"],
+    ),
+    member(
+        A::SessionsPermissionRespond,
+        CHAT,
+        &["POST sessions/:id/permission-respond"],
+    ),
+    service(
+        A::SessionsProjectionRead,
+        &[],
+        OPERATION,
+        &[],
+        &["GET sessions/:id/projection-status"],
+    ),
+    service(
+        A::SessionsProjectionRepair,
+        &[],
+        OPERATION,
+        &[],
+        &["POST sessions/:id/projection-repair"],
+    ),
     member(A::ArtifactsIndex, ARTIFACTS, &["GET artifacts"]),
     member(A::ArtifactsList, ARTIFACTS, &["GET sessions/:id/artifacts"]),
-    member(A::ArtifactsUpload, ARTIFACTS, &["POST sessions/:id/artifacts"]),
-    member(A::ArtifactsRead, ARTIFACTS, &["GET sessions/:id/artifacts/:aid"]),
-    member(A::ArtifactsFinalize, ARTIFACTS, &["POST sessions/:id/artifacts/:aid/finalize"]),
-    member(A::ArtifactsAbort, ARTIFACTS, &["POST sessions/:id/artifacts/:aid/abort"]),
-    member(A::ArtifactsUpdate, ARTIFACTS, &["POST sessions/:id/artifacts/:aid/status"]),
+    member(
+        A::ArtifactsUpload,
+        ARTIFACTS,
+        &["POST sessions/:id/artifacts"],
+    ),
+    member(
+        A::ArtifactsRead,
+        ARTIFACTS,
+        &["GET sessions/:id/artifacts/:aid"],
+    ),
+    member(
+        A::ArtifactsFinalize,
+        ARTIFACTS,
+        &["POST sessions/:id/artifacts/:aid/finalize"],
+    ),
+    member(
+        A::ArtifactsAbort,
+        ARTIFACTS,
+        &["POST sessions/:id/artifacts/:aid/abort"],
+    ),
+    member(
+        A::ArtifactsUpdate,
+        ARTIFACTS,
+        &["POST sessions/:id/artifacts/:aid/status"],
+    ),
     member(A::WorkflowsList, WORKFLOWS, &["GET workflows"]),
     member(A::WorkflowsCreate, WORKFLOWS, &["POST workflows"]),
     member(A::WorkflowsGet, WORKFLOWS, &["GET workflows/:id"]),
@@ -216,25 +268,69 @@ pub static ACTIONS: [Row; 87] = [
     member(A::WorkflowsCreateWebhook, WEBHOOKS, &[]),
     member(A::WorkflowsRun, WORKFLOWS, &["POST workflows/:id/run"]),
     member(A::WorkflowsPause, WORKFLOWS, &["POST workflows/:id/pause"]),
-    member(A::WorkflowsResume, WORKFLOWS, &["POST workflows/:id/resume"]),
-    member(A::WorkflowsArchive, WORKFLOWS, &["POST workflows/:id/archive"]),
-    member(A::WorkflowsRotateWebhookSecret, WEBHOOKS, &["POST workflows/:id/rotate-webhook-secret"]),
+    member(
+        A::WorkflowsResume,
+        WORKFLOWS,
+        &["POST workflows/:id/resume"],
+    ),
+    member(
+        A::WorkflowsArchive,
+        WORKFLOWS,
+        &["POST workflows/:id/archive"],
+    ),
+    member(
+        A::WorkflowsRotateWebhookSecret,
+        WEBHOOKS,
+        &["POST workflows/:id/rotate-webhook-secret"],
+    ),
     Row {
         scopes: INTERNAL,
         human: false,
-        ..member(A::WorkflowsSchedulerTick, WORKFLOWS, &["POST workflows/scheduler/tick"])
+        ..member(
+            A::WorkflowsSchedulerTick,
+            WORKFLOWS,
+            &["POST workflows/scheduler/tick"],
+        )
     },
-    special(A::WorkflowsWebhookInvoke, WEBHOOKS, Special::WorkflowWebhook, &["POST /webhooks/workflows/:id"]),
-    ranked(A::ChannelsDirectoryRead, CHANNELS, DESKTOP_ADMIN, ORG, &["GET channels/providers", "GET channels/identities"]),
-    ranked(A::ChannelsManageRead, CHANNELS, DESKTOP_ADMIN, ORG, &["GET channels/agents", "GET channels/bindings"]),
+    special(
+        A::WorkflowsWebhookInvoke,
+        WEBHOOKS,
+        Special::WorkflowWebhook,
+        &["POST /webhooks/workflows/:id"],
+    ),
+    ranked(
+        A::ChannelsDirectoryRead,
+        CHANNELS,
+        DESKTOP_ADMIN,
+        ORG,
+        &["GET channels/providers", "GET channels/identities"],
+    ),
+    ranked(
+        A::ChannelsManageRead,
+        CHANNELS,
+        DESKTOP_ADMIN,
+        ORG,
+        &["GET channels/agents", "GET channels/bindings"],
+    ),
     ranked(
         A::ChannelsManageWrite,
         CHANNELS,
         DESKTOP_ADMIN,
         ORG,
-        &["POST channels/agents", "POST channels/bindings", "PATCH channels/agents/:id", "PATCH channels/bindings/:id"],
+        &[
+            "POST channels/agents",
+            "POST channels/bindings",
+            "PATCH channels/agents/:id",
+            "PATCH channels/bindings/:id",
+        ],
     ),
-    bound(ranked(A::ChannelsServiceIdentity, CHANNELS, GATEWAY_ADMIN, ORG, &["POST channels/identities/resolve"])),
+    bound(ranked(
+        A::ChannelsServiceIdentity,
+        CHANNELS,
+        GATEWAY_ADMIN,
+        ORG,
+        &["POST channels/identities/resolve"],
+    )),
     channel(
         A::ChannelsServiceSession,
         CHANNELS,
@@ -246,28 +342,63 @@ pub static ACTIONS: [Row; 87] = [
             "GET channels/sessions/:id/events",
         ],
     ),
-    channel(A::ChannelsServiceArtifact, CHANNELS_ARTIFACTS, &["GET channels/sessions/:id/artifacts/:aid"]),
-    channel(A::ChannelsServiceCursor, CHANNELS, &["POST channels/cursor"]),
-    channel(A::ChannelsServiceInteraction, CHANNELS, &["POST channels/interactions", "POST channels/interactions/resolve"]),
+    channel(
+        A::ChannelsServiceArtifact,
+        CHANNELS_ARTIFACTS,
+        &["GET channels/sessions/:id/artifacts/:aid"],
+    ),
+    channel(
+        A::ChannelsServiceCursor,
+        CHANNELS,
+        &["POST channels/cursor"],
+    ),
+    channel(
+        A::ChannelsServiceInteraction,
+        CHANNELS,
+        &[
+            "POST channels/interactions",
+            "POST channels/interactions/resolve",
+        ],
+    ),
     channel(
         A::ChannelsServiceProviderEvent,
         CHANNELS,
-        &["POST channels/provider-events/claim", "POST channels/provider-events/:id/complete"],
+        &[
+            "POST channels/provider-events/claim",
+            "POST channels/provider-events/:id/complete",
+        ],
     ),
     channel(
         A::ChannelsServiceDelivery,
         CHANNELS,
-        &["GET channels/deliveries/stream", "POST channels/deliveries", "POST channels/deliveries/:id/ack"],
+        &[
+            "GET channels/deliveries/stream",
+            "POST channels/deliveries",
+            "POST channels/deliveries/:id/ack",
+        ],
     ),
-    bound(ranked(A::ChannelsDeliveriesRead, CHANNELS, GATEWAY_ADMIN, ORG, &["GET channels/deliveries"])),
+    bound(ranked(
+        A::ChannelsDeliveriesRead,
+        CHANNELS,
+        GATEWAY_ADMIN,
+        ORG,
+        &["GET channels/deliveries"],
+    )),
     bound(ranked(
         A::ChannelsDeliveriesWrite,
         CHANNELS,
         GATEWAY_ADMIN,
         ORG,
-        &["POST channels/deliveries/:id/retry", "POST channels/deliveries/:id/dead-letter"],
+        &[
+            "POST channels/deliveries/:id/retry",
+            "POST channels/deliveries/:id/dead-letter",
+        ],
     )),
-    member(A::SettingsRead, SETTINGS, &["GET settings", "GET settings/:key"]),
+    member(
+        A::SettingsRead,
+        SETTINGS,
+        &["GET settings", "GET settings/:key"],
+    ),
     member(
         A::SettingsWrite,
         SETTINGS,
@@ -280,7 +411,15 @@ pub static ACTIONS: [Row; 87] = [
             "PATCH settings/:key",
         ],
     ),
-    member(A::ThreadsRead, THREADS, &["GET threads", "GET threads/tags", "GET threads/smart-filters"]),
+    member(
+        A::ThreadsRead,
+        THREADS,
+        &[
+            "GET threads",
+            "GET threads/tags",
+            "GET threads/smart-filters",
+        ],
+    ),
     member(
         A::ThreadsWrite,
         THREADS,
@@ -319,7 +458,11 @@ pub static ACTIONS: [Row; 87] = [
             "POST coordination/tasks/:id/link-work",
         ],
     ),
-    member(A::CoordinationWatchesRead, CHANNELS, &["GET coordination/watches"]),
+    member(
+        A::CoordinationWatchesRead,
+        CHANNELS,
+        &["GET coordination/watches"],
+    ),
     member(
         A::CoordinationWatchesWrite,
         CHANNELS,
@@ -331,8 +474,16 @@ pub static ACTIONS: [Row; 87] = [
             "DELETE coordination/watches/:id",
         ],
     ),
-    member(A::KnowledgeRead, KNOWLEDGE, &["GET knowledge", "GET knowledge/pages/:id/history"]),
-    member(A::KnowledgePropose, KNOWLEDGE, &["POST knowledge/proposals"]),
+    member(
+        A::KnowledgeRead,
+        KNOWLEDGE,
+        &["GET knowledge", "GET knowledge/pages/:id/history"],
+    ),
+    member(
+        A::KnowledgePropose,
+        KNOWLEDGE,
+        &["POST knowledge/proposals"],
+    ),
     ranked(
         A::KnowledgeAdminWrite,
         KNOWLEDGE,
@@ -345,7 +496,12 @@ pub static ACTIONS: [Row; 87] = [
             "POST knowledge/pages/:id/restore",
         ],
     ),
-    special(A::KnowledgeAgentPropose, KNOWLEDGE, Special::KnowledgeAgent, &["POST knowledge/agent/propose"]),
+    special(
+        A::KnowledgeAgentPropose,
+        KNOWLEDGE,
+        Special::KnowledgeAgent,
+        &["POST knowledge/agent/propose"],
+    ),
     member(A::LaunchpadRead, CHAT, &["GET launchpad/feed"]),
     Row {
         any_features: &[Feature::Agents, Feature::CustomSkills, Feature::CustomMcps],
@@ -362,9 +518,24 @@ pub static ACTIONS: [Row; 87] = [
             ],
         )
     },
-    member(A::BillingRead, &[], &["GET billing/subscription", "GET billing/entitlements"]),
-    ranked(A::BillingWrite, &[], ADMIN, &[P::BillingManage], &["POST billing/checkout", "POST billing/portal"]),
-    special(A::BillingWebhookApply, &[], Special::BillingWebhook, &["POST /webhooks/billing"]),
+    member(
+        A::BillingRead,
+        &[],
+        &["GET billing/subscription", "GET billing/entitlements"],
+    ),
+    ranked(
+        A::BillingWrite,
+        &[],
+        ADMIN,
+        &[P::BillingManage],
+        &["POST billing/checkout", "POST billing/portal"],
+    ),
+    special(
+        A::BillingWebhookApply,
+        &[],
+        Special::BillingWebhook,
+        &["POST /webhooks/billing"],
+    ),
     Row {
         scopes: ADMIN_OPERATOR,
         ..permitted(
@@ -374,7 +545,12 @@ pub static ACTIONS: [Row; 87] = [
             &["GET usage/events", "GET usage/summary"],
         )
     },
-    permitted(A::ByokRead, BYOK, &[P::PolicyManage], &["GET byok", "GET byok/:provider"]),
+    permitted(
+        A::ByokRead,
+        BYOK,
+        &[P::PolicyManage],
+        &["GET byok", "GET byok/:provider"],
+    ),
     permitted(
         A::ByokWrite,
         BYOK,
@@ -388,23 +564,60 @@ pub static ACTIONS: [Row; 87] = [
     ),
     overview(A::PolicyEffectiveRead, &["GET policy/effective"]),
     permitted(A::PolicyRead, &[], &[P::PolicyManage], &["GET policy"]),
-    permitted(A::PolicyWrite, &[], &[P::PolicyManage], &["POST policy", "PUT policy"]),
-    ranked(A::ApiTokensRead, &[], ADMIN, &[P::ApiTokensRead], &["GET api-tokens"]),
+    permitted(
+        A::PolicyWrite,
+        &[],
+        &[P::PolicyManage],
+        &["POST policy", "PUT policy"],
+    ),
+    ranked(
+        A::ApiTokensRead,
+        &[],
+        ADMIN,
+        &[P::ApiTokensRead],
+        &["GET api-tokens"],
+    ),
     ranked(
         A::ApiTokensWrite,
         &[],
         ADMIN,
         &[P::ApiTokensManage],
-        &["POST api-tokens", "DELETE api-tokens/:id", "POST api-tokens/:id/channel-bindings"],
+        &[
+            "POST api-tokens",
+            "DELETE api-tokens/:id",
+            "POST api-tokens/:id/channel-bindings",
+        ],
     ),
-    overview(A::AdminRead, &["GET admin", "GET admin/policy", "GET admin/access", "GET admin/permission-catalog"]),
-    permitted(A::AdminAuditRead, &[], &[P::AuditRead], &["GET admin/audit", "GET admin/audit/export"]),
-    permitted(A::AdminRolesRead, &[], &[P::RolesManage], &["GET admin/roles"]),
+    overview(
+        A::AdminRead,
+        &[
+            "GET admin",
+            "GET admin/policy",
+            "GET admin/access",
+            "GET admin/permission-catalog",
+        ],
+    ),
+    permitted(
+        A::AdminAuditRead,
+        &[],
+        &[P::AuditRead],
+        &["GET admin/audit", "GET admin/audit/export"],
+    ),
+    permitted(
+        A::AdminRolesRead,
+        &[],
+        &[P::RolesManage],
+        &["GET admin/roles"],
+    ),
     permitted(
         A::AdminRolesWrite,
         &[],
         &[P::RolesManage],
-        &["POST admin/roles", "POST admin/roles/:key/update", "DELETE admin/roles/:key"],
+        &[
+            "POST admin/roles",
+            "POST admin/roles/:key/update",
+            "DELETE admin/roles/:key",
+        ],
     ),
     permitted(
         A::AdminMembersRead,
@@ -416,14 +629,22 @@ pub static ACTIONS: [Row; 87] = [
         A::AdminMembersWrite,
         &[],
         &[P::OrgManage, P::MembersManage],
-        &["POST admin/members", "POST admin/members/:id/update", "POST admin/members/:id/role"],
+        &[
+            "POST admin/members",
+            "POST admin/members/:id/update",
+            "POST admin/members/:id/role",
+        ],
     ),
     permitted(A::AdminSsoRead, &[], &[P::SsoManage], &["GET admin/sso"]),
     permitted(
         A::AdminSsoWrite,
         &[],
         &[P::SsoManage],
-        &["POST admin/sso", "DELETE admin/sso", "POST admin/sso/scim-token"],
+        &[
+            "POST admin/sso",
+            "DELETE admin/sso",
+            "POST admin/sso/scim-token",
+        ],
     ),
     ranked(
         A::AdminWorkersRead,
@@ -459,10 +680,33 @@ pub static ACTIONS: [Row; 87] = [
             "POST admin/workers/:id/credentials/:cid/revoke",
         ],
     ),
-    service(A::OperatorMetricsRead, &[], OPERATOR, &[P::OperationsView], &["GET metrics"]),
-    service(A::OperatorDiagnosticsRead, &[], OPERATOR, &[P::DiagnosticsView], &["GET diagnostics"]),
-    service(A::OperatorRuntimeRead, &[], OPERATION, &[], &["GET runtime/status", "GET workers/heartbeats"]),
-    special(A::WorkerHeartbeat, &[], Special::Worker, &["POST workers/:id/heartbeat"]),
+    service(
+        A::OperatorMetricsRead,
+        &[],
+        OPERATOR,
+        &[P::OperationsView],
+        &["GET metrics"],
+    ),
+    service(
+        A::OperatorDiagnosticsRead,
+        &[],
+        OPERATOR,
+        &[P::DiagnosticsView],
+        &["GET diagnostics"],
+    ),
+    service(
+        A::OperatorRuntimeRead,
+        &[],
+        OPERATION,
+        &[],
+        &["GET runtime/status", "GET workers/heartbeats"],
+    ),
+    special(
+        A::WorkerHeartbeat,
+        &[],
+        Special::Worker,
+        &["POST workers/:id/heartbeat"],
+    ),
 ];
 
 #[cfg(test)]
@@ -478,7 +722,10 @@ mod tests {
     /// The table as data, for a reader who compares it with the contract and for programs in other languages.
     #[test]
     fn the_table_is_the_committed_one() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/policy/actions.json");
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../fixtures/policy/actions.json"
+        );
         let text = serde_json::to_string_pretty(&ACTIONS.as_slice()).unwrap() + "\n";
         if std::env::var_os("UPDATE_FIXTURES").is_some() {
             std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
@@ -496,8 +743,16 @@ mod tests {
     fn people_pass_by_roles_or_permissions_only_where_people_may() {
         for row in &ACTIONS {
             assert!(row.human || row.roles.is_empty(), "{}", row.action);
-            assert!(row.special.is_none() || row.scopes.is_empty(), "{}", row.action);
-            assert!(!row.binding || row.scopes.contains(&TokenScope::Gateway), "{}", row.action);
+            assert!(
+                row.special.is_none() || row.scopes.is_empty(),
+                "{}",
+                row.action
+            );
+            assert!(
+                !row.binding || row.scopes.contains(&TokenScope::Gateway),
+                "{}",
+                row.action
+            );
         }
     }
 }

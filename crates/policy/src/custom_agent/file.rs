@@ -3,9 +3,9 @@
 //!
 //! Reading takes any YAML; writing makes the contract's order and quoting. Keys that we don't know survive.
 
+use crate::Action;
 use crate::agent::{Inference, Mode};
 use crate::permission::{PermissionObject, Rule};
-use crate::Action;
 use serde_json::{Map, Value};
 
 /// The line before the directive.
@@ -65,7 +65,10 @@ impl File {
         if text.len() > MAX_FILE {
             return Err(FileError::TooLarge);
         }
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+        let text = text
+            .strip_prefix('\u{feff}')
+            .unwrap_or(text)
+            .replace("\r\n", "\n");
         let Some(rest) = text.strip_prefix("---\n") else {
             return Ok(Self {
                 instructions: without_directive(&text),
@@ -102,12 +105,18 @@ impl File {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(Value::Number(number)) => Ok(Some(number.to_string())),
-            Some(_) => Err(FileError::Value { key, expected: "text" }),
+            Some(_) => Err(FileError::Value {
+                key,
+                expected: "text",
+            }),
         };
         let number = |(key, value): (&'static str, Option<Value>)| match value {
             None => Ok(None),
             Some(Value::Number(number)) => Ok(Some(number)),
-            Some(_) => Err(FileError::Value { key, expected: "a number" }),
+            Some(_) => Err(FileError::Value {
+                key,
+                expected: "a number",
+            }),
         };
         self.description = text(take("description"))?.unwrap_or_default();
         self.mode = match text(take("mode"))?.as_deref() {
@@ -116,7 +125,10 @@ impl File {
             Some("subagent") => Some(Mode::Subagent),
             Some("all") => Some(Mode::All),
             Some(_) => {
-                return Err(FileError::Value { key: "mode", expected: "`primary`, `subagent` or `all`" });
+                return Err(FileError::Value {
+                    key: "mode",
+                    expected: "`primary`, `subagent` or `all`",
+                });
             }
         };
         self.color = text(take("color"))?;
@@ -134,7 +146,12 @@ impl File {
         self.inference.options = match take("options").1 {
             None => Map::new(),
             Some(Value::Object(options)) => options,
-            Some(_) => return Err(FileError::Value { key: "options", expected: "a map" }),
+            Some(_) => {
+                return Err(FileError::Value {
+                    key: "options",
+                    expected: "a map",
+                });
+            }
         };
         self.permission = match take("permission").1 {
             None => PermissionObject::default(),
@@ -156,11 +173,14 @@ impl File {
         };
         line("description", &json(&self.description));
         if let Some(mode) = self.mode {
-            line("mode", match mode {
-                Mode::Primary => "primary",
-                Mode::Subagent => "subagent",
-                Mode::All => "all",
-            });
+            line(
+                "mode",
+                match mode {
+                    Mode::Primary => "primary",
+                    Mode::Subagent => "subagent",
+                    Mode::All => "all",
+                },
+            );
         }
         if let Some(color) = &self.color {
             line("color", &plain(color));
@@ -189,7 +209,9 @@ impl File {
         text.push_str("permission:\n");
         for (key, rule) in self.written_permission(skills).iter() {
             match rule {
-                Rule::Action(action) => text.push_str(&format!("  {}: {}\n", plain(key), word(*action))),
+                Rule::Action(action) => {
+                    text.push_str(&format!("  {}: {}\n", plain(key), word(*action)))
+                }
                 Rule::Patterns(patterns) => {
                     text.push_str(&format!("  {}:\n", plain(key)));
                     for (pattern, action) in patterns {
@@ -235,7 +257,12 @@ impl File {
 fn directive(skills: &[String]) -> String {
     let calls: Vec<String> = skills
         .iter()
-        .map(|skill| format!("- call the `skill` tool with {}", serde_json::json!({"name": skill})))
+        .map(|skill| {
+            format!(
+                "- call the `skill` tool with {}",
+                serde_json::json!({"name": skill})
+            )
+        })
         .collect();
     format!(
         "{DIRECTIVE_START}\nBefore anything else, load your skills:\n{}\n{DIRECTIVE_END}\n",
@@ -249,7 +276,9 @@ fn without_directive(body: &str) -> String {
     let mut rest = body;
     while let Some((before, after)) = rest.split_once(DIRECTIVE_START) {
         kept.push_str(before);
-        rest = after.split_once(DIRECTIVE_END).map_or("", |(_, after)| after);
+        rest = after
+            .split_once(DIRECTIVE_END)
+            .map_or("", |(_, after)| after);
     }
     kept.push_str(rest);
     kept.trim().to_owned()
@@ -261,7 +290,7 @@ fn front_matter(yaml: &str) -> Result<Map<String, Value>, FileError> {
     }
     let value: Value = serde_saphyr::from_str(yaml).map_err(|error| FileError::Yaml {
         // The line in the file: one for `---`.
-        line: error.location().map_or(0, |place| u64::from(place.line())) + 1,
+        line: error.location().map_or(0, |place| place.line()) + 1,
     })?;
     match value {
         Value::Null => Ok(Map::new()),
@@ -339,8 +368,14 @@ Write well.
         .unwrap();
         assert_eq!(file.description.trim(), "Reads things");
         assert_eq!(file.color.as_deref(), Some("info"));
-        assert_eq!(file.permission.action_for("wiki_read", "x"), Some(Action::Ask));
-        assert_eq!(file.permission.action_for("skill", "a"), Some(Action::Allow));
+        assert_eq!(
+            file.permission.action_for("wiki_read", "x"),
+            Some(Action::Ask)
+        );
+        assert_eq!(
+            file.permission.action_for("skill", "a"),
+            Some(Action::Allow)
+        );
         let again = File::parse(&file.write(&[])).unwrap();
         assert_eq!(again.other["x-team"], serde_json::json!(["a", "b"]));
     }
@@ -355,20 +390,53 @@ Write well.
     #[test]
     fn writing_denies_tasks_and_unnamed_skills() {
         let mut file = File::default();
-        file.permission.set("skill", Rule::Patterns([("a".to_owned(), Action::Allow), ("*".to_owned(), Action::Allow)].into()));
+        file.permission.set(
+            "skill",
+            Rule::Patterns(
+                [
+                    ("a".to_owned(), Action::Allow),
+                    ("*".to_owned(), Action::Allow),
+                ]
+                .into(),
+            ),
+        );
         let again = File::parse(&file.write(&["a".to_owned()])).unwrap();
         assert_eq!(again.permission.action_for("task", "x"), Some(Action::Deny));
-        assert_eq!(again.permission.action_for("skill", "a"), Some(Action::Allow));
-        assert_eq!(again.permission.action_for("skill", "b"), Some(Action::Deny));
+        assert_eq!(
+            again.permission.action_for("skill", "a"),
+            Some(Action::Allow)
+        );
+        assert_eq!(
+            again.permission.action_for("skill", "b"),
+            Some(Action::Deny)
+        );
     }
 
     #[test]
     fn a_file_that_is_not_understood_says_where_and_shows_nothing() {
         for (text, expected) in [
             ("---\ndescription: canary", FileError::Unclosed),
-            ("---\nmode: canary\n---\n", FileError::Value { key: "mode", expected: "`primary`, `subagent` or `all`" }),
-            ("---\nsteps: 0\n---\n", FileError::Value { key: "steps", expected: "a whole number above 0" }),
-            ("---\npermission: {bash: canary}\n---\n", FileError::Value { key: "permission", expected: "a map of tools to `allow`, `ask`, `deny` or to a map of patterns" }),
+            (
+                "---\nmode: canary\n---\n",
+                FileError::Value {
+                    key: "mode",
+                    expected: "`primary`, `subagent` or `all`",
+                },
+            ),
+            (
+                "---\nsteps: 0\n---\n",
+                FileError::Value {
+                    key: "steps",
+                    expected: "a whole number above 0",
+                },
+            ),
+            (
+                "---\npermission: {bash: canary}\n---\n",
+                FileError::Value {
+                    key: "permission",
+                    expected: "a map of tools to `allow`, `ask`, `deny` or to a map of patterns",
+                },
+            ),
             ("---\n- canary\n---\n", FileError::Yaml { line: 2 }),
         ] {
             let error = File::parse(text).unwrap_err();
@@ -376,8 +444,14 @@ Write well.
             assert!(!error.to_string().contains("canary"));
         }
         let error = File::parse("---\na: b\nc: [canary\n---\n").unwrap_err();
-        assert!(matches!(error, FileError::Yaml { line } if line >= 2), "{error:?}");
-        assert_eq!(File::parse(&"x".repeat(MAX_FILE + 1)), Err(FileError::TooLarge));
+        assert!(
+            matches!(error, FileError::Yaml { line } if line >= 2),
+            "{error:?}"
+        );
+        assert_eq!(
+            File::parse(&"x".repeat(MAX_FILE + 1)),
+            Err(FileError::TooLarge)
+        );
     }
 
     #[test]

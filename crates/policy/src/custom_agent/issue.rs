@@ -69,30 +69,49 @@ pub fn issues(agent: &CustomAgent, known: &Known<'_>) -> Vec<Issue> {
     } else if !is_name(name) {
         add(
             "invalid_name",
-            "Use lower-case letters, digits and single hyphens in the name, at most 64 characters.".into(),
+            "Use lower-case letters, digits and single hyphens in the name, at most 64 characters."
+                .into(),
         );
     } else if RESERVED.contains(&name) || known.configured.iter().any(|other| other == name) {
-        add("reserved_name", format!("`{name}` is reserved; choose another name."));
+        add(
+            "reserved_name",
+            format!("`{name}` is reserved; choose another name."),
+        );
     } else if known.others.iter().any(|other| other == name) {
-        add("duplicate_name", format!("There is another `{name}`; choose another name."));
+        add(
+            "duplicate_name",
+            format!("There is another `{name}`; choose another name."),
+        );
     }
     if agent.description.trim().is_empty() {
-        add("missing_description", "Describe in one line what the coworker is for.".into());
+        add(
+            "missing_description",
+            "Describe in one line what the coworker is for.".into(),
+        );
     }
     if known.project_without_directory {
-        add("missing_project_directory", "Choose the project's folder.".into());
+        add(
+            "missing_project_directory",
+            "Choose the project's folder.".into(),
+        );
     }
     for tool in &agent.tools {
         let there = known.tools.iter().any(|known| known.id == *tool)
             || known.servers.contains(tool)
             || native_family(tool).is_some();
         if !there {
-            add("missing_tool", format!("The tool `{tool}` isn't there; remove it or add the tool."));
+            add(
+                "missing_tool",
+                format!("The tool `{tool}` isn't there; remove it or add the tool."),
+            );
         }
     }
     for skill in &agent.skills {
         if !known.skills.contains(skill) {
-            add("missing_skill", format!("The skill `{skill}` isn't there; remove it or add the skill."));
+            add(
+                "missing_skill",
+                format!("The skill `{skill}` isn't there; remove it or add the skill."),
+            );
         }
     }
     for (i, change) in agent.overrides.iter().enumerate() {
@@ -106,28 +125,82 @@ pub fn issues(agent: &CustomAgent, known: &Known<'_>) -> Vec<Issue> {
         }
     }
     let options = serde_json::to_string(&agent.inference.options);
-    let rules: usize = agent.overrides.iter().map(|change| change.rules.len()).sum();
+    let rules: usize = agent
+        .overrides
+        .iter()
+        .map(|change| change.rules.len())
+        .sum();
     let avatar = agent.avatar.as_deref().unwrap_or_default();
     let options_depth = depth(&agent.inference.options);
     for (code, what, size, most) in [
-        ("description_too_large", "the description", agent.description.len(), MAX_DESCRIPTION),
-        ("instructions_too_large", "the instructions", agent.instructions.len(), MAX_INSTRUCTIONS),
+        (
+            "description_too_large",
+            "the description",
+            agent.description.len(),
+            MAX_DESCRIPTION,
+        ),
+        (
+            "instructions_too_large",
+            "the instructions",
+            agent.instructions.len(),
+            MAX_INSTRUCTIONS,
+        ),
         ("avatar_too_large", "the picture", avatar.len(), MAX_AVATAR),
-        ("too_many_skills", "the skills", agent.skills.len(), MAX_SKILLS),
+        (
+            "too_many_skills",
+            "the skills",
+            agent.skills.len(),
+            MAX_SKILLS,
+        ),
         ("too_many_tools", "the tools", agent.tools.len(), MAX_TOOLS),
-        ("too_many_denied_tool_patterns", "the denied patterns", agent.denied.len(), MAX_DENIED),
-        ("too_many_permission_overrides", "the overrides", agent.overrides.len(), MAX_OVERRIDES),
-        ("too_many_permission_rules", "the rules of overrides", rules, MAX_RULES),
-        ("options_too_deep", "the levels of options", options_depth, MAX_OPTIONS_DEPTH),
-        ("options_too_large", "the options", options.as_ref().map_or(0, String::len), MAX_OPTIONS),
+        (
+            "too_many_denied_tool_patterns",
+            "the denied patterns",
+            agent.denied.len(),
+            MAX_DENIED,
+        ),
+        (
+            "too_many_permission_overrides",
+            "the overrides",
+            agent.overrides.len(),
+            MAX_OVERRIDES,
+        ),
+        (
+            "too_many_permission_rules",
+            "the rules of overrides",
+            rules,
+            MAX_RULES,
+        ),
+        (
+            "options_too_deep",
+            "the levels of options",
+            options_depth,
+            MAX_OPTIONS_DEPTH,
+        ),
+        (
+            "options_too_large",
+            "the options",
+            options.as_ref().map_or(0, String::len),
+            MAX_OPTIONS,
+        ),
     ] {
         if size > most {
-            let unit = if code.ends_with("too_large") { " bytes" } else { "" };
-            add(code, format!("Shorten {what}: {size}{unit} of at most {most}."));
+            let unit = if code.ends_with("too_large") {
+                " bytes"
+            } else {
+                ""
+            };
+            add(
+                code,
+                format!("Shorten {what}: {size}{unit} of at most {most}."),
+            );
         }
     }
     if options.is_err() {
-        add("options_not_json_serializable", "Write the options as plain JSON.".into());
+        add(
+            "options_not_json_serializable",
+            "Write the options as plain JSON.".into(),
+        );
     }
     found
 }
@@ -170,7 +243,10 @@ mod tests {
     }
 
     fn codes(agent: &CustomAgent, known: &Known<'_>) -> Vec<String> {
-        issues(agent, known).into_iter().map(|issue| issue.code).collect()
+        issues(agent, known)
+            .into_iter()
+            .map(|issue| issue.code)
+            .collect()
     }
 
     #[test]
@@ -179,11 +255,36 @@ mod tests {
         assert!(issues(&fine(), &known).is_empty());
         let read_only = |agent: CustomAgent| agent.delegate(&known).unwrap().read_only;
         assert!(!read_only(fine()), "it has a shell");
-        assert!(read_only(CustomAgent { tools: vec!["web".into(), "read".into()], ..fine() }));
-        let edit = Override { key: OverrideKey::Edit, action: Action::Ask, rules: vec![] };
-        assert!(!read_only(CustomAgent { tools: vec![], overrides: vec![edit], ..fine() }));
-        assert_eq!(CustomAgent { enabled: false, ..fine() }.delegate(&known), None);
-        assert_eq!(CustomAgent { description: " ".into(), ..fine() }.delegate(&known), None);
+        assert!(read_only(CustomAgent {
+            tools: vec!["web".into(), "read".into()],
+            ..fine()
+        }));
+        let edit = Override {
+            key: OverrideKey::Edit,
+            action: Action::Ask,
+            rules: vec![],
+        };
+        assert!(!read_only(CustomAgent {
+            tools: vec![],
+            overrides: vec![edit],
+            ..fine()
+        }));
+        assert_eq!(
+            CustomAgent {
+                enabled: false,
+                ..fine()
+            }
+            .delegate(&known),
+            None
+        );
+        assert_eq!(
+            CustomAgent {
+                description: " ".into(),
+                ..fine()
+            }
+            .delegate(&known),
+            None
+        );
     }
 
     #[test]
@@ -199,7 +300,13 @@ mod tests {
         let rule = |key: OverrideKey, count: usize, pattern: &str| Override {
             key,
             action: Action::Ask,
-            rules: vec![OverrideRule { pattern: pattern.into(), action: Action::Ask }; count],
+            rules: vec![
+                OverrideRule {
+                    pattern: pattern.into(),
+                    action: Action::Ask
+                };
+                count
+            ],
         };
         let mut deep = json!(1);
         for _ in 0..8 {
@@ -209,27 +316,110 @@ mod tests {
             ("missing_name", edit(&|a| a.name = " ".into()), nothing),
             ("invalid_name", edit(&|a| a.name = "A b".into()), nothing),
             ("reserved_name", edit(&|a| a.name = "cleo".into()), nothing),
-            ("reserved_name", fine(), Known { configured: &taken, ..nothing }),
-            ("duplicate_name", fine(), Known { others: &taken, ..nothing }),
-            ("missing_description", edit(&|a| a.description.clear()), nothing),
-            ("missing_project_directory", fine(), Known { project_without_directory: true, ..nothing }),
-            ("missing_tool", edit(&|a| a.tools.push("gone".into())), nothing),
-            ("missing_skill", edit(&|a| a.skills.push("gone".into())), nothing),
-            ("permission_rule_pattern_invalid_mcp_0_0", edit(&|a| a.overrides.push(rule(OverrideKey::Mcp, 1, "bash"))), nothing),
-            ("description_too_large", edit(&|a| a.description = "x".repeat(2049)), nothing),
-            ("instructions_too_large", edit(&|a| a.instructions = "x".repeat(65_537)), nothing),
-            ("avatar_too_large", edit(&|a| a.avatar = Some("x".repeat(262_145))), nothing),
+            (
+                "reserved_name",
+                fine(),
+                Known {
+                    configured: &taken,
+                    ..nothing
+                },
+            ),
+            (
+                "duplicate_name",
+                fine(),
+                Known {
+                    others: &taken,
+                    ..nothing
+                },
+            ),
+            (
+                "missing_description",
+                edit(&|a| a.description.clear()),
+                nothing,
+            ),
+            (
+                "missing_project_directory",
+                fine(),
+                Known {
+                    project_without_directory: true,
+                    ..nothing
+                },
+            ),
+            (
+                "missing_tool",
+                edit(&|a| a.tools.push("gone".into())),
+                nothing,
+            ),
+            (
+                "missing_skill",
+                edit(&|a| a.skills.push("gone".into())),
+                nothing,
+            ),
+            (
+                "permission_rule_pattern_invalid_mcp_0_0",
+                edit(&|a| a.overrides.push(rule(OverrideKey::Mcp, 1, "bash"))),
+                nothing,
+            ),
+            (
+                "description_too_large",
+                edit(&|a| a.description = "x".repeat(2049)),
+                nothing,
+            ),
+            (
+                "instructions_too_large",
+                edit(&|a| a.instructions = "x".repeat(65_537)),
+                nothing,
+            ),
+            (
+                "avatar_too_large",
+                edit(&|a| a.avatar = Some("x".repeat(262_145))),
+                nothing,
+            ),
             ("too_many_tools", edit(&|a| a.tools = many(65)), nothing),
-            ("too_many_denied_tool_patterns", edit(&|a| a.denied = many(129)), nothing),
-            ("too_many_permission_overrides", edit(&|a| a.overrides = vec![rule(OverrideKey::Bash, 0, ""); 13]), nothing),
-            ("too_many_permission_rules", edit(&|a| a.overrides = vec![rule(OverrideKey::Bash, 129, "x")]), nothing),
-            ("options_too_deep", edit(&|a| a.inference.options = json!({"a": deep}).as_object().unwrap().clone()), nothing),
-            ("options_too_large", edit(&|a| a.inference.options = json!({"a": "x".repeat(32_768)}).as_object().unwrap().clone()), nothing),
+            (
+                "too_many_denied_tool_patterns",
+                edit(&|a| a.denied = many(129)),
+                nothing,
+            ),
+            (
+                "too_many_permission_overrides",
+                edit(&|a| a.overrides = vec![rule(OverrideKey::Bash, 0, ""); 13]),
+                nothing,
+            ),
+            (
+                "too_many_permission_rules",
+                edit(&|a| a.overrides = vec![rule(OverrideKey::Bash, 129, "x")]),
+                nothing,
+            ),
+            (
+                "options_too_deep",
+                edit(&|a| a.inference.options = json!({"a": deep}).as_object().unwrap().clone()),
+                nothing,
+            ),
+            (
+                "options_too_large",
+                edit(&|a| {
+                    a.inference.options = json!({"a": "x".repeat(32_768)})
+                        .as_object()
+                        .unwrap()
+                        .clone()
+                }),
+                nothing,
+            ),
         ] {
             assert_eq!(codes(&agent, &known), [code]);
         }
         let skills = many(65);
         let agent = edit(&|a| a.skills = many(65));
-        assert_eq!(codes(&agent, &Known { skills: &skills, ..nothing }), ["too_many_skills"]);
+        assert_eq!(
+            codes(
+                &agent,
+                &Known {
+                    skills: &skills,
+                    ..nothing
+                }
+            ),
+            ["too_many_skills"]
+        );
     }
 }

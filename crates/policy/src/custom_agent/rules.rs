@@ -92,7 +92,9 @@ impl CustomAgent {
             "skill",
             Rule::patterns(
                 Action::Deny,
-                self.skills.iter().map(|name| (name.as_str(), Action::Allow)),
+                self.skills
+                    .iter()
+                    .map(|name| (name.as_str(), Action::Allow)),
             ),
         );
         let (mut allow, mut ask) = (Vec::new(), Vec::new());
@@ -118,10 +120,19 @@ impl CustomAgent {
         let mut overrides: Vec<&Override> = self.overrides.iter().collect();
         overrides.sort_by_key(|rule| rule.key);
         for change in &overrides {
-            let mut keys: Vec<String> = change.key.keys().iter().map(|key| (*key).to_owned()).collect();
+            let mut keys: Vec<String> = change
+                .key
+                .keys()
+                .iter()
+                .map(|key| (*key).to_owned())
+                .collect();
             if change.key == OverrideKey::Mcp {
                 let named = object.iter().map(|(key, _)| key);
-                keys.extend(named.filter(|key| key.starts_with("mcp__") && *key != "mcp__*").map(str::to_owned));
+                keys.extend(
+                    named
+                        .filter(|key| key.starts_with("mcp__") && *key != "mcp__*")
+                        .map(str::to_owned),
+                );
             }
             for key in pattern::expand(keys) {
                 object.append(&key, change.action);
@@ -141,7 +152,11 @@ impl Override {
     fn apply_rules(&self, object: &mut PermissionObject) {
         let family = self.key.keys();
         if self.key == OverrideKey::Mcp {
-            for rule in self.rules.iter().filter(|rule| is_mcp_pattern(&rule.pattern)) {
+            for rule in self
+                .rules
+                .iter()
+                .filter(|rule| is_mcp_pattern(&rule.pattern))
+            {
                 for key in pattern::expand([&rule.pattern]) {
                     object.append(&key, rule.action);
                 }
@@ -155,7 +170,10 @@ impl Override {
             }
             return;
         }
-        let subjects = self.rules.iter().map(|rule| (rule.pattern.as_str(), rule.action));
+        let subjects = self
+            .rules
+            .iter()
+            .map(|rule| (rule.pattern.as_str(), rule.action));
         let rule = Rule::patterns(self.action, subjects);
         for key in family {
             object.append(key, rule.clone());
@@ -286,7 +304,11 @@ mod tests {
 
     #[test]
     fn rules_that_name_keys_of_the_family_set_those_keys() {
-        let mine = agent(&[], &[], r#"[{"key":"edit","action":"ask","rules":[{"pattern":"write","action":"deny"}]}]"#);
+        let mine = agent(
+            &[],
+            &[],
+            r#"[{"key":"edit","action":"ask","rules":[{"pattern":"write","action":"deny"}]}]"#,
+        );
         let object = mine.permission(&[], &policy(free()));
         assert_eq!(object.action_for("edit", "x"), Some(Ask));
         assert_eq!(object.action_for("write", "x"), Some(Deny));
@@ -294,7 +316,11 @@ mod tests {
 
     #[test]
     fn a_denied_pattern_has_the_last_word() {
-        let mine = agent(&["wiki"], &["wiki_save", "bash"], r#"[{"key":"bash","action":"allow"}]"#);
+        let mine = agent(
+            &["wiki"],
+            &["wiki_save", "bash"],
+            r#"[{"key":"bash","action":"allow"}]"#,
+        );
         let object = mine.permission(&[], &policy(free()));
         assert_eq!(object.action_for("bash", "x"), Some(Deny));
         for tool in ["wiki_save", "mcp__wiki__save"] {

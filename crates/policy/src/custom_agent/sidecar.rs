@@ -75,10 +75,10 @@ impl Sidecar {
             }
             if rule.most_permissive() == Action::Deny {
                 denied.push(key.to_owned());
-            } else if let Some(id) = tool_of_key(key, tools, servers) {
-                if !tool_ids.contains(&id) {
-                    tool_ids.push(id);
-                }
+            } else if let Some(id) = tool_of_key(key, tools, servers)
+                && !tool_ids.contains(&id)
+            {
+                tool_ids.push(id);
             }
         }
         let inference = &file.inference;
@@ -173,7 +173,14 @@ mod tests {
     #[test]
     fn steps_are_rounded_and_above_zero() {
         let number = |text: &str| whole_steps(serde_json::from_str::<Number>(text).unwrap());
-        for (text, expected) in [("3", Some(3)), ("2.6", Some(3)), ("0.4", None), ("0", None), ("-1", None), ("1e300", None)] {
+        for (text, expected) in [
+            ("3", Some(3)),
+            ("2.6", Some(3)),
+            ("0.4", None),
+            ("0", None),
+            ("-1", None),
+            ("1e300", None),
+        ] {
             assert_eq!(number(text), expected, "{text}");
         }
     }

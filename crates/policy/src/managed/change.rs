@@ -28,7 +28,9 @@ pub enum InvalidChange {
     #[error("The policy has no field `{0}`; see docs/contract/07-policy.md §4.5.")]
     Unknown(String),
     /// Too many entries, or too long ones.
-    #[error("`{0}` is too long: lists hold at most 500 entries of 200 characters, the update channel 64.")]
+    #[error(
+        "`{0}` is too long: lists hold at most 500 entries of 200 characters, the update channel 64."
+    )]
     TooLong(&'static str),
 }
 
@@ -66,9 +68,9 @@ impl ManagedPolicy {
                 }
             }
             // One field at a time, so that the error names it.
-            let alone = document.get(field).map(|value| {
-                Value::Object(Map::from_iter([(field.clone(), value.clone())]))
-            });
+            let alone = document
+                .get(field)
+                .map(|value| Value::Object(Map::from_iter([(field.clone(), value.clone())])));
             if alone.is_some_and(|alone| serde_json::from_value::<ManagedPolicy>(alone).is_err()) {
                 return Err(invalid());
             }
@@ -88,7 +90,9 @@ fn expected(field: &str) -> Option<&'static str> {
         "allowedProviders" | "allowedModels" => "an array of ids, or null for any",
         "deniedProviders" | "deniedModels" => "an array of ids",
         "keyManagement" => "`any`, `byok_required` or `org_managed_required`",
-        "extensions" => "an object of `customProviders`, `customMcps`, `customSkills`, true or false",
+        "extensions" => {
+            "an object of `customProviders`, `customMcps`, `customSkills`, true or false"
+        }
         "features" => "an object of true or false",
         "permissionCeilings" => "an object of dimensions, each `allow`, `ask` or `deny`",
         "updateChannel" => "a channel's name, or null",
@@ -99,9 +103,15 @@ fn expected(field: &str) -> Option<&'static str> {
 /// Bounds of a policy (03 §8.15).
 pub(super) fn check_limits(policy: &ManagedPolicy) -> Result<(), InvalidChange> {
     let lists = [
-        ("allowedProviders", policy.allowed_providers.as_deref().unwrap_or_default()),
+        (
+            "allowedProviders",
+            policy.allowed_providers.as_deref().unwrap_or_default(),
+        ),
         ("deniedProviders", &policy.denied_providers),
-        ("allowedModels", policy.allowed_models.as_deref().unwrap_or_default()),
+        (
+            "allowedModels",
+            policy.allowed_models.as_deref().unwrap_or_default(),
+        ),
         ("deniedModels", &policy.denied_models),
     ];
     let long = |entry: &String| entry.chars().count() > MAX_ENTRY;
@@ -124,7 +134,7 @@ mod tests {
     use serde_json::json;
 
     fn change(value: Value) -> Change {
-        value.as_object().unwrap().clone()
+        serde_json::from_value(value).unwrap()
     }
 
     fn policy() -> ManagedPolicy {
@@ -165,12 +175,18 @@ mod tests {
             (json!({"deniedModels": [7]}), "deniedModels"),
             (json!({"keyManagement": "canary"}), "keyManagement"),
             (json!({"extensions": true}), "extensions"),
-            (json!({"permissionCeilings": {"bash": "canary"}}), "permissionCeilings"),
+            (
+                json!({"permissionCeilings": {"bash": "canary"}}),
+                "permissionCeilings",
+            ),
             (json!({"features": {"chat": 1}}), "features"),
             (json!({"updateChannel": 1}), "updateChannel"),
         ] {
             let error = policy().merge(&change(value)).unwrap_err();
-            assert!(matches!(&error, InvalidChange::Field { field: named, .. } if named == field), "{error}");
+            assert!(
+                matches!(&error, InvalidChange::Field { field: named, .. } if named == field),
+                "{error}"
+            );
             assert!(!error.to_string().contains("canary"), "{error}");
         }
         assert_eq!(
@@ -188,7 +204,10 @@ mod tests {
             json!({"updateChannel": "x".repeat(65)}),
         ] {
             let result = policy().merge(&change(value));
-            assert!(matches!(result, Err(InvalidChange::TooLong(_))), "{result:?}");
+            assert!(
+                matches!(result, Err(InvalidChange::TooLong(_))),
+                "{result:?}"
+            );
         }
     }
 }

@@ -109,7 +109,12 @@ mod tests {
         assert_eq!(
             named,
             [
-                "bash", "customMcps", "externalDirectory", "keyManagement", "models", "providers",
+                "bash",
+                "customMcps",
+                "externalDirectory",
+                "keyManagement",
+                "models",
+                "providers",
                 "updateChannel"
             ]
         );

@@ -220,7 +220,12 @@ pub fn classify_name(name: &str) -> Option<Network> {
     if METADATA.contains(&name) {
         return Some(Network::CloudMetadata);
     }
-    let loopback = ["localhost", "ip6-localhost", "ip6-loopback", "localhost.localdomain"];
+    let loopback = [
+        "localhost",
+        "ip6-localhost",
+        "ip6-loopback",
+        "localhost.localdomain",
+    ];
     (loopback.contains(&name) || name.ends_with(".localhost")).then_some(Network::Loopback)
 }
 

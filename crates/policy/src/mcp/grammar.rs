@@ -361,9 +361,9 @@ impl<'a> Call<'a> {
     /// The script at the start of `rest`: a file, not an address and not the standard input.
     fn script(&self, rest: &[&str]) -> Result<Vec<String>, StdioRefusal> {
         let script = *rest.first().ok_or_else(|| self.no_script())?;
-        let is_address = script
-            .split_once(':')
-            .is_some_and(|(scheme, _)| scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric()));
+        let is_address = script.split_once(':').is_some_and(|(scheme, _)| {
+            scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric())
+        });
         if script.is_empty() || script.starts_with('-') || is_address {
             return Err(self.no_script());
         }
@@ -372,7 +372,10 @@ impl<'a> Call<'a> {
         }
         if let Some(directory) = &self.place.directory {
             return match stays_inside(script) {
-                true => Ok(vec![format!("{}/{script}", directory.trim_end_matches('/'))]),
+                true => Ok(vec![format!(
+                    "{}/{script}",
+                    directory.trim_end_matches('/')
+                )]),
                 false => Err(StdioRefusal::OutsideProject {
                     place: "The script".into(),
                 }),
@@ -429,7 +432,10 @@ impl<'a> Call<'a> {
         let ["exec" | "x", rest @ ..] = self.args else {
             return Err(self.subcommand("`npm exec --yes -- name@1.2.3`"));
         };
-        let end = rest.iter().position(|arg| *arg == "--").unwrap_or(rest.len());
+        let end = rest
+            .iter()
+            .position(|arg| *arg == "--")
+            .unwrap_or(rest.len());
         for (index, arg) in rest[..end].iter().enumerate() {
             let is_value = index > 0 && matches!(rest[index - 1], "-p" | "--package");
             if arg.starts_with('-') && !is_value {
@@ -453,7 +459,10 @@ impl<'a> Call<'a> {
         };
         let parsed = self.options(DENO, rest)?;
         let first = parsed.rest.first().copied().unwrap_or_default();
-        match first.strip_prefix("npm:").or_else(|| first.strip_prefix("jsr:")) {
+        match first
+            .strip_prefix("npm:")
+            .or_else(|| first.strip_prefix("jsr:"))
+        {
             Some(package) if is_pinned_npm(package) && !package.contains(['#', ':']) => {
                 Ok(Vec::new())
             }
@@ -472,7 +481,11 @@ impl<'a> Call<'a> {
                 "-X" | "-W" => {
                     let (_, value) = args.next().unwrap_or_default();
                     // A category of -W names a module, which is then imported.
-                    if !["utf8", "utf8=1", "ignore", "default", "error", "always", "once"].contains(&value) {
+                    if ![
+                        "utf8", "utf8=1", "ignore", "default", "error", "always", "once",
+                    ]
+                    .contains(&value)
+                    {
                         return Err(self.option(arg));
                     }
                 }
@@ -481,7 +494,9 @@ impl<'a> Call<'a> {
                         "" => rest.get(1).copied().unwrap_or_default(),
                         attached => attached,
                     };
-                    return match (isolated || self.place.directory.is_some()) && is_server_module(module) {
+                    return match (isolated || self.place.directory.is_some())
+                        && is_server_module(module)
+                    {
                         true => Ok(Vec::new()),
                         false => Err(StdioRefusal::Module {
                             program: self.program.to_owned(),
@@ -515,8 +530,7 @@ impl<'a> Call<'a> {
     }
 
     fn uv(&self) -> Result<Vec<String>, StdioRefusal> {
-        const ALLOWED: &str =
-            "`uv run /path/to/server.py`, `uv --directory /path run server.py` or `uv tool run name==1.2.3`";
+        const ALLOWED: &str = "`uv run /path/to/server.py`, `uv --directory /path run server.py` or `uv tool run name==1.2.3`";
         let parsed = self.options(UV, self.args)?;
         match parsed.rest {
             ["tool", "run", rest @ ..] => self.uvx(rest),
@@ -526,11 +540,7 @@ impl<'a> Call<'a> {
     }
 
     /// `uv run` starts whatever stands behind it: a script, a runtime, or a program of the project.
-    fn uv_run(
-        &self,
-        outer: &Parsed<'a>,
-        args: &'a [&'a str],
-    ) -> Result<Vec<String>, StdioRefusal> {
+    fn uv_run(&self, outer: &Parsed<'a>, args: &'a [&'a str]) -> Result<Vec<String>, StdioRefusal> {
         let parsed = self.options(UV_RUN, args)?;
         let directory = outer
             .options
@@ -612,8 +622,8 @@ impl<'a> Call<'a> {
 
 fn is_runtime(program: &str) -> bool {
     const FAMILIES: [&str; 15] = [
-        "node", "nodejs", "bun", "bunx", "npx", "npm", "pnpm", "pnpx", "deno", "python", "uvx", "uv",
-        "go", "ruby", "java",
+        "node", "nodejs", "bun", "bunx", "npx", "npm", "pnpm", "pnpx", "deno", "python", "uvx",
+        "uv", "go", "ruby", "java",
     ];
     FAMILIES.contains(&family(program))
 }
@@ -621,12 +631,39 @@ fn is_runtime(program: &str) -> bool {
 /// A plain module name that is not one of the standard library's runners and servers.
 fn is_server_module(module: &str) -> bool {
     const REFUSED: [&str; 26] = [
-        "asyncio", "bdb", "cgi", "code", "codeop", "compileall", "cprofile", "doctest", "ensurepip",
-        "http", "idlelib", "ipython", "pdb", "pip", "pipx", "profile", "pty", "runpy", "test", "timeit",
-        "trace", "unittest", "uv", "venv", "virtualenv", "zipapp",
+        "asyncio",
+        "bdb",
+        "cgi",
+        "code",
+        "codeop",
+        "compileall",
+        "cprofile",
+        "doctest",
+        "ensurepip",
+        "http",
+        "idlelib",
+        "ipython",
+        "pdb",
+        "pip",
+        "pipx",
+        "profile",
+        "pty",
+        "runpy",
+        "test",
+        "timeit",
+        "trace",
+        "unittest",
+        "uv",
+        "venv",
+        "virtualenv",
+        "zipapp",
     ];
     let mut parts = module.split('.');
-    let first = parts.clone().next().unwrap_or_default().to_ascii_lowercase();
+    let first = parts
+        .clone()
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     !REFUSED.contains(&first.as_str())
         && parts.all(|part| {
             !part.is_empty()

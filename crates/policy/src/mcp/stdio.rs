@@ -2,7 +2,7 @@
 //!
 //! A server is a program or a script that somebody can point at. What is refused is whatever makes the command
 //! line itself the program: shells, launchers of other programs, options that evaluate or preload code, and
-//! packages that are not pinned. Known runtimes have a grammar each ([`super::grammar`]): an option that is not
+//! packages that are not pinned. Known runtimes have a grammar each (`grammar`): an option that is not
 //! in it is refused, whatever stands behind the script belongs to the script.
 
 use super::grammar;
@@ -57,7 +57,9 @@ pub enum StdioRefusal {
         limit: String,
     },
     /// A character that a shell would act on.
-    #[error("{place} holds a character that a shell would act on (; & | ` $ < > or a line break); remove it.")]
+    #[error(
+        "{place} holds a character that a shell would act on (; & | ` $ < > or a line break); remove it."
+    )]
     Metacharacter {
         /// Which part.
         place: String,
@@ -81,7 +83,9 @@ pub enum StdioRefusal {
         program: String,
     },
     /// An option that is not in the runtime's grammar.
-    #[error("`{program}` may not be started with `{option}`; put only plain options before the script.")]
+    #[error(
+        "`{program}` may not be started with `{option}`; put only plain options before the script."
+    )]
     Option {
         /// Name of the program.
         program: String,
@@ -103,7 +107,9 @@ pub enum StdioRefusal {
         program: String,
     },
     /// A package that can be something else tomorrow.
-    #[error("`{program}` would fetch a package that is not pinned; write an exact version such as {example}.")]
+    #[error(
+        "`{program}` would fetch a package that is not pinned; write an exact version such as {example}."
+    )]
     NotPinned {
         /// Name of the program.
         program: String,
@@ -123,13 +129,17 @@ pub enum StdioRefusal {
         place: String,
     },
     /// A module that is looked for in the open folder first, or that runs other code.
-    #[error("`{program} -m` may only run an installed server module, with -I before it; or name the script.")]
+    #[error(
+        "`{program} -m` may only run an installed server module, with -I before it; or name the script."
+    )]
     Module {
         /// Name of the program.
         program: String,
     },
     /// A variable that changes which code runs.
-    #[error("The variable {name} changes which code runs; remove it from the server's environment.")]
+    #[error(
+        "The variable {name} changes which code runs; remove it from the server's environment."
+    )]
     Environment {
         /// Name of the variable.
         name: String,
@@ -152,22 +162,120 @@ const RUNTIMES: [&str; 14] = [
 ];
 
 const SHELLS: &[&str] = &[
-    "ash", "bash", "busybox", "cmd", "csh", "dash", "elvish", "fish", "ksh", "mksh", "nu", "oksh",
-    "powershell", "pwsh", "rbash", "rc", "sh", "tcsh", "toybox", "xonsh", "yash", "zsh",
+    "ash",
+    "bash",
+    "busybox",
+    "cmd",
+    "csh",
+    "dash",
+    "elvish",
+    "fish",
+    "ksh",
+    "mksh",
+    "nu",
+    "oksh",
+    "powershell",
+    "pwsh",
+    "rbash",
+    "rc",
+    "sh",
+    "tcsh",
+    "toybox",
+    "xonsh",
+    "yash",
+    "zsh",
 ];
 
 /// Programs whose arguments are programs. Not complete, and it can't be: a foreign program at an absolute path
 /// is the user's choice. It closes the known detours around the grammars.
 const LAUNCHERS: &[&str] = &[
-    "at", "awk", "batch", "bwrap", "cargo", "chroot", "conda", "cscript", "curl", "docker", "doas",
-    "dotnet", "env", "expect", "find", "firejail", "flock", "gawk", "gdb", "git", "groovy", "ionice",
-    "ipython", "irb", "jshell", "julia", "kubectl", "lldb", "ltrace", "lua", "luajit", "make",
-    "mamba", "mawk", "mono", "mshta", "nc", "ncat", "nerdctl", "nice", "nohup", "nsenter",
-    "osascript", "parallel", "perl", "php", "pip", "pipx", "pkexec", "podman", "poetry", "pypy",
-    "pythonw", "r", "regsvr", "rscript", "rundll", "runuser", "scala", "script", "sed", "setsid",
-    "socat", "ssh", "stdbuf", "strace", "su", "sudo", "systemd-run", "tar", "tclsh", "telnet", "time",
-    "timeout", "ts-node", "tsx", "unshare", "vi", "vim", "watch", "wget", "wine", "wish", "wscript",
-    "xargs", "yarn", "yarnpkg",
+    "at",
+    "awk",
+    "batch",
+    "bwrap",
+    "cargo",
+    "chroot",
+    "conda",
+    "cscript",
+    "curl",
+    "docker",
+    "doas",
+    "dotnet",
+    "env",
+    "expect",
+    "find",
+    "firejail",
+    "flock",
+    "gawk",
+    "gdb",
+    "git",
+    "groovy",
+    "ionice",
+    "ipython",
+    "irb",
+    "jshell",
+    "julia",
+    "kubectl",
+    "lldb",
+    "ltrace",
+    "lua",
+    "luajit",
+    "make",
+    "mamba",
+    "mawk",
+    "mono",
+    "mshta",
+    "nc",
+    "ncat",
+    "nerdctl",
+    "nice",
+    "nohup",
+    "nsenter",
+    "osascript",
+    "parallel",
+    "perl",
+    "php",
+    "pip",
+    "pipx",
+    "pkexec",
+    "podman",
+    "poetry",
+    "pypy",
+    "pythonw",
+    "r",
+    "regsvr",
+    "rscript",
+    "rundll",
+    "runuser",
+    "scala",
+    "script",
+    "sed",
+    "setsid",
+    "socat",
+    "ssh",
+    "stdbuf",
+    "strace",
+    "su",
+    "sudo",
+    "systemd-run",
+    "tar",
+    "tclsh",
+    "telnet",
+    "time",
+    "timeout",
+    "ts-node",
+    "tsx",
+    "unshare",
+    "vi",
+    "vim",
+    "watch",
+    "wget",
+    "wine",
+    "wish",
+    "wscript",
+    "xargs",
+    "yarn",
+    "yarnpkg",
 ];
 
 /// Judges a command line.
@@ -220,15 +328,52 @@ pub fn check_resolved(path: &str, args: &[String], origin: Origin) -> Result<(),
 /// Judges the names of a server's variables: none may change which code runs.
 pub fn check_environment<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<(), StdioRefusal> {
     const NAMES: &[&str] = &[
-        "PATH", "HOME", "SHELL", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS", "PROMPT_COMMAND",
-        "NODE_OPTIONS", "NODE_PATH", "NODE_REPL_EXTERNAL_MODULE", "BUN_OPTIONS", "BUN_CONFIG_REGISTRY",
-        "RUBYOPT", "RUBYLIB", "PERL5OPT", "PERL5LIB", "CLASSPATH", "JAVA_TOOL_OPTIONS",
-        "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "GOFLAGS", "GOPROXY", "GONOSUMDB", "GONOSUMCHECK",
-        "GOINSECURE", "GOTOOLCHAIN", "GOROOT", "GOPATH", "GCONV_PATH", "OPENSSL_CONF", "SSLKEYLOGFILE",
-        "DENO_DIR", "DENO_INSTALL_ROOT",
+        "PATH",
+        "HOME",
+        "SHELL",
+        "IFS",
+        "ENV",
+        "BASH_ENV",
+        "SHELLOPTS",
+        "BASHOPTS",
+        "PROMPT_COMMAND",
+        "NODE_OPTIONS",
+        "NODE_PATH",
+        "NODE_REPL_EXTERNAL_MODULE",
+        "BUN_OPTIONS",
+        "BUN_CONFIG_REGISTRY",
+        "RUBYOPT",
+        "RUBYLIB",
+        "PERL5OPT",
+        "PERL5LIB",
+        "CLASSPATH",
+        "JAVA_TOOL_OPTIONS",
+        "JDK_JAVA_OPTIONS",
+        "_JAVA_OPTIONS",
+        "GOFLAGS",
+        "GOPROXY",
+        "GONOSUMDB",
+        "GONOSUMCHECK",
+        "GOINSECURE",
+        "GOTOOLCHAIN",
+        "GOROOT",
+        "GOPATH",
+        "GCONV_PATH",
+        "OPENSSL_CONF",
+        "SSLKEYLOGFILE",
+        "DENO_DIR",
+        "DENO_INSTALL_ROOT",
     ];
     const PREFIXES: [&str; 9] = [
-        "LD_", "DYLD_", "PYTHON", "NPM_CONFIG_", "PNPM_", "UV_", "PIP_", "GIT_", "OPENCODE_",
+        "LD_",
+        "DYLD_",
+        "PYTHON",
+        "NPM_CONFIG_",
+        "PNPM_",
+        "UV_",
+        "PIP_",
+        "GIT_",
+        "OPENCODE_",
     ];
     for (index, name) in names.into_iter().enumerate() {
         if index == MAX_COUNT || name.len() > NAME_BYTES {
@@ -243,7 +388,8 @@ pub fn check_environment<'a>(names: impl IntoIterator<Item = &'a str>) -> Result
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         // Output settings of Python change no code, and servers need them.
-        let harmless = ["PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONUTF8"].contains(&upper.as_str());
+        let harmless =
+            ["PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONUTF8"].contains(&upper.as_str());
         let listed = NAMES.contains(&upper.as_str())
             || PREFIXES.iter().any(|prefix| upper.starts_with(prefix));
         if !named || (listed && !harmless) {
@@ -306,7 +452,10 @@ pub(super) fn stays_inside(path: &str) -> bool {
 pub(super) fn is_absolute(path: &str) -> bool {
     let bytes = path.as_bytes();
     path.starts_with('/')
-        || (bytes.len() > 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' && matches!(bytes[2], b'/' | b'\\'))
+        || (bytes.len() > 2
+            && bytes[0].is_ascii_alphabetic()
+            && bytes[1] == b':'
+            && matches!(bytes[2], b'/' | b'\\'))
 }
 
 /// Last part of the path, lower-case, without Windows' suffixes.

@@ -3,9 +3,7 @@
 use open_cowork_contracts::authority::Surface;
 use open_cowork_contracts::support::{PromiseLevel, SurfaceCapability, SurfacePromise};
 
-use PromiseLevel::{
-    Blocked as B, Deferred as D, NotSupported as N, ReadOnly as R, Supported as S,
-};
+use PromiseLevel::{Blocked as B, Deferred as D, NotSupported as N, ReadOnly as R, Supported as S};
 
 type Cell = (PromiseLevel, &'static str);
 

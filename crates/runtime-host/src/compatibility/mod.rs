@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
 /// Categories without which a registry proves nothing (05 §13.1).
-pub const REQUIRED_CATEGORIES: [&str; 5] = ["config", "event", "permission", "plugin", "sdk-import"];
+pub const REQUIRED_CATEGORIES: [&str; 5] =
+    ["config", "event", "permission", "plugin", "sdk-import"];
 /// All categories.
 pub(crate) const CATEGORIES: [&str; 7] = [
     "config",

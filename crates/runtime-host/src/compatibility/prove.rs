@@ -315,8 +315,16 @@ impl Proof {
             ),
         }
         for (missing, code, message) in [
-            (is_blank(&row.owner), "compatibility_owner_missing", "Nobody answers for this."),
-            (is_blank(&row.reason), "compatibility_reason_missing", "It doesn't say why."),
+            (
+                is_blank(&row.owner),
+                "compatibility_owner_missing",
+                "Nobody answers for this.",
+            ),
+            (
+                is_blank(&row.reason),
+                "compatibility_reason_missing",
+                "It doesn't say why.",
+            ),
             (
                 row.product_modes.iter().all(|mode| is_blank(mode)),
                 "compatibility_product_modes_missing",
@@ -345,7 +353,11 @@ impl Proof {
     /// Every row names tests, and each of them exists.
     fn tests(&mut self, id: Option<&str>, tests: &[String], prefix: &str) {
         if tests.is_empty() {
-            self.error(id, &format!("{prefix}tests_missing"), "No test proves this.");
+            self.error(
+                id,
+                &format!("{prefix}tests_missing"),
+                "No test proves this.",
+            );
         }
         for test in tests {
             match self.tree.test(test) {
@@ -364,12 +376,7 @@ impl Proof {
         }
     }
 
-    fn contract(
-        &mut self,
-        contract: &RuntimeContract,
-        registry: &Registry,
-        version: Option<&str>,
-    ) {
+    fn contract(&mut self, contract: &RuntimeContract, registry: &Registry, version: Option<&str>) {
         if contract.format_version != 1 {
             self.error(
                 None,

@@ -4,11 +4,16 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 fn data(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("compat").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("compat")
+        .join(name);
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -37,7 +42,10 @@ fn the_data_files_follow_their_schemas_and_the_types_lose_nothing() {
     }
     for (file, typed) in [
         ("registry.json", serde_json::to_value(registry()).unwrap()),
-        ("runtime-contract.json", serde_json::to_value(runtime_contract()).unwrap()),
+        (
+            "runtime-contract.json",
+            serde_json::to_value(runtime_contract()).unwrap(),
+        ),
     ] {
         let mut raw = data(file);
         raw.as_object_mut().unwrap().shift_remove("$schema");
@@ -91,7 +99,12 @@ fn no_route_of_the_second_generation_is_called() {
 #[test]
 fn a_report_names_the_real_version() {
     let report = report();
-    assert!(report.assumptions.iter().all(|row| row.source_version == TESTED_VERSION));
+    assert!(
+        report
+            .assumptions
+            .iter()
+            .all(|row| row.source_version == TESTED_VERSION)
+    );
     assert_eq!(report.assumptions.len(), registry().assumptions.len());
 }
 
@@ -101,8 +114,14 @@ fn small() -> (tempfile::TempDir, Registry, RuntimeContract) {
     let write = |name: &str, text: &str| std::fs::write(tree.path().join(name), text).unwrap();
     write("opencode.version", "1.2.3\n");
     write("opencode.lock.json", r#"{"version":"1.2.3"}"#);
-    write("test.rs", "fn it_holds() {} const KEY: &str = \"provider\";");
-    write("stream.jsonl", "{\"payload\":{\"type\":\"session.idle\"}}\n{\"type\":\"plain\"}\n");
+    write(
+        "test.rs",
+        "fn it_holds() {} const KEY: &str = \"provider\";",
+    );
+    write(
+        "stream.jsonl",
+        "{\"payload\":{\"type\":\"session.idle\"}}\n{\"type\":\"plain\"}\n",
+    );
     write("broken.jsonl", "{\n");
     let tests = vec!["test.rs::it_holds".to_owned()];
     let assumptions: Vec<Assumption> = REQUIRED_CATEGORIES
@@ -192,16 +211,25 @@ const BROKEN: &[(&str, Breakage)] = &[
     ("compatibility_unknown_blocked", |_, registry, _| {
         registry.assumptions[0].status = "unknown".into();
     }),
-    ("compatibility_private_assumption_blocked", |_, registry, _| {
-        registry.assumptions[0].status = "private-assumption".into();
-    }),
-    ("compatibility_removal_condition_missing", |_, registry, _| {
-        registry.assumptions[0].status = "shim".into();
-    }),
-    ("compatibility_removal_condition_missing", |_, registry, _| {
-        registry.assumptions[0].status = "blocked".into();
-        registry.assumptions[0].removal_condition = Some(" ".into());
-    }),
+    (
+        "compatibility_private_assumption_blocked",
+        |_, registry, _| {
+            registry.assumptions[0].status = "private-assumption".into();
+        },
+    ),
+    (
+        "compatibility_removal_condition_missing",
+        |_, registry, _| {
+            registry.assumptions[0].status = "shim".into();
+        },
+    ),
+    (
+        "compatibility_removal_condition_missing",
+        |_, registry, _| {
+            registry.assumptions[0].status = "blocked".into();
+            registry.assumptions[0].removal_condition = Some(" ".into());
+        },
+    ),
     ("compatibility_owner_missing", |_, registry, _| {
         registry.assumptions[0].owner = " ".into();
     }),
@@ -236,7 +264,9 @@ const BROKEN: &[(&str, Breakage)] = &[
     ("compatibility_source_version_drift", |tree, _, _| {
         std::fs::write(tree.join("opencode.lock.json"), r#"{"version":"1.2.4"}"#).unwrap();
     }),
-    ("runtime_contract_format_invalid", |_, _, contract| contract.format_version = 2),
+    ("runtime_contract_format_invalid", |_, _, contract| {
+        contract.format_version = 2
+    }),
     ("runtime_contract_version_drift", |_, _, contract| {
         contract.opencode_version = "1.2.4".into();
     }),
@@ -246,7 +276,9 @@ const BROKEN: &[(&str, Breakage)] = &[
     ("runtime_contract_assumption_unknown", |_, _, contract| {
         contract.required_assumption_ids.push("stranger".into());
     }),
-    ("runtime_contract_section_empty", |_, _, contract| contract.http_routes.clear()),
+    ("runtime_contract_section_empty", |_, _, contract| {
+        contract.http_routes.clear()
+    }),
     ("runtime_contract_config_key_invalid", |_, _, contract| {
         contract.runtime_config[0].key = "teleport".into();
     }),
@@ -256,9 +288,12 @@ const BROKEN: &[(&str, Breakage)] = &[
     ("runtime_contract_route_invalid", |_, _, contract| {
         contract.http_routes[0].path = "x".into();
     }),
-    ("runtime_contract_client_method_invalid", |_, _, contract| {
-        contract.client_methods[0].method = "it_is_gone".into();
-    }),
+    (
+        "runtime_contract_client_method_invalid",
+        |_, _, contract| {
+            contract.client_methods[0].method = "it_is_gone".into();
+        },
+    ),
     ("runtime_contract_id_invalid", |_, _, contract| {
         contract.http_routes[0].id = "a--b".into();
     }),
@@ -277,19 +312,30 @@ const BROKEN: &[(&str, Breakage)] = &[
     ("runtime_contract_test_missing", |_, _, contract| {
         contract.http_routes[0].tests = vec!["gone.rs".into()];
     }),
-    ("runtime_contract_event_fixture_path_invalid", |_, _, contract| {
-        contract.sdk_events[0].fixture_path = "../stream.jsonl".into();
-    }),
-    ("runtime_contract_event_fixture_missing", |_, _, contract| {
-        contract.sdk_events[0].fixture_path = "gone.jsonl".into();
-    }),
-    ("runtime_contract_event_fixture_parse_failed", |_, _, contract| {
-        contract.sdk_events[0].fixture_path = "broken.jsonl".into();
-    }),
+    (
+        "runtime_contract_event_fixture_path_invalid",
+        |_, _, contract| {
+            contract.sdk_events[0].fixture_path = "../stream.jsonl".into();
+        },
+    ),
+    (
+        "runtime_contract_event_fixture_missing",
+        |_, _, contract| {
+            contract.sdk_events[0].fixture_path = "gone.jsonl".into();
+        },
+    ),
+    (
+        "runtime_contract_event_fixture_parse_failed",
+        |_, _, contract| {
+            contract.sdk_events[0].fixture_path = "broken.jsonl".into();
+        },
+    ),
     ("runtime_contract_event_missing", |_, _, contract| {
         contract.sdk_events[0].events = vec!["session.error".into()];
     }),
-    ("runtime_contract_event_missing", |_, _, contract| contract.sdk_events[0].events.clear()),
+    ("runtime_contract_event_missing", |_, _, contract| {
+        contract.sdk_events[0].events.clear()
+    }),
 ];
 
 #[test]
@@ -297,7 +343,10 @@ fn the_small_tree_holds() {
     let (tree, registry, contract) = small();
     let report = prove_with(&registry, &contract, tree.path(), ProofOptions::default());
     assert!(report.ok, "{:?}", report.issues);
-    assert_eq!((report.assumption_count, report.runtime_contract_count), (5, 4));
+    assert_eq!(
+        (report.assumption_count, report.runtime_contract_count),
+        (5, 4)
+    );
 }
 
 #[test]
@@ -307,7 +356,11 @@ fn each_breakage_gives_exactly_its_code() {
         breakage(tree.path(), &mut registry, &mut contract);
         let report = prove_with(&registry, &contract, tree.path(), ProofOptions::default());
         assert!(!report.ok, "{number}: {code}");
-        let codes: Vec<&str> = report.issues.iter().map(|issue| issue.code.as_str()).collect();
+        let codes: Vec<&str> = report
+            .issues
+            .iter()
+            .map(|issue| issue.code.as_str())
+            .collect();
         assert!(codes.contains(code), "{number}: {code}: {codes:?}");
         let mut distinct = codes.clone();
         distinct.dedup();

@@ -135,7 +135,9 @@ impl Provenance {
         let default_provider = providers.and_then(|providers| providers.default_provider.clone());
         let default_model = providers.and_then(|providers| providers.default_model.clone());
         let bare = |model: &str| {
-            let own = model.strip_prefix(id).and_then(|rest| rest.strip_prefix('/'));
+            let own = model
+                .strip_prefix(id)
+                .and_then(|rest| rest.strip_prefix('/'));
             own.unwrap_or(model).trim().to_owned()
         };
         let mut keys: Vec<String> = input
@@ -187,7 +189,9 @@ impl Provenance {
                 tool_ids: tool_ids(name),
             })
             .collect();
-        let missing = listed.iter().filter(|skill| !input.skills.contains(&skill.name));
+        let missing = listed
+            .iter()
+            .filter(|skill| !input.skills.contains(&skill.name));
         skills.extend(missing.map(|skill| SkillFact {
             name: skill.name.clone(),
             available: false,
@@ -265,19 +269,20 @@ impl Provenance {
 
     /// In the contract's order: provider, model, servers, skills, plugins, agents and their delegation.
     fn capabilities(&self, redacted: &Value, product_mode: &str) -> Vec<CapabilityRow> {
-        let row = |id: &str, kind, status, reason_code, source: &str, evidence: Value| CapabilityRow {
-            id: id.to_owned(),
-            kind,
-            status,
-            reason_code,
-            source: source.to_owned(),
-            product_mode: product_mode.to_owned(),
-            evidence: match evidence {
-                Value::Object(evidence) if !evidence.is_empty() => Some(evidence),
-                _ => None,
-            },
-            redacted: true,
-        };
+        let row =
+            |id: &str, kind, status, reason_code, source: &str, evidence: Value| CapabilityRow {
+                id: id.to_owned(),
+                kind,
+                status,
+                reason_code,
+                source: source.to_owned(),
+                product_mode: product_mode.to_owned(),
+                evidence: match evidence {
+                    Value::Object(evidence) if !evidence.is_empty() => Some(evidence),
+                    _ => None,
+                },
+                redacted: true,
+            };
         let provider_reason = match self.provider_source {
             InputSource::Settings => Reason::ProviderSettings,
             InputSource::Default => Reason::ProviderDefault,
@@ -327,7 +332,14 @@ impl Provenance {
                 ),
             };
             let source = source_of(server.source);
-            rows.push(row(&server.name, Kind::Mcp, status, reason, &source, Value::Object(evidence)));
+            rows.push(row(
+                &server.name,
+                Kind::Mcp,
+                status,
+                reason,
+                &source,
+                Value::Object(evidence),
+            ));
         }
         for skill in &self.skills {
             let (status, reason) = match skill.available {
@@ -335,14 +347,30 @@ impl Provenance {
                 false => (Status::Missing, Reason::SkillConfiguredMissing),
             };
             let evidence = match skill.available {
-                true => json!({"origin": "open-cowork", "scope": "machine", "toolIds": skill.tool_ids}),
+                true => {
+                    json!({"origin": "open-cowork", "scope": "machine", "toolIds": skill.tool_ids})
+                }
                 false => Value::Null,
             };
-            rows.push(row(&skill.name, Kind::Skill, status, reason, "builtin", evidence));
+            rows.push(row(
+                &skill.name,
+                Kind::Skill,
+                status,
+                reason,
+                "builtin",
+                evidence,
+            ));
         }
         rows.extend(plugins());
         for agent in &self.configured_agents {
-            rows.push(row(agent, Kind::Agent, Status::Active, Reason::AgentConfigured, "builtin", Value::Null));
+            rows.push(row(
+                agent,
+                Kind::Agent,
+                Status::Active,
+                Reason::AgentConfigured,
+                "builtin",
+                Value::Null,
+            ));
         }
         rows.push(row(
             "subagent-delegation",
@@ -423,7 +451,10 @@ fn status_of(reason: Reason) -> Status {
 /// Plugins of the registry: none runs in any remote mode (05 §13.1).
 fn plugins() -> Vec<CapabilityRow> {
     let registry = compatibility::registry();
-    let plugins = registry.assumptions.iter().filter(|row| row.category == "plugin");
+    let plugins = registry
+        .assumptions
+        .iter()
+        .filter(|row| row.category == "plugin");
     plugins
         .map(|row| {
             let (status, reason_code) = match row.status.as_str() {

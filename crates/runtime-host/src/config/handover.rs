@@ -56,7 +56,10 @@ impl Handover<'_> {
         };
         placeholder::resolve(options, Raw::Nothing, scope);
         let used = |name: &String| raw.contains(&format!("{{env:{name}}}"));
-        let from_variables = env.iter().filter(|(name, _)| used(name)).map(|(_, value)| value);
+        let from_variables = env
+            .iter()
+            .filter(|(name, _)| used(name))
+            .map(|(_, value)| value);
         let from_files = self.files.values().filter_map(|file| match file {
             Inserted::Text(text) => Some(text),
             _ => None,
@@ -113,7 +116,10 @@ mod tests {
             "region": ["{env:REGION}"], "home": "{env:HOME}", "file": "{file:~/key}", "count": 3,
         });
         let stored = BTreeMap::from([("key".to_owned(), SecretString::from("stored-key"))]);
-        let credentials = [credential("key", "ACME_KEY"), credential("other", "ACME_OTHER")];
+        let credentials = [
+            credential("key", "ACME_KEY"),
+            credential("other", "ACME_OTHER"),
+        ];
         let inserted = handover.resolve(&mut options, &credentials, &stored);
         assert_eq!(
             options,

@@ -200,7 +200,9 @@ pub(super) fn number(number: JsNumber) -> Option<Number> {
     }
 }
 
-pub(super) fn options(options: Option<&indexmap::IndexMap<String, Secret<Value>>>) -> Map<String, Value> {
+pub(super) fn options(
+    options: Option<&indexmap::IndexMap<String, Secret<Value>>>,
+) -> Map<String, Value> {
     options
         .into_iter()
         .flatten()
@@ -211,7 +213,13 @@ pub(super) fn options(options: Option<&indexmap::IndexMap<String, Secret<Value>>
 /// A colour that OpenCode accepts; with another one it would refuse its whole config.
 fn color(color: &str) -> String {
     const NAMES: [&str; 7] = [
-        "primary", "secondary", "accent", "success", "warning", "error", "info",
+        "primary",
+        "secondary",
+        "accent",
+        "success",
+        "warning",
+        "error",
+        "info",
     ];
     let hex = color.strip_prefix('#').is_some_and(|digits| {
         digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())

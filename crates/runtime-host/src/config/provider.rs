@@ -6,7 +6,9 @@ mod configured;
 use super::ComposeInput;
 use crate::error::HostError;
 use open_cowork_config::model::Config;
-use open_cowork_config::model::providers::{CustomProvider, Descriptor, ProviderRuntime, Providers};
+use open_cowork_config::model::providers::{
+    CustomProvider, Descriptor, ProviderRuntime, Providers,
+};
 use open_cowork_policy::managed::ManagedPolicy;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
@@ -90,9 +92,9 @@ impl ProviderChoice {
     #[must_use]
     pub fn id(&self) -> &str {
         match self {
-            Self::Known { id, .. } | Self::OpenAiCompatible { id, .. } | Self::Configured { id } => {
-                id
-            }
+            Self::Known { id, .. }
+            | Self::OpenAiCompatible { id, .. }
+            | Self::Configured { id } => id,
         }
     }
 
@@ -340,8 +342,10 @@ pub(super) fn name_model(
 pub(super) struct Entries {
     /// By the runtime's id.
     pub(super) document: Map<String, Value>,
-    /// Values in them that came from credentials, variables and files.
+    /// Values of credentials in them.
     pub(super) secrets: Vec<SecretString>,
+    /// Values that placeholders inserted: credentials, but also ordinary words.
+    pub(super) inserted: Vec<SecretString>,
 }
 
 /// The chosen provider's entry first, then the config's own providers (05 §6.2), each under the managed policy's
@@ -356,9 +360,12 @@ pub(super) fn entries(
     let mut entries = Entries {
         document: Map::new(),
         secrets: Vec::new(),
+        inserted: Vec::new(),
     };
     if let Some(entry) = entry(choice, input.api_key.as_ref(), &models)? {
-        entries.document.insert(choice.runtime_id().to_owned(), entry);
+        entries
+            .document
+            .insert(choice.runtime_id().to_owned(), entry);
     }
     if let Some(config) = input.product.as_deref() {
         configured::entries(input, config, chosen, &mut entries)?;

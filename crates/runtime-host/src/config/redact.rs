@@ -9,7 +9,7 @@ const REDACTED: &str = "[redacted]";
 const SHORTEST: usize = 6;
 
 /// Secret-looking option names.
-pub(super) fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace(['-', '_'], "");
     [
         "token",

@@ -176,8 +176,7 @@ fn a_config_without_a_model_is_refused() {
 #[test]
 fn a_managed_policy_that_forbids_the_provider_stops_the_start() {
     let managed = ManagedPolicy::parse(r#"{"allowedProviders":[]}"#).unwrap();
-    let refused =
-        compose(&ComposeInput { managed, ..input() }, &HomePaths::new("/h")).unwrap_err();
+    let refused = compose(&ComposeInput { managed, ..input() }, &HomePaths::new("/h")).unwrap_err();
     assert!(matches!(refused, HostError::Policy(_)) && !refused.is_retryable());
 }
 

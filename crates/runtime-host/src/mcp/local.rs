@@ -1,7 +1,7 @@
 //! MCP servers that are programs: where they are, and what they really are (05 §7.1, §7.3).
 
 use super::Verdict;
-use super::server::{Entry, State};
+use super::server::{Entry, State, secrets_of};
 use open_cowork_config::model::mcps::Mcp;
 use open_cowork_contracts::health::CapabilityReason as Reason;
 use open_cowork_policy::mcp::stdio::{self, Launch, Origin, Program};
@@ -121,6 +121,8 @@ pub(super) struct LocalRequest<'a> {
     pub(super) command: &'a str,
     pub(super) args: &'a [String],
     pub(super) environment: &'a [(String, SecretString)],
+    /// Values of credentials in it.
+    pub(super) secrets: &'a [SecretString],
     pub(super) timeout_ms: u64,
     pub(super) origin: Origin,
     pub(super) places: &'a Places,
@@ -128,7 +130,8 @@ pub(super) struct LocalRequest<'a> {
 
 /// Judges it: the text by policy, then what is really there.
 pub(super) fn check(request: &LocalRequest<'_>) -> Verdict {
-    let refused = |why: &dyn std::fmt::Display| Verdict::refused(Reason::McpStdioPolicyBlocked, why);
+    let refused =
+        |why: &dyn std::fmt::Display| Verdict::refused(Reason::McpStdioPolicyBlocked, why);
     let launch = match stdio::check(request.command, request.args, request.origin) {
         Ok(launch) => launch,
         Err(refusal) => return refused(&refusal),
@@ -139,9 +142,10 @@ pub(super) fn check(request: &LocalRequest<'_>) -> Verdict {
     }
     let program = match on_disk(&launch, request) {
         Ok(program) => program,
-        Err(verdict) => return verdict,
+        Err(Refused(reason, why)) => return Verdict::refused(reason, why),
     };
-    if let Err(refusal) = stdio::check_resolved(&program.to_string_lossy(), request.args, request.origin)
+    if let Err(refusal) =
+        stdio::check_resolved(&program.to_string_lossy(), request.args, request.origin)
     {
         return refused(&refusal);
     }
@@ -170,7 +174,7 @@ pub(super) fn check(request: &LocalRequest<'_>) -> Verdict {
     Verdict {
         state: State::Ready(Entry {
             value: Value::Object(entry),
-            secrets: Entry::secrets_of(request.environment.iter()),
+            secrets: secrets_of(request.secrets, request.environment),
             host: None,
         }),
         remark: None,
@@ -187,19 +191,33 @@ fn command_word(launch: &Launch, request: &LocalRequest<'_>) -> String {
     }
 }
 
+/// Why a program is not what was asked for.
+struct Refused(Reason, String);
+
+impl Refused {
+    fn gone(what: impl Into<String>) -> Self {
+        Self(Reason::McpCommandNotInstalled, what.into())
+    }
+
+    fn blocked(why: &str) -> Self {
+        Self(Reason::McpStdioPolicyBlocked, why.to_owned())
+    }
+}
+
 /// The program behind all links, if it and every script exist and a project's stay inside the project.
-fn on_disk(launch: &Launch, request: &LocalRequest<'_>) -> Result<PathBuf, Verdict> {
-    let gone = |what: String| Verdict::refused(Reason::McpCommandNotInstalled, what);
+fn on_disk(launch: &Launch, request: &LocalRequest<'_>) -> Result<PathBuf, Refused> {
     let program = match &launch.program {
         Program::Bare(name) => request
             .places
             .in_path(name)
-            .ok_or_else(|| gone(format!("The program `{name}` is not installed.")))?,
+            .ok_or_else(|| Refused::gone(format!("The program `{name}` is not installed.")))?,
         Program::Absolute(path) => PathBuf::from(path),
         Program::Relative(path) => inside_project(request, path)?,
     };
     if !is_program(&program) {
-        return Err(gone("The server's program does not exist or can't be run.".to_owned()));
+        return Err(Refused::gone(
+            "The server's program does not exist or can't be run.",
+        ));
     }
     for file in &launch.files {
         let path = match Path::new(file).is_absolute() {
@@ -207,31 +225,29 @@ fn on_disk(launch: &Launch, request: &LocalRequest<'_>) -> Result<PathBuf, Verdi
             false => inside_project(request, file)?,
         };
         if !path.is_file() {
-            return Err(gone("The server's script does not exist.".to_owned()));
+            return Err(Refused::gone("The server's script does not exist."));
         }
     }
     program
         .canonicalize()
-        .map_err(|_| gone("The server's program can't be read.".to_owned()))
+        .map_err(|_| Refused::gone("The server's program can't be read."))
 }
 
 /// A relative path as the file in the project that it really is.
-fn inside_project(request: &LocalRequest<'_>, path: &str) -> Result<PathBuf, Verdict> {
-    let blocked = |why: &str| Verdict::refused(Reason::McpStdioPolicyBlocked, why);
+fn inside_project(request: &LocalRequest<'_>, path: &str) -> Result<PathBuf, Refused> {
     let project = request.places.project.as_deref();
-    let project = project.ok_or_else(|| blocked("A relative path needs an open project."))?;
-    let real = project.join(path).canonicalize().map_err(|_| {
-        Verdict::refused(
-            Reason::McpCommandNotInstalled,
-            "The server's file does not exist in the project.",
-        )
-    })?;
+    let project =
+        project.ok_or_else(|| Refused::blocked("A relative path needs an open project."))?;
+    let real = project
+        .join(path)
+        .canonicalize()
+        .map_err(|_| Refused::gone("The server's file does not exist in the project."))?;
     let root = project
         .canonicalize()
-        .map_err(|_| blocked("The project's folder can't be read."))?;
+        .map_err(|_| Refused::blocked("The project's folder can't be read."))?;
     match real.starts_with(root) {
         true => Ok(real),
-        false => Err(blocked(
+        false => Err(Refused::blocked(
             "The server's file leads out of the project; a project may only run its own files.",
         )),
     }

@@ -1,7 +1,7 @@
 //! MCP servers at an address: headers, name look-ups, what OpenCode is given (05 §7.4).
 
 use super::Verdict;
-use super::server::{Entry, State};
+use super::server::{Entry, State, secrets_of};
 use async_trait::async_trait;
 use open_cowork_contracts::health::CapabilityReason as Reason;
 use open_cowork_policy::mcp::url::{self, UrlRefusal};
@@ -41,6 +41,8 @@ impl Resolve for SystemResolver {
 pub(super) struct RemoteRequest<'a> {
     pub(super) url: &'a str,
     pub(super) headers: &'a [(String, SecretString)],
+    /// Values of credentials in them.
+    pub(super) secrets: &'a [SecretString],
     pub(super) allow_private: bool,
     /// OpenCode may start a sign-in when the server asks for one.
     pub(super) oauth: bool,
@@ -90,13 +92,10 @@ pub(super) async fn check(request: &RemoteRequest<'_>, resolver: &dyn Resolve) -
     if !request.oauth {
         entry.insert("oauth".to_owned(), json!(false));
     }
-    let mut secrets = Entry::secrets_of(request.headers.iter());
-    // An address may carry a token in its path or query.
-    secrets.push(admitted.url.into());
     Verdict {
         state: State::Ready(Entry {
             value: Value::Object(entry),
-            secrets,
+            secrets: secrets_of(request.secrets, request.headers),
             host: Some(admitted.host),
         }),
         remark: None,

@@ -1,5 +1,6 @@
 //! What goes into the evaluation of MCP servers, and what comes out.
 
+use crate::config::is_secret_name;
 use open_cowork_contracts::JsonObject;
 use open_cowork_contracts::health::CapabilityReason;
 use open_cowork_policy::Action;
@@ -138,15 +139,25 @@ impl std::fmt::Debug for Entry {
     }
 }
 
-impl Entry {
-    pub(super) fn secrets_of<'a>(
-        values: impl Iterator<Item = &'a (String, SecretString)>,
-    ) -> Vec<SecretString> {
-        values
-            .map(|(_, value)| value.clone())
-            .filter(|value| !value.expose_secret().is_empty())
-            .collect()
-    }
+/// Shorter values are no keys; hiding them would tear words apart.
+const SHORTEST_SECRET: usize = 6;
+
+/// What of an entry must be hidden wherever it turns up: values of credentials, and values under names that look
+/// secret. An ordinary header or variable is none: hiding its value would damage what people write.
+pub(super) fn secrets_of(
+    credentials: &[SecretString],
+    named: &[(String, SecretString)],
+) -> Vec<SecretString> {
+    let named = named
+        .iter()
+        .filter(|(name, _)| is_secret_name(name))
+        .map(|(_, value)| value);
+    credentials
+        .iter()
+        .chain(named)
+        .filter(|value| value.expose_secret().len() >= SHORTEST_SECRET)
+        .cloned()
+        .collect()
 }
 
 /// How it stands with a server.

@@ -16,7 +16,10 @@ struct Names {
 impl Names {
     fn new(known: &[(&'static str, &[&str])]) -> Self {
         let known = known.iter().map(|(name, addresses)| {
-            (*name, addresses.iter().map(|text| text.parse().unwrap()).collect())
+            (
+                *name,
+                addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            )
         });
         Self {
             known: known.collect(),
@@ -112,12 +115,17 @@ fn entry(server: &Server) -> &Value {
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // json!(…) is handed over
 fn local(name: &str, more: Value) -> Value {
     let mut server = json!({"name": name, "type": "local", "description": "d", "authMode": "none"});
-    server.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    server
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
     server
 }
 
+#[allow(clippy::needless_pass_by_value)] // json!(…) is handed over
 fn remote(name: &str, more: Value) -> Value {
     let mut server = local(name, more);
     server["type"] = json!("remote");
@@ -154,7 +162,9 @@ fn own_stdio(scope: Scope, command: &str, args: &[&str]) -> OwnServer {
 async fn a_bundled_package_and_a_shipped_program_become_entries() {
     let case = Case::new();
     let names = Names::default();
-    let charts = case.one(local("charts", json!({"packageName": "charts"})), &names).await;
+    let charts = case
+        .one(local("charts", json!({"packageName": "charts"})), &names)
+        .await;
     let script = case.root().join("content/mcps/charts/dist/index.js");
     assert_eq!(
         entry(&charts),
@@ -163,7 +173,12 @@ async fn a_bundled_package_and_a_shipped_program_become_entries() {
             "environment": {"OPENCODE_SERVER_PASSWORD": "", "OPENCODE_SERVER_USERNAME": ""},
         })
     );
-    let acme = case.one(local("acme", json!({"command": ["acme-mcp", "--x"]})), &names).await;
+    let acme = case
+        .one(
+            local("acme", json!({"command": ["acme-mcp", "--x"]})),
+            &names,
+        )
+        .await;
     let shipped = case.root().join("shipped/acme-mcp");
     assert_eq!(entry(&acme)["command"], json!([shipped, "--x"]));
     assert_eq!(entry(&acme)["timeout"], 15000);
@@ -178,35 +193,131 @@ async fn the_first_thing_in_the_way_is_the_reason() {
     });
     let credential = json!([{"key": "token", "label": "l", "description": "d"}]);
     for (server, on, reason_code) in [
-        (local("semantic-ui", json!({"command": ["node"]})), None, Reason::McpDisabledByUser),
-        (local("a", json!({"command": ["node"]})), Some(false), Reason::McpDisabledByUser),
-        (local("a b", json!({"command": ["node"]})), None, Reason::McpInvalid),
-        (local("a__b", json!({"command": ["node"]})), None, Reason::McpInvalid),
+        (
+            local("semantic-ui", json!({"command": ["node"]})),
+            None,
+            Reason::McpDisabledByUser,
+        ),
+        (
+            local("a", json!({"command": ["node"]})),
+            Some(false),
+            Reason::McpDisabledByUser,
+        ),
+        (
+            local("a b", json!({"command": ["node"]})),
+            None,
+            Reason::McpInvalid,
+        ),
+        (
+            local("a__b", json!({"command": ["node"]})),
+            None,
+            Reason::McpInvalid,
+        ),
         (local("a", json!({})), None, Reason::McpInvalid),
         (remote("a", json!({})), None, Reason::McpInvalid),
         (local("a", json!({"command": []})), None, Reason::McpInvalid),
-        (local("a", json!({"command": ["gone"]})), None, Reason::McpCommandNotInstalled),
-        (local("a", json!({"command": ["./server"]})), None, Reason::McpCommandNotInstalled),
-        (local("a", json!({"packageName": "gone"})), None, Reason::McpCommandNotInstalled),
-        (local("a", json!({"packageName": "../charts"})), None, Reason::McpCommandNotInstalled),
-        (local("a", json!({"command": ["node", "/gone.js"]})), None, Reason::McpCommandNotInstalled),
-        (local("a", json!({"command": ["node", "-e", "x"]})), None, Reason::McpStdioPolicyBlocked),
-        (local("a", json!({"command": ["node", "server.js"]})), None, Reason::McpStdioPolicyBlocked),
-        (remote("a", json!({"url": "https://mcp.example.test", "authMode": "oauth"})), None, Reason::McpAwaitingOauthOptIn),
-        (local("a", json!({"command": ["gone"], "authMode": "oauth"})), None, Reason::McpCommandNotInstalled),
-        (remote("a", json!({"url": "https://mcp.example.test", "googleAuth": true})), None, Reason::McpNotSignedInGoogle),
-        (remote("a", json!({"url": "https://mcp.example.test", "credentials": credential})), None, Reason::McpNotConfigured),
-        (remote("a", json!({"url": "http://10.0.0.1/"})), None, Reason::McpUrlPolicyBlocked),
-        (remote("a", json!({"url": "https://gone.example.test/"})), None, Reason::McpUrlPolicyBlocked),
-        (remote("a", json!({"url": "https://mcp.example.test", "headers": {"a b": "c"}})), None, Reason::McpInvalid),
-        (remote("a", json!({"url": "https://mcp.example.test", "headers": {"a": "b\r\nc"}})), None, Reason::McpInvalid),
+        (
+            local("a", json!({"command": ["gone"]})),
+            None,
+            Reason::McpCommandNotInstalled,
+        ),
+        (
+            local("a", json!({"command": ["./server"]})),
+            None,
+            Reason::McpCommandNotInstalled,
+        ),
+        (
+            local("a", json!({"packageName": "gone"})),
+            None,
+            Reason::McpCommandNotInstalled,
+        ),
+        (
+            local("a", json!({"packageName": "../charts"})),
+            None,
+            Reason::McpCommandNotInstalled,
+        ),
+        (
+            local("a", json!({"command": ["node", "/gone.js"]})),
+            None,
+            Reason::McpCommandNotInstalled,
+        ),
+        (
+            local("a", json!({"command": ["node", "-e", "x"]})),
+            None,
+            Reason::McpStdioPolicyBlocked,
+        ),
+        (
+            local("a", json!({"command": ["node", "server.js"]})),
+            None,
+            Reason::McpStdioPolicyBlocked,
+        ),
+        (
+            remote(
+                "a",
+                json!({"url": "https://mcp.example.test", "authMode": "oauth"}),
+            ),
+            None,
+            Reason::McpAwaitingOauthOptIn,
+        ),
+        (
+            local("a", json!({"command": ["gone"], "authMode": "oauth"})),
+            None,
+            Reason::McpCommandNotInstalled,
+        ),
+        (
+            remote(
+                "a",
+                json!({"url": "https://mcp.example.test", "googleAuth": true}),
+            ),
+            None,
+            Reason::McpNotSignedInGoogle,
+        ),
+        (
+            remote(
+                "a",
+                json!({"url": "https://mcp.example.test", "credentials": credential}),
+            ),
+            None,
+            Reason::McpNotConfigured,
+        ),
+        (
+            remote("a", json!({"url": "http://10.0.0.1/"})),
+            None,
+            Reason::McpUrlPolicyBlocked,
+        ),
+        (
+            remote("a", json!({"url": "https://gone.example.test/"})),
+            None,
+            Reason::McpUrlPolicyBlocked,
+        ),
+        (
+            remote(
+                "a",
+                json!({"url": "https://mcp.example.test", "headers": {"a b": "c"}}),
+            ),
+            None,
+            Reason::McpInvalid,
+        ),
+        (
+            remote(
+                "a",
+                json!({"url": "https://mcp.example.test", "headers": {"a": "b\r\nc"}}),
+            ),
+            None,
+            Reason::McpInvalid,
+        ),
     ] {
         let mut case = Case::new();
         case.settings.semantic_ui_disabled = true;
         let name = server["name"].as_str().unwrap().to_owned();
         case.settings.enabled.extend(on.map(|on| (name, on)));
         let row = case.one(server.clone(), &names).await;
-        assert_eq!(reason(&row), Some(reason_code), "{server}: {:?}", row.remark);
+        assert_eq!(
+            reason(&row),
+            Some(reason_code),
+            "{server}: {:?}",
+            row.remark
+        );
     }
     // What was missing is there: the same servers are ready.
     let mut case = Case::new();
@@ -217,9 +328,18 @@ async fn the_first_thing_in_the_way_is_the_reason() {
         BTreeMap::from([("token".to_owned(), "t".into())]),
     );
     for server in [
-        remote("a", json!({"url": "https://mcp.example.test", "authMode": "oauth"})),
-        remote("a", json!({"url": "https://mcp.example.test", "googleAuth": true})),
-        remote("a", json!({"url": "https://mcp.example.test", "credentials": credential})),
+        remote(
+            "a",
+            json!({"url": "https://mcp.example.test", "authMode": "oauth"}),
+        ),
+        remote(
+            "a",
+            json!({"url": "https://mcp.example.test", "googleAuth": true}),
+        ),
+        remote(
+            "a",
+            json!({"url": "https://mcp.example.test", "credentials": credential}),
+        ),
     ] {
         assert_eq!(reason(&case.one(server, &names).await), None);
     }
@@ -234,19 +354,29 @@ async fn a_hidden_or_optional_credential_is_not_asked_for() {
         json!([{"key": "t", "label": "l", "description": "d",
             "when": {"key": "mode", "op": "eq", "value": "token"}}]),
     ] {
-        let server = remote("a", json!({"url": "https://mcp.example.test", "credentials": credentials}));
+        let server = remote(
+            "a",
+            json!({"url": "https://mcp.example.test", "credentials": credentials}),
+        );
         assert_eq!(reason(&case.one(server, &names).await), None);
     }
     let shown = json!([{"key": "t", "label": "l", "description": "d",
         "when": {"key": "mode", "op": "neq", "value": "token"}}]);
-    let server = remote("a", json!({"url": "https://mcp.example.test", "credentials": shown}));
-    assert_eq!(reason(&case.one(server, &names).await), Some(Reason::McpNotConfigured));
+    let server = remote(
+        "a",
+        json!({"url": "https://mcp.example.test", "credentials": shown}),
+    );
+    assert_eq!(
+        reason(&case.one(server, &names).await),
+        Some(Reason::McpNotConfigured)
+    );
 }
 
 #[tokio::test]
 async fn credentials_become_variables_and_headers_and_are_known_as_secrets() {
     let names = Names::new(&[("mcp.example.test", &["93.184.216.34"])]);
     let mut case = Case::new();
+    let credential = json!([{"key": "token", "label": "l", "description": "d"}]);
     case.settings.credentials.insert(
         "a".into(),
         BTreeMap::from([("token".to_owned(), "hunter2".into())]),
@@ -257,6 +387,7 @@ async fn credentials_become_variables_and_headers_and_are_known_as_secrets() {
                 "url": "http://mcp.example.test:81/x",
                 "headers": {"X-Fixed": "f", "Host": "evil.test"},
                 "headerSettings": [{"header": "Authorization", "key": "token", "prefix": "Bearer "}],
+                "credentials": credential,
             })),
             &names,
         )
@@ -271,8 +402,11 @@ async fn credentials_become_variables_and_headers_and_are_known_as_secrets() {
     );
     let program = case
         .one(
-            local("a", json!({"command": ["acme-mcp"], "envSettings": [
-                {"env": "ACME_TOKEN", "key": "token"}, {"env": "OTHER", "key": "gone"}]})),
+            local(
+                "a",
+                json!({"command": ["acme-mcp"], "credentials": credential, "envSettings": [
+                {"env": "ACME_TOKEN", "key": "token"}, {"env": "OTHER", "key": "gone"}]}),
+            ),
             &names,
         )
         .await;
@@ -281,8 +415,22 @@ async fn credentials_become_variables_and_headers_and_are_known_as_secrets() {
     for server in [&web, &program] {
         assert!(!format!("{server:?}").contains("hunter2"));
         assert!(!json!(server.evidence).to_string().contains("hunter2"));
-        let State::Ready(entry) = &server.state else { panic!() };
-        assert!(entry.secrets.iter().any(|secret| secret.expose_secret().contains("hunter2")));
+        let State::Ready(entry) = &server.state else {
+            panic!()
+        };
+        assert!(
+            entry
+                .secrets
+                .iter()
+                .any(|secret| secret.expose_secret() == "hunter2")
+        );
+        // An ordinary header is no secret: it would be torn out of what people write.
+        assert!(
+            entry
+                .secrets
+                .iter()
+                .all(|secret| secret.expose_secret() != "f")
+        );
     }
 }
 
@@ -292,7 +440,13 @@ async fn a_denied_dimension_registers_nothing_and_asks_no_name_server() {
     let mut case = Case::new();
     case.mcp = Action::Deny;
     let product = json!([remote("a", json!({"url": "https://mcp.example.test"}))]);
-    let servers = case.run(product, &[own_http("b", "https://mcp.example.test")], &names).await;
+    let servers = case
+        .run(
+            product,
+            &[own_http("b", "https://mcp.example.test")],
+            &names,
+        )
+        .await;
     for row in &servers.rows {
         assert_eq!(reason(row), Some(Reason::McpPolicyDenied));
     }
@@ -309,7 +463,11 @@ async fn an_own_server_takes_the_place_of_a_built_in_one_where_that_is_permitted
     assert_eq!(servers.overridden, ["wiki"]);
     assert_eq!(servers.rows.len(), 1);
     assert_eq!(servers.rows[0].source, Source::Own(Scope::Machine));
-    assert_eq!(servers.rows[0].permission, Action::Ask, "the dimension is the most");
+    assert_eq!(
+        servers.rows[0].permission,
+        Action::Ask,
+        "the dimension is the most"
+    );
     assert_eq!(servers.rows[0].evidence["host"], "mcp.example.test");
 
     case.own_permitted = false;
@@ -327,9 +485,17 @@ async fn a_name_that_leads_inside_is_not_registered_and_opting_in_says_so() {
     ]);
     let case = Case::new();
     for (url, private, expected) in [
-        ("https://inside.example.test/", false, Some(Reason::McpUrlPolicyBlocked)),
+        (
+            "https://inside.example.test/",
+            false,
+            Some(Reason::McpUrlPolicyBlocked),
+        ),
         ("https://inside.example.test/", true, None),
-        ("https://clever.example.test/", true, Some(Reason::McpUrlPolicyBlocked)),
+        (
+            "https://clever.example.test/",
+            true,
+            Some(Reason::McpUrlPolicyBlocked),
+        ),
     ] {
         let server = OwnServer {
             allow_private_network: private,
@@ -353,21 +519,55 @@ async fn links_are_followed_before_a_program_is_believed() {
     let harmless = root.join("harmless").to_string_lossy().into_owned();
     let script = root.join("server.js").to_string_lossy().into_owned();
     for (server, expected) in [
-        (own_stdio(Scope::Machine, &harmless, &["x"]), Some(Reason::McpStdioPolicyBlocked)),
+        (
+            own_stdio(Scope::Machine, &harmless, &["x"]),
+            Some(Reason::McpStdioPolicyBlocked),
+        ),
         (own_stdio(Scope::Machine, "node", &[&script]), None),
-        (own_stdio(Scope::Machine, "acme-mcp", &[]), Some(Reason::McpStdioPolicyBlocked)),
-        (own_stdio(Scope::Machine, "node", &["in.js"]), Some(Reason::McpStdioPolicyBlocked)),
+        (
+            own_stdio(Scope::Machine, "acme-mcp", &[]),
+            Some(Reason::McpStdioPolicyBlocked),
+        ),
+        (
+            own_stdio(Scope::Machine, "node", &["in.js"]),
+            Some(Reason::McpStdioPolicyBlocked),
+        ),
         (own_stdio(Scope::Project, "node", &["in.js"]), None),
         (own_stdio(Scope::Project, "./tool", &[]), None),
-        (own_stdio(Scope::Project, "node", &["out.js"]), Some(Reason::McpStdioPolicyBlocked)),
-        (own_stdio(Scope::Project, "node", &["gone.js"]), Some(Reason::McpCommandNotInstalled)),
-        (own_stdio(Scope::Machine, "uvx", &["a==1.2"]), Some(Reason::McpCommandNotInstalled)),
+        (
+            own_stdio(Scope::Project, "node", &["out.js"]),
+            Some(Reason::McpStdioPolicyBlocked),
+        ),
+        (
+            own_stdio(Scope::Project, "node", &["gone.js"]),
+            Some(Reason::McpCommandNotInstalled),
+        ),
+        (
+            own_stdio(Scope::Machine, "uvx", &["a==1.2"]),
+            Some(Reason::McpCommandNotInstalled),
+        ),
     ] {
-        let servers = case.run(json!([]), std::slice::from_ref(&server), &names).await;
-        assert_eq!(reason(&servers.rows[0]), expected, "{:?}", servers.rows[0].remark);
+        let servers = case
+            .run(json!([]), std::slice::from_ref(&server), &names)
+            .await;
+        assert_eq!(
+            reason(&servers.rows[0]),
+            expected,
+            "{:?}",
+            servers.rows[0].remark
+        );
     }
-    let servers = case.run(json!([]), &[own_stdio(Scope::Project, "./tool", &[])], &names).await;
-    assert_eq!(entry(&servers.rows[0])["command"], json!([root.join("project/./tool")]));
+    let servers = case
+        .run(
+            json!([]),
+            &[own_stdio(Scope::Project, "./tool", &[])],
+            &names,
+        )
+        .await;
+    assert_eq!(
+        entry(&servers.rows[0])["command"],
+        json!([root.join("project/./tool")])
+    );
 }
 
 /// A name server that never answers costs one deadline, not the start.
@@ -381,8 +581,11 @@ async fn a_silent_name_server_is_not_waited_for() {
         }
     }
     let case = Case::new();
-    let product: Vec<Mcp> =
-        serde_json::from_value(json!([remote("a", json!({"url": "https://mcp.example.test"}))])).unwrap();
+    let product: Vec<Mcp> = serde_json::from_value(json!([remote(
+        "a",
+        json!({"url": "https://mcp.example.test"})
+    )]))
+    .unwrap();
     let input = McpInput {
         product: &product,
         own: &[],

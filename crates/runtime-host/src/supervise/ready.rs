@@ -5,11 +5,12 @@ use crate::probe::{self, Observed, Verdict, VerdictLevel};
 use futures::StreamExt;
 use open_cowork_opencode::{Client, OpenCodeRuntime, StreamItem};
 
-/// Health and version, the password, the routes, the first frame: in this order.
+/// Health and version, the password, the routes, the first frame: in this order. Returns the version as the server
+/// says it.
 pub(super) async fn prove_ready(
     client: &Client,
     allow_untested: bool,
-) -> Result<Verdict, HostError> {
+) -> Result<(String, Verdict), HostError> {
     let refuse = |reasons: Vec<String>| HostError::Incompatible(reasons.join(" "));
     let health = client.health().await?;
     if !health.healthy {
@@ -39,7 +40,7 @@ pub(super) async fn prove_ready(
     }
     // The stream has its own deadline for the first frame.
     match client.events().next().await {
-        Some(StreamItem::Connected | StreamItem::Frame(_)) => Ok(verdict),
+        Some(StreamItem::Connected | StreamItem::Frame(_)) => Ok((observed.version, verdict)),
         Some(StreamItem::Broken(broken)) => Err(HostError::Start {
             message: broken.to_string(),
             tail: String::new(),

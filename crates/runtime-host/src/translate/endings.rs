@@ -229,4 +229,51 @@ mod tests {
             assert_eq!(payload["commandId"], "c1");
         }
     }
+
+    /// After a stop OpenCode repeats its idle and the abort's error (08 §9.5); the user may have sent the next
+    /// prompt by then.
+    #[test]
+    fn what_the_turn_before_says_late_does_not_end_a_prompt_that_has_not_begun() {
+        let root = || "ses_1".to_owned();
+        let told = |kind: &str, event: Event| Frame::global("/w", kind, event);
+        let idle = || told("session.idle", Event::SessionIdle { session: root() });
+        let status = |kind: &str| {
+            let status = serde_json::from_value(json!({ "type": kind })).unwrap();
+            told(
+                "session.status",
+                Event::SessionStatus {
+                    session: root(),
+                    status,
+                },
+            )
+        };
+        let error = |name: &str| {
+            let error = serde_json::from_value(json!({ "name": name, "data": {} })).unwrap();
+            told(
+                "session.error",
+                Event::SessionError {
+                    session: Some(root()),
+                    error: Some(error),
+                },
+            )
+        };
+        let mut translator = Translator::new("ses_1", None, None);
+        translator.begin_turn("msg_2");
+        for late in [idle(), status("idle"), error("MessageAbortedError"), idle()] {
+            translator.apply(&late);
+            assert!(translator.is_active() && !translator.is_held(), "{late:?}");
+        }
+        translator.apply(&status("busy"));
+        translator.apply(&idle());
+        assert!(translator.is_held(), "its own idle holds the ending");
+        let ending = translator.settle();
+        assert_eq!(ending.last().unwrap().kind, EventType::SessionIdle);
+
+        // What can't begin at all ends by its error.
+        translator.begin_turn("msg_3");
+        translator.apply(&error("UnknownError"));
+        assert!(translator.is_held());
+        let ending = translator.settle();
+        assert_eq!(ending.last().unwrap().kind, EventType::RuntimeError);
+    }
 }

@@ -38,6 +38,9 @@ impl Translator {
         state.summary = info.is_summary();
         state.agent = info.agent.clone().or(state.agent.take());
         if info.role == Role::Assistant {
+            if new && session == self.root {
+                self.turn.unstarted = false;
+            }
             let latest = new
                 || lane
                     .answer

@@ -96,6 +96,9 @@ struct Turn {
     active: bool,
     /// OpenCode says idle; the ending waits for confirmation.
     held: bool,
+    /// Our prompt was sent and OpenCode has not begun with it: an idle or an abort that comes now is a late
+    /// repetition of the turn before (08 §9.5).
+    unstarted: bool,
     /// The prompt's message id: names the ending.
     admission: Option<String>,
     stop: Option<StopRequest>,
@@ -217,6 +220,7 @@ impl Translator {
     pub fn begin_turn(&mut self, message: &str) {
         self.turn = Turn {
             active: true,
+            unstarted: true,
             admission: Some(message.to_owned()),
             ..Turn::default()
         };
@@ -239,6 +243,7 @@ impl Translator {
     /// We are stopping the turn: its ending will be `session.aborted` with that reason. The first reason
     /// wins.
     pub fn stop_requested(&mut self, stop: StopRequest) {
+        self.turn.unstarted = false; // the idle that follows is this turn's
         if self.turn.stop.is_none() {
             self.turn.stop = Some(stop);
         }

@@ -38,6 +38,7 @@ impl Translator {
     pub(crate) fn set_turn(&mut self, active: bool, held: bool) {
         self.turn.active = active;
         self.turn.held = held;
+        self.turn.unstarted = false; // history tells
     }
 
     /// The root failed without an answer that says so.

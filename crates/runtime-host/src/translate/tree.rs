@@ -176,6 +176,7 @@ impl Translator {
                 }
                 self.turn.active = true;
                 self.turn.held = false;
+                self.turn.unstarted = false;
             }
             "retry" => {
                 let attempt = status
@@ -211,6 +212,7 @@ impl Translator {
                 out.push(event);
                 self.turn.active = true;
                 self.turn.held = false;
+                self.turn.unstarted = false;
             }
             other => {
                 if is_root {
@@ -242,7 +244,7 @@ impl Translator {
         };
         lane.pulse = Pulse::Idle;
         if session == self.root {
-            self.turn.held = self.turn.active;
+            self.turn.held = self.turn.active && !self.turn.unstarted;
             return;
         }
         let answer_error = lane
@@ -261,6 +263,13 @@ impl Translator {
     }
 
     pub(super) fn failed(&mut self, session: &str, error: Option<&ErrorInfo>) {
+        if session == self.root && std::mem::take(&mut self.turn.unstarted) {
+            if error.is_some_and(is_abort) {
+                self.turn.unstarted = true;
+                return;
+            }
+            self.turn.held = true; // it fails before it begins
+        }
         let Some(lane) = self.lanes.get_mut(session) else {
             return;
         };

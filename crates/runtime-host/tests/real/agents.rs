@@ -81,7 +81,11 @@ async fn turn_of(running: &Running, folder: &Path, agent: &str, text: &str) -> V
     let client = running.client();
     let mut events = client.events();
     assert!(matches!(events.next().await, Some(StreamItem::Connected)));
-    let session = client.create_session(&directory, NewSession::default()).await.unwrap().id;
+    let session = client
+        .create_session(&directory, NewSession::default())
+        .await
+        .unwrap()
+        .id;
     let prompt = Prompt {
         agent: Some(agent.to_owned()),
         ..Prompt::text("msg_01", text)
@@ -97,9 +101,15 @@ async fn turn_of(running: &Running, folder: &Path, agent: &str, text: &str) -> V
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), idle).await.expect("the turn did not end");
+    tokio::time::timeout(Duration::from_secs(60), idle)
+        .await
+        .expect("the turn did not end");
     let messages = get_json(running, &format!("/session/{session}/message")).await;
-    let parts = messages.as_array().unwrap().iter().flat_map(|message| message["parts"].as_array().unwrap().clone());
+    let parts = messages
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|message| message["parts"].as_array().unwrap().clone());
     parts.filter(|part| part["type"] == "tool").collect()
 }
 
@@ -108,7 +118,10 @@ async fn real_a_configured_agent_uses_its_server_and_a_denied_server_is_not_regi
     let (data, workspace) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let model = ScriptedModel::start().await.unwrap();
     let input = input(&model.base_url(), Action::Allow).await;
-    let running = Supervisor::default().start(&spec_of(data.path(), &input)).await.unwrap();
+    let running = Supervisor::default()
+        .start(&spec_of(data.path(), &input))
+        .await
+        .unwrap();
     let tools = turn_of(
         &running,
         workspace.path(),
@@ -143,7 +156,10 @@ async fn real_a_configured_agent_uses_its_server_and_a_denied_server_is_not_regi
 
     // Where the policy denies MCP tools, there is no server at all.
     let denied = self::input(&model.base_url(), Action::Deny).await;
-    let running = Supervisor::default().start(&spec_of(data.path(), &denied)).await.unwrap();
+    let running = Supervisor::default()
+        .start(&spec_of(data.path(), &denied))
+        .await
+        .unwrap();
     assert_eq!(get_json(&running, "/mcp").await, json!({}));
     running.stop().await.unwrap();
 }
@@ -159,7 +175,10 @@ async fn real_agents_show_our_permissions_in_our_order() {
     let directory = Directory::open(workspace.path()).unwrap();
     let agents = get_json(&running, &format!("/agent?directory={directory}")).await;
     let agents = agents.as_array().unwrap();
-    assert!(agents.iter().all(|agent| agent["name"] != "plan"), "it is switched off");
+    assert!(
+        agents.iter().all(|agent| agent["name"] != "plan"),
+        "it is switched off"
+    );
     for name in ["build", "general", "explore", "timekeeper"] {
         let agent = agents.iter().find(|agent| agent["name"] == name).unwrap();
         let shown: Vec<(&str, &str, &str)> = agent["permission"]
@@ -176,19 +195,27 @@ async fn real_agents_show_our_permissions_in_our_order() {
         for (key, rule) in ours.as_object().unwrap() {
             match rule {
                 Value::String(action) => expected.push((key.as_str(), "*", action.as_str())),
-                rules => expected.extend(
-                    rules.as_object().unwrap().iter().map(|(pattern, action)| {
+                rules => {
+                    expected.extend(rules.as_object().unwrap().iter().map(|(pattern, action)| {
                         (key.as_str(), pattern.as_str(), action.as_str().unwrap())
-                    }),
-                ),
+                    }))
+                }
             }
         }
         assert!(
-            shown.windows(expected.len()).any(|window| window == expected),
+            shown
+                .windows(expected.len())
+                .any(|window| window == expected),
             "{name}: {expected:#?} in {shown:#?}"
         );
     }
-    let timekeeper = agents.iter().find(|agent| agent["name"] == "timekeeper").unwrap();
-    assert_eq!((&timekeeper["mode"], &timekeeper["steps"]), (&json!("primary"), &json!(5)));
+    let timekeeper = agents
+        .iter()
+        .find(|agent| agent["name"] == "timekeeper")
+        .unwrap();
+    assert_eq!(
+        (&timekeeper["mode"], &timekeeper["steps"]),
+        (&json!("primary"), &json!(5))
+    );
     running.stop().await.unwrap();
 }

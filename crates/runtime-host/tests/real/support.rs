@@ -32,17 +32,17 @@ pub(crate) fn spec(data: &Path, model_url: &str, dimensions: Dimensions) -> Laun
 /// A scripted model behind our own endpoint.
 pub(crate) fn compose_input(model_url: &str) -> ComposeInput {
     let provider = ProviderChoice::OpenAiCompatible {
-            id: "acme".into(),
-            name: "Acme".into(),
-            base_url: model_url.into(),
-            models: vec![ModelEntry {
-                id: "m".into(),
-                limit: Some(ModelLimit {
-                    context: 100_000,
-                    output: 8192,
-                }),
-                ..ModelEntry::default()
-            }],
+        id: "acme".into(),
+        name: "Acme".into(),
+        base_url: model_url.into(),
+        models: vec![ModelEntry {
+            id: "m".into(),
+            limit: Some(ModelLimit {
+                context: 100_000,
+                output: 8192,
+            }),
+            ..ModelEntry::default()
+        }],
     };
     ComposeInput {
         api_key: Some(KEY.into()),

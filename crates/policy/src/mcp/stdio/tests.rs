@@ -58,7 +58,11 @@ fn ordinary_servers_run() {
             true => Origin::Product,
             false => Origin::Machine,
         };
-        assert!(judge(origin, line).is_ok(), "{line}: {:?}", judge(origin, line));
+        assert!(
+            judge(origin, line).is_ok(),
+            "{line}: {:?}",
+            judge(origin, line)
+        );
     }
 }
 
@@ -235,16 +239,26 @@ fn a_line_break_is_a_metacharacter() {
 #[test]
 fn a_project_may_run_its_own_files_only() {
     assert_eq!(
-        judge(Origin::Project, "node tools/server.js").unwrap().files,
+        judge(Origin::Project, "node tools/server.js")
+            .unwrap()
+            .files,
         ["tools/server.js"]
     );
     assert_eq!(
         judge(Origin::Project, "./bin/server").unwrap().program,
         Program::Relative("./bin/server".into())
     );
-    for line in ["node ../server.js", "node a/../../b.js", "../server", "./../x"] {
+    for line in [
+        "node ../server.js",
+        "node a/../../b.js",
+        "../server",
+        "./../x",
+    ] {
         assert!(
-            matches!(judge(Origin::Project, line), Err(StdioRefusal::OutsideProject { .. })),
+            matches!(
+                judge(Origin::Project, line),
+                Err(StdioRefusal::OutsideProject { .. })
+            ),
             "{line}"
         );
     }
@@ -272,9 +286,21 @@ fn what_hides_behind_a_link_is_judged_too() {
 #[test]
 fn variables_that_change_the_code_are_refused() {
     for name in [
-        "LD_PRELOAD", "NODE_OPTIONS", "node_options", "PYTHONPATH", "PYTHONSTARTUP", "PATH", "BASH_ENV",
-        "npm_config_registry", "RUBYOPT", "JAVA_TOOL_OPTIONS", "UV_INDEX_URL", "OPENCODE_SERVER_PASSWORD",
-        "A=B", "", "1A",
+        "LD_PRELOAD",
+        "NODE_OPTIONS",
+        "node_options",
+        "PYTHONPATH",
+        "PYTHONSTARTUP",
+        "PATH",
+        "BASH_ENV",
+        "npm_config_registry",
+        "RUBYOPT",
+        "JAVA_TOOL_OPTIONS",
+        "UV_INDEX_URL",
+        "OPENCODE_SERVER_PASSWORD",
+        "A=B",
+        "",
+        "1A",
     ] {
         assert!(check_environment([name]).is_err(), "{name}");
     }
@@ -284,8 +310,13 @@ fn variables_that_change_the_code_are_refused() {
 #[test]
 fn no_message_repeats_a_value() {
     for line in [
-        "node --eval=hunter2 /a.js", "node -ehunter2", "npx --call=hunter2", "npx hunter2",
-        "python -chunter2", "uvx --from hunter2 x", "/opt/server hunter2;",
+        "node --eval=hunter2 /a.js",
+        "node -ehunter2",
+        "npx --call=hunter2",
+        "npx hunter2",
+        "python -chunter2",
+        "uvx --from hunter2 x",
+        "/opt/server hunter2;",
     ] {
         let refusal = judge(Origin::Machine, line).unwrap_err();
         assert!(!refusal.to_string().contains("hunter2"), "{refusal}");

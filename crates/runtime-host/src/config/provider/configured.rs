@@ -23,9 +23,8 @@ pub(super) fn entries(
     entries: &mut Entries,
 ) -> Result<(), HostError> {
     let providers = &config.providers;
-    let is_chosen = |id: &str| {
-        matches!(&input.provider, ProviderChoice::Configured { id: own } if own == id)
-    };
+    let is_chosen =
+        |id: &str| matches!(&input.provider, ProviderChoice::Configured { id: own } if own == id);
     let id = input.provider.id();
     if let (true, Some(Described::BuiltIn(descriptor))) =
         (is_chosen(id), Described::find(providers, id))
@@ -57,7 +56,9 @@ pub(super) fn entries(
             false => &[],
         };
         let entry = custom_entry(input, providers, (id, custom), models, &handover, entries);
-        entries.document.insert(super::runtime_id(id).to_owned(), entry);
+        entries
+            .document
+            .insert(super::runtime_id(id).to_owned(), entry);
     }
     Ok(())
 }
@@ -104,7 +105,12 @@ fn built_in(
 ) -> Result<Option<Value>, HostError> {
     let mut options = product::options(descriptor.options.as_ref());
     let stored = input.credentials.get(id);
-    overlay(&mut options, &descriptor.credentials, stored, &mut entries.secrets);
+    overlay(
+        &mut options,
+        &descriptor.credentials,
+        stored,
+        &mut entries.secrets,
+    );
     if let Some(key) = &input.api_key
         && !key.expose_secret().trim().is_empty()
     {
@@ -188,8 +194,13 @@ fn custom_entry(
     let credentials = custom.credentials.as_deref().unwrap_or_default();
     let mut options = Value::Object(product::options(custom.options.as_ref()));
     entries
-        .secrets
+        .inserted
         .extend(handover.resolve(&mut options, credentials, stored));
+    let secret = credentials
+        .iter()
+        .filter(|credential| credential.secret != Some(false));
+    let stored_secrets = secret.filter_map(|credential| stored.get(&credential.key));
+    entries.secrets.extend(stored_secrets.cloned());
     if let Some(options) = options.as_object_mut() {
         // One that names a variable is used where the options name that variable; any other is an option itself.
         let direct: Vec<Credential> = credentials
@@ -274,8 +285,14 @@ fn facts(entry: &mut Map<String, Value>, limit: Option<&ModelLimit>, cost: Optio
             ("input".to_owned(), json!(input)),
             ("output".to_owned(), json!(output)),
         ]);
-        prices.extend(cost.cache_read.map(|price| ("cache_read".to_owned(), json!(price))));
-        prices.extend(cost.cache_write.map(|price| ("cache_write".to_owned(), json!(price))));
+        prices.extend(
+            cost.cache_read
+                .map(|price| ("cache_read".to_owned(), json!(price))),
+        );
+        prices.extend(
+            cost.cache_write
+                .map(|price| ("cache_write".to_owned(), json!(price))),
+        );
         entry.insert("cost".into(), Value::Object(prices));
     }
 }

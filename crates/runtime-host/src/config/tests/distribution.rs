@@ -1,13 +1,14 @@
 //! What a distribution's config does to the document.
 
 use super::*;
-use crate::mcp::{OwnServer, OwnTransport, Places, Resolve, Scope, ServerSettings, evaluate};
 use crate::mcp::McpInput;
+use crate::mcp::{OwnServer, OwnTransport, Places, Resolve, Scope, ServerSettings, evaluate};
 use open_cowork_config::{defaults, merge};
 use open_cowork_policy::PermissionObject;
 use std::net::IpAddr;
 
 /// The built-in defaults with `change` on top.
+#[allow(clippy::needless_pass_by_value)] // json!(…) is handed over
 fn product(change: Value) -> Option<Arc<Config>> {
     let mut document = defaults::document();
     merge::merge(&mut document, &change);
@@ -76,7 +77,11 @@ fn offers() -> Value {
 }
 
 fn distribution(provider: &str) -> ComposeInput {
-    let keys = [("acme", "key"), ("openrouter", "apiKey"), ("anthropic", "key")];
+    let keys = [
+        ("acme", "key"),
+        ("openrouter", "apiKey"),
+        ("anthropic", "key"),
+    ];
     ComposeInput {
         product: product(offers()),
         credentials: keys
@@ -107,9 +112,15 @@ fn the_built_in_defaults_change_nothing() {
 #[test]
 fn a_custom_provider_is_handed_over_with_its_placeholders_resolved() {
     let config = composed(&distribution("acme"));
-    assert_eq!((config.model(), config.small_model()), ("acme/large-1", "acme/mini-1"));
+    assert_eq!(
+        (config.model(), config.small_model()),
+        ("acme/large-1", "acme/mini-1")
+    );
     let document = document(&config);
-    assert_eq!(document["enabled_providers"], json!(["acme", "or", "anthropic"]));
+    assert_eq!(
+        document["enabled_providers"],
+        json!(["acme", "or", "anthropic"])
+    );
     assert_eq!(
         document["provider"],
         json!({
@@ -164,12 +175,18 @@ fn openrouter_runs_with_the_chosen_and_the_featured_models() {
     let document = document(&composed(&input));
     let models = document["provider"]["or"]["models"].as_object().unwrap();
     assert_eq!(models.keys().collect::<Vec<_>>(), ["a/b", "vendor/star"]);
-    assert_eq!(document["provider"]["or"]["options"]["apiKey"], "stored-openrouter-key");
+    assert_eq!(
+        document["provider"]["or"]["options"]["apiKey"],
+        "stored-openrouter-key"
+    );
 }
 
 #[test]
 fn a_name_only_entry_is_written_only_where_the_config_wants_it() {
-    for (activation, expected) in [("implicit", None), ("config", Some(json!({"name": "Quiet"})))] {
+    for (activation, expected) in [
+        ("implicit", None),
+        ("config", Some(json!({"name": "Quiet"}))),
+    ] {
         let config = composed(&ComposeInput {
             product: product(json!({"providers": {
                 "available": ["quiet"],
@@ -194,8 +211,16 @@ fn a_provider_that_is_not_offered_is_refused_and_named() {
         model: "m".into(),
         ..distribution("acme")
     };
-    assert!(refused(&input).to_string().contains("acme, openrouter, anthropic"));
-    assert!(refused(&configured("acme")).to_string().contains("not described"));
+    assert!(
+        refused(&input)
+            .to_string()
+            .contains("acme, openrouter, anthropic")
+    );
+    assert!(
+        refused(&configured("acme"))
+            .to_string()
+            .contains("not described")
+    );
 }
 
 /// 05 §19.2: upstream restores the full list here.
@@ -217,7 +242,10 @@ fn a_policy_that_leaves_no_provider_stops_the_start() {
         managed: ManagedPolicy::parse(r#"{"deniedProviders":["anthropic"]}"#).unwrap(),
         ..distribution("acme")
     });
-    assert_eq!(document(&config)["enabled_providers"], json!(["acme", "or"]));
+    assert_eq!(
+        document(&config)["enabled_providers"],
+        json!(["acme", "or"])
+    );
 }
 
 #[test]
@@ -253,7 +281,10 @@ fn models_that_the_policy_forbids_are_refused_everywhere_and_not_offered() {
         managed: policy(r#"{"deniedModels":["anthropic/big-2","b"]}"#),
         ..distribution("acme")
     }));
-    assert_eq!(denied["provider"]["anthropic"]["blacklist"], json!(["big-2", "b"]));
+    assert_eq!(
+        denied["provider"]["anthropic"]["blacklist"],
+        json!(["big-2", "b"])
+    );
     // An agent's own model is a model.
     let mut with_agent = offers();
     with_agent["builtInAgents"] = json!({"plan": {"model": "anthropic/big-2"}});
@@ -301,7 +332,10 @@ fn permissions_of_the_config_are_maxima() {
         product: product(json!({"permissions": {"bash": "allow", "fileWrite": "allow"}})),
         ..input()
     });
-    assert_eq!(permission(&strict, None).action_for("bash", "x"), Some(Action::Ask));
+    assert_eq!(
+        permission(&strict, None).action_for("bash", "x"),
+        Some(Action::Ask)
+    );
 }
 
 #[test]
@@ -314,7 +348,10 @@ fn compaction_and_its_agent_come_from_the_config() {
         product: product(config),
         ..distribution("acme")
     }));
-    assert_eq!(document["compaction"], json!({"auto": false, "prune": true, "reserved": 5}));
+    assert_eq!(
+        document["compaction"],
+        json!({"auto": false, "prune": true, "reserved": 5})
+    );
     assert_eq!(
         document["agent"]["compaction"],
         json!({"model": "or/vendor/star", "prompt": "Shorten.", "temperature": 0.5})
@@ -416,8 +453,14 @@ async fn agents_tools_and_servers_of_the_config_are_composed() {
     assert_eq!(document["agent"]["plan"]["model"], "acme/large-1");
     let scribe = &document["agent"]["scribe"];
     assert_eq!(scribe["mode"], "subagent");
-    assert_eq!(scribe["color"], "accent", "an unknown colour would break OpenCode's whole config");
-    assert_eq!((&scribe["temperature"], &scribe["steps"]), (&json!(0), &json!(5)));
+    assert_eq!(
+        scribe["color"], "accent",
+        "an unknown colour would break OpenCode's whole config"
+    );
+    assert_eq!(
+        (&scribe["temperature"], &scribe["steps"]),
+        (&json!(0), &json!(5))
+    );
     // Under "ask", what the config grants asks too, in both spellings; nothing native that it doesn't name.
     let scribe = permission(&config, Some("scribe"));
     for tool in ["mcp__wiki__read", "wiki_read", "wiki_save"] {
@@ -426,7 +469,10 @@ async fn agents_tools_and_servers_of_the_config_are_composed() {
     for tool in ["bash", "edit", "webfetch", "task", "question"] {
         assert_eq!(scribe.action_for(tool, "x"), Some(Action::Deny), "{tool}");
     }
-    assert_eq!(permission(&config, Some("build")).action_for("task", "scribe"), Some(Action::Allow));
+    assert_eq!(
+        permission(&config, Some("build")).action_for("task", "scribe"),
+        Some(Action::Allow)
+    );
     assert_eq!(
         permission(&config, None).get("skill"),
         Some(&serde_json::from_value(json!({"*": "deny", "reports": "allow"})).unwrap())
@@ -443,11 +489,21 @@ async fn where_tools_are_denied_no_server_is_registered() {
     assert_eq!(document(&config)["mcp"], json!({}));
     for agent in [None, Some("build"), Some("scribe")] {
         for tool in ["mine_act", "mcp__mine__act", "wiki_read", "mcp__wiki__save"] {
-            assert_eq!(permission(&config, agent).action_for(tool, "x"), Some(Action::Deny), "{agent:?} {tool}");
+            assert_eq!(
+                permission(&config, agent).action_for(tool, "x"),
+                Some(Action::Deny),
+                "{agent:?} {tool}"
+            );
         }
     }
     let rows = config.diagnostics(None, "desktop-local").capabilities;
-    let denied = |name: &str| rows.iter().find(|row| row.id == name).unwrap().reason_code.as_str();
+    let denied = |name: &str| {
+        rows.iter()
+            .find(|row| row.id == name)
+            .unwrap()
+            .reason_code
+            .as_str()
+    };
     assert_eq!(denied("mine"), "mcp.policy-denied");
 }
 
@@ -485,7 +541,11 @@ async fn diagnostics_are_the_documents_own_and_hold_no_secret() {
     shown.as_object_mut().unwrap().shift_remove("compatibility");
     let everything = format!("{diagnostics:?}{}{}{config:?}", shown, config.redacted());
     for secret in [
-        "stored-acme-key", "wiki-token-value", "header-token-value", "url-token-value", "path-with-token",
+        "stored-acme-key",
+        "wiki-token-value",
+        "header-token-value",
+        "url-token-value",
+        "path-with-token",
         "hush-hush-value",
     ] {
         assert!(!everything.contains(secret), "{secret}");
@@ -506,11 +566,21 @@ fn sources_say_who_decided() {
             ..distribution("acme")
         });
         let diagnostics = config.diagnostics(None, "desktop-local");
-        (diagnostics.provider_source, diagnostics.model_source, diagnostics.conflicts.len())
+        (
+            diagnostics.provider_source,
+            diagnostics.model_source,
+            diagnostics.conflicts.len(),
+        )
     };
     use InputSource::{Default, Fallback, Settings};
     assert_eq!(source(None, None), (Default, Default, 0));
-    assert_eq!(source(Some("acme"), Some("acme/large-1")), (Settings, Settings, 0));
-    assert_eq!(source(Some("acme"), Some("mini-1")), (Settings, Settings, 1));
+    assert_eq!(
+        source(Some("acme"), Some("acme/large-1")),
+        (Settings, Settings, 0)
+    );
+    assert_eq!(
+        source(Some("acme"), Some("mini-1")),
+        (Settings, Settings, 1)
+    );
     assert_eq!(source(Some("gone"), None), (Fallback, Default, 0));
 }
