@@ -184,8 +184,8 @@ fn sign_up(merged: &Value, report: Report<'_>) {
     }
 }
 
-/// Keys that hold a link, as patterns, and whether the schema already asks for https.
-const LINKS: [&str; 27] = [
+/// Keys that hold a link, as patterns.
+const LINKS: [&str; 33] = [
     "/branding/helpUrl",
     "/branding/docsBaseUrl",
     "/branding/supportUrl",
@@ -212,7 +212,13 @@ const LINKS: [&str; 27] = [
     "/cloud/publicBranding/privacyUrl",
     "/cloud/publicBranding/securityUrl",
     "/cloud/publicBranding/legalUrl",
+    "/gateway/branding/faviconUrl",
     "/gateway/branding/logoUrl",
+    "/gateway/branding/ogImageUrl",
+    "/gateway/branding/supportUrl",
+    "/gateway/branding/privacyUrl",
+    "/gateway/branding/securityUrl",
+    "/gateway/branding/legalUrl",
 ];
 
 /// The schema looks at how a link begins; this looks at whether it is one (02 §14.15).

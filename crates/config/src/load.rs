@@ -126,12 +126,34 @@ impl Loaded {
 /// Everything that is wrong with it, at once: layer by layer, then what only their sum shows. Nothing
 /// is handed out in that case, not even defaults (02 §2.5).
 pub fn load(sources: &Sources) -> Result<Loaded, Vec<Finding>> {
-    let mut warnings = sources.warnings.clone();
+    let mut warnings = Vec::new();
+    let mut loaded = attempt(sources, &mut warnings)?;
+    loaded.warnings = warnings;
+    Ok(loaded)
+}
+
+/// Everything that a load has to say, errors and warnings, in the order of the layers and their lines.
+pub fn review(sources: &Sources) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if let Err(errors) = attempt(sources, &mut found) {
+        found.extend(errors);
+    }
+    let layer = |finding: &Finding| {
+        let mut layers = sources.layers.iter();
+        layers.position(|layer| finding.file.as_deref() == Some(layer.file.as_str()))
+    };
+    found.sort_by_key(|finding| (layer(finding), finding.line, finding.column));
+    found
+}
+
+/// A configuration whose warnings are where they are collected.
+fn attempt(sources: &Sources, warnings: &mut Vec<Finding>) -> Result<Loaded, Vec<Finding>> {
+    warnings.extend_from_slice(&sources.warnings);
     let mut errors = Vec::new();
     let mut layers = Vec::new();
     let mut understood = true;
     for source in &sources.layers {
-        match read_layer(source, sources, &mut warnings) {
+        match read_layer(source, sources, warnings) {
             (Some(layer), found) => {
                 errors.extend(found);
                 layers.push(layer);
@@ -181,7 +203,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Finding>> {
             config,
             value: document.value().clone(),
             written: folded.written,
-            warnings,
+            warnings: Vec::new(),
             variables: variables(sources, &layers),
             surface: sources.surface,
             layers,

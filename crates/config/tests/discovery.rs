@@ -177,6 +177,25 @@ fn a_path_without_extension_gets_both_and_the_literal_one_is_never_read() {
 }
 
 #[test]
+fn a_compiled_in_base_gives_way_to_a_file() {
+    let mut machine = Machine::new();
+    machine.environment.bundled = Some(r#"{"branding": {"dataDirName": "sample"}}"#.to_owned());
+    let machine = machine.file("etc/sample/config.json", "{}");
+    assert_eq!(
+        machine.layers(Surface::Desktop),
+        [
+            (LayerKind::Base, "bundled config".to_owned()),
+            (LayerKind::Managed, "etc/sample/config.json".to_owned()),
+        ]
+    );
+    let machine = machine.file("cwd/open-cowork.config.json", "{}");
+    assert_eq!(
+        machine.layers(Surface::Desktop),
+        [(LayerKind::Base, "cwd/open-cowork.config.json".to_owned())]
+    );
+}
+
+#[test]
 fn the_same_file_is_one_layer() {
     let machine = Machine::new()
         .file("dir/config.json", "{}")

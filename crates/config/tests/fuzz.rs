@@ -17,7 +17,7 @@ type Target = (&'static str, fn(&[u8]));
 const TARGETS: [Target; 2] = [("loader", fuzzed::loader), ("document", fuzzed::document)];
 
 /// Mutations of each input: about two seconds in a debug build.
-const MUTATIONS: usize = 40;
+const MUTATIONS: usize = 15;
 
 fn inputs(folder: &str, target: &str) -> Vec<Vec<u8>> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -163,6 +163,7 @@ mod tests {
     use open_cowork_config::{defaults, merge};
     use serde_json::json;
 
+    #[allow(clippy::needless_pass_by_value)] // json!(…) is handed over
     fn config(providers: serde_json::Value) -> Config {
         let mut document = defaults::document();
         merge::merge(&mut document, &json!({ "providers": providers }));

@@ -1,15 +1,54 @@
 //! Prompts before they are sent: what is refused, how they are named, and that a double click sends once.
 
+use open_cowork_config::model::Config;
+use open_cowork_config::model::agents::{AgentMode, BuiltInAgent};
 use open_cowork_contracts::{CommandId, SessionId};
-use open_cowork_workbench::{PromptInput, WorkspaceError};
+use open_cowork_workbench::{Coworker, PromptInput, WorkspaceError};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Longest prompt in bytes: what one event holds without being cut (01 §6, §16 #6).
 pub const MAX_PROMPT_BYTES: usize = 64 * 1024;
+
+/// Whom people can talk to: OpenCode's own two unless the configuration switches them off or hides them, then the
+/// configuration's primary agents (02 §4.6).
+pub(crate) fn coworkers(config: &Config) -> Vec<Coworker> {
+    let changes = config.built_in_agents.as_ref();
+    let own = [
+        (
+            "build",
+            "Does the work: reads, writes, runs, asks.",
+            changes.and_then(|agents| agents.build.as_ref()),
+        ),
+        (
+            "plan",
+            "Thinks first: reads and plans, changes nothing.",
+            changes.and_then(|agents| agents.plan.as_ref()),
+        ),
+    ];
+    let own = own.into_iter().filter_map(|(name, description, change)| {
+        let off =
+            |change: &BuiltInAgent| change.disable == Some(true) || change.hidden == Some(true);
+        let said = change.and_then(|change| change.description.as_deref());
+        (!change.is_some_and(off)).then(|| Coworker {
+            name: name.to_owned(),
+            description: said.unwrap_or(description).to_owned(),
+        })
+    });
+    let configured = config
+        .agents
+        .iter()
+        .filter(|agent| agent.mode == Some(AgentMode::Primary) && agent.hidden != Some(true));
+    let configured = configured.map(|agent| Coworker {
+        name: agent.name.clone(),
+        description: agent.description.clone(),
+    });
+    own.chain(configured).collect()
+}
+
 /// Refuses what could never be sent.
-pub(crate) fn check(prompt: &PromptInput) -> Result<(), WorkspaceError> {
+pub(crate) fn check(prompt: &PromptInput, coworkers: &[Coworker]) -> Result<(), WorkspaceError> {
     if prompt.text.trim().is_empty() {
         return Err(WorkspaceError::Invalid(
             "The prompt is empty; write what should be done.".to_owned(),
@@ -23,10 +62,12 @@ pub(crate) fn check(prompt: &PromptInput) -> Result<(), WorkspaceError> {
         )));
     }
     match &prompt.agent {
-        Some(agent) if !["build", "plan"].contains(&agent.as_str()) => {
+        Some(agent) if coworkers.iter().all(|known| known.name != *agent) => {
             let agent: String = agent.chars().take(64).collect();
+            let names: Vec<&str> = coworkers.iter().map(|known| known.name.as_str()).collect();
             Err(WorkspaceError::Invalid(format!(
-                "There is no coworker named {agent:?}; choose build or plan."
+                "There is no coworker named {agent:?}; choose {}.",
+                names.join(" or ")
             )))
         }
         _ => Ok(()),
@@ -88,6 +129,39 @@ fn time_prefix() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use open_cowork_config::{defaults, merge};
+    use serde_json::json;
+
+    #[test]
+    fn the_configurations_primary_agents_can_be_talked_to_and_no_hidden_one() {
+        let mut document = defaults::document();
+        let agent = |name: &str, mode: &str, hidden: bool| {
+            json!({"name": name, "description": format!("{name} helps."), "instructions": "i",
+                "mode": mode, "hidden": hidden})
+        };
+        merge::merge(
+            &mut document,
+            &json!({
+                "agents": [agent("clerk", "primary", false), agent("ghost", "primary", true),
+                    agent("helper", "subagent", false)],
+                "builtInAgents": {"plan": {"disable": true}, "build": {"description": "Builds."}},
+            }),
+        );
+        let coworkers = coworkers(&Config::from_value(&document).unwrap());
+        let shown: Vec<(&str, &str)> = coworkers
+            .iter()
+            .map(|known| (known.name.as_str(), known.description.as_str()))
+            .collect();
+        assert_eq!(shown, [("build", "Builds."), ("clerk", "clerk helps.")]);
+        let prompt = |agent: &str| PromptInput {
+            text: "hi".into(),
+            agent: Some(agent.into()),
+            ..PromptInput::default()
+        };
+        assert!(check(&prompt("clerk"), &coworkers).is_ok());
+        let refused = check(&prompt("plan"), &coworkers).unwrap_err().to_string();
+        assert!(refused.contains("build or clerk"), "{refused}");
+    }
 
     #[test]
     fn command_ids_sort_among_the_message_ids_of_opencode() {

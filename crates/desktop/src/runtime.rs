@@ -28,6 +28,8 @@ const TURN_BOUNDARY: Duration = Duration::from_millis(500);
 /// The memory of OpenCode is measured that often.
 const MEASURE: Duration = Duration::from_secs(15);
 
+/// Shorter values of the configuration are words, not keys: removing them would damage what people write.
+const SHORTEST_KEY: usize = 8;
 /// What this program is among the product's modes (05 §12).
 const PRODUCT_MODE: &str = "desktop-local";
 
@@ -130,11 +132,11 @@ async fn attend(
         },
     );
     // Keys that the configuration brought along; those of the settings are known already.
-    let secrets = config.secrets().iter();
+    let secrets = config.secrets().iter().map(|secret| secret.expose_secret());
     shared
         .sink
         .redactor
-        .learn(secrets.map(|secret| secret.expose_secret()));
+        .learn(secrets.filter(|secret| secret.len() >= SHORTEST_KEY));
     // The agent's shell has it in its environment, and it opens OpenCode's door.
     shared
         .sink

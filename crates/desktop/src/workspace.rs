@@ -18,7 +18,7 @@ use open_cowork_runtime_host::host::{LinkState, TurnError};
 use open_cowork_runtime_host::thread::TurnPrompt;
 use open_cowork_thread_log::{LogError, SessionChange, Update};
 use open_cowork_workbench::{
-    Connection, ConnectionReport, Coworker, HealthRow, NewThread, Overview, PromptInput, Settings,
+    Connection, ConnectionReport, HealthRow, NewThread, Overview, PromptInput, Settings,
     SettingsInput, ThreadDot, ThreadPage, ThreadQuery, ThreadState, ThreadSummary, ThreadUpdate,
     TrustFile, TrustState, Workspace, WorkspaceError,
 };
@@ -47,7 +47,7 @@ impl LocalWorkspace {
     /// [`WorkspaceError::Invalid`] for no text or an unknown coworker, [`WorkspaceError::TooLarge`] above
     /// [`crate::MAX_PROMPT_BYTES`].
     pub fn check_prompt(&self, prompt: &PromptInput) -> Result<(), WorkspaceError> {
-        prompt::check(prompt)
+        prompt::check(prompt, &prompt::coworkers(self.shared.config.config()))
     }
 
     /// Waits until OpenCode can take prompts.
@@ -236,16 +236,7 @@ impl Workspace for LocalWorkspace {
             workspace: "Local".to_owned(),
             connection: self.connection(),
             default_directory: self.shared.default_directory.display().to_string(),
-            coworkers: vec![
-                Coworker {
-                    name: "build".to_owned(),
-                    description: "Does the work: reads, writes, runs, asks.".to_owned(),
-                },
-                Coworker {
-                    name: "plan".to_owned(),
-                    description: "Thinks first: reads and plans, changes nothing.".to_owned(),
-                },
-            ],
+            coworkers: prompt::coworkers(self.shared.config.config()),
             models,
             demo,
             configured: effective.is_some(),

@@ -1,5 +1,11 @@
 //! The hygiene scanner on the corpora and on this repository itself.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails panics"
+)]
+
 use open_cowork_cli::hygiene::{self, Options};
 use open_cowork_contracts::finding::{Finding, Severity};
 use open_cowork_projection::sanitize::{Redaction, Redactor};

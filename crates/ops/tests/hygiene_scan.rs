@@ -1,5 +1,11 @@
 //! The scan of a folder: which files, in which order, and what the baseline does.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails panics"
+)]
+
 use open_cowork_cli::hygiene::baseline::{BASELINE_FILE, Baseline};
 use open_cowork_cli::hygiene::{self, Options, Scan};
 use open_cowork_contracts::finding::Severity;

@@ -369,3 +369,179 @@ fn completions_and_man_pages_are_made_from_the_command_line() {
     );
     assert_eq!(run(folder.path(), ["man", "nowhere"]).code, Some(2));
 }
+
+#[test]
+fn without_files_the_layers_of_this_place_are_checked() {
+    let folder = folder_with(&[
+        (
+            "open-cowork.config.json",
+            r#"{"branding": {"name": "Acme", "dataDirName": "acme"}}"#,
+        ),
+        (
+            "no-home/.config/acme/config.json",
+            r#"{"permissions": {"bash": "deny"}}"#,
+        ),
+    ]);
+    let good = run(folder.path(), ["config", "validate", "--format", "json"]);
+    assert_eq!(good.code, Some(0), "{good:?}");
+    let detail = good.json()["checks"][0]["detail"].to_string();
+    assert!(
+        detail.contains("open-cowork.config.json (bundled config)"),
+        "{detail}"
+    );
+    assert!(
+        detail.contains("no-home/.config/acme/config.json (user config)"),
+        "{detail}"
+    );
+    std::fs::write(
+        folder.path().join("no-home/.config/acme/config.json"),
+        r#"{"permissions": {"bash": "never"}, "branding": {"name": "a", "name": "b"}}"#,
+    )
+    .unwrap();
+    let bad = run(folder.path(), ["config", "validate"]);
+    assert_eq!(bad.code, Some(1));
+    assert!(
+        bad.stdout.contains("no-home/.config/acme/config.json:1:26"),
+        "{bad:?}"
+    );
+    assert!(
+        bad.stdout.contains("1 error, 1 warning"),
+        "warnings come with the errors: {bad:?}"
+    );
+    let named = finish(
+        program(folder.path())
+            .args(["config", "validate"])
+            .env("OPEN_COWORK_CONFIG_PATH", "nowhere.json"),
+    );
+    assert_eq!(named.code, Some(1));
+    assert!(
+        named
+            .stdout
+            .contains("[CONFIG_SOURCE_MISSING] nowhere.json"),
+        "{named:?}"
+    );
+}
+
+#[test]
+fn a_file_is_complete_or_an_overlay_and_the_user_may_say_which() {
+    let folder = folder_with(&[
+        ("a.json", MINIMAL),
+        ("b.json", r#"{"tools": [{"id": "x"}]}"#),
+    ]);
+    let full = run(
+        folder.path(),
+        [
+            "config", "validate", "--as", "full", "a.json", "--format", "json",
+        ],
+    );
+    assert_eq!(full.code, Some(1));
+    let codes = full.codes();
+    assert!(
+        codes.len() >= 9 && codes.iter().all(|code| code == "CONFIG_REQUIRED"),
+        "{codes:?}"
+    );
+    let once: std::collections::BTreeSet<String> = full.json()["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["pointer"].to_string())
+        .collect();
+    assert_eq!(once.len(), codes.len(), "each place is named once");
+    let layers = run(
+        folder.path(),
+        ["config", "validate", "--as", "layers", "a.json", "b.json"],
+    );
+    assert_eq!(layers.code, Some(1));
+    assert!(
+        layers.stdout.contains("b.json:1:"),
+        "the layer that is to blame: {layers:?}"
+    );
+}
+
+#[test]
+fn a_value_is_explained_with_its_layers_and_a_secret_without_its_text() {
+    let folder = folder_with(&[
+        (
+            "low.json",
+            r#"{"branding": {"name": "Low"}, "gateway": {"server": {"adminToken": "canary-token"}}}"#,
+        ),
+        ("high.json", "{\n  \"branding\": {\"name\": \"High\"}\n}"),
+    ]);
+    let explain = |key: &str| {
+        let files = [
+            "--config",
+            "low.json",
+            "--config",
+            "high.json",
+            "--format",
+            "json",
+        ];
+        finish(
+            program(folder.path())
+                .args(["config", "explain", key])
+                .args(files),
+        )
+    };
+    let name = explain("branding.name").json();
+    assert_eq!(name["value"], "High");
+    assert_eq!(
+        (&name["setBy"]["file"], &name["setBy"]["line"]),
+        (&"high.json".into(), &2.into())
+    );
+    assert_eq!(name["beaten"][0]["file"], "low.json");
+    assert_eq!(explain("/branding/name").json()["value"], "High");
+    let token = explain("gateway.server.adminToken");
+    assert_eq!(token.code, Some(0));
+    assert!(
+        token.stdout.contains("redacted") && !token.stdout.contains("canary"),
+        "{token:?}"
+    );
+    let unknown = explain("branding.nmae");
+    assert_eq!(unknown.code, Some(1));
+    assert!(
+        unknown.stdout.contains("branding.name"),
+        "it suggests the nearest: {unknown:?}"
+    );
+}
+
+#[test]
+fn every_reader_gets_a_view_and_none_gets_a_secret() {
+    let document =
+        r#"{"branding": {"name": "Acme"}, "gateway": {"server": {"adminToken": "canary-token"}}}"#;
+    let folder = folder_with(&[("a.json", document)]);
+    for reader in ["web", "desktop", "gateway", "diagnostics"] {
+        let view = run(
+            folder.path(),
+            ["config", "view", "--for", reader, "--config", "a.json"],
+        );
+        assert_eq!(view.code, Some(0), "{view:?}");
+        assert!(
+            view.json().is_object() && !view.stdout.contains("canary"),
+            "{view:?}"
+        );
+    }
+    assert_eq!(
+        run(folder.path(), ["config", "view", "--for", "everybody"]).code,
+        Some(2)
+    );
+}
+
+#[test]
+fn the_printed_schema_is_the_published_one() {
+    let folder = folder();
+    let print = |more: &[&str]| {
+        let mut arguments = vec!["config", "schema"];
+        arguments.extend(more);
+        run(folder.path(), arguments).json()
+    };
+    let schemas = repository().join("crates/config/schema");
+    for (more, file) in [
+        (vec![], "open-cowork.config.schema.json"),
+        (vec!["--overlay"], "open-cowork.config.overlay.schema.json"),
+        (vec!["--fragment", "gateway"], "gateway.schema.json"),
+    ] {
+        let published: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(schemas.join(file)).unwrap()).unwrap();
+        assert_eq!(print(&more), published, "{file}");
+    }
+}

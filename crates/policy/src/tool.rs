@@ -101,8 +101,8 @@ pub fn tool_policy(mcp: Action, tools: &[Tool], servers: &[CustomServer]) -> Too
                     known.push(pattern.clone());
                 }
                 match mcp {
-                    // What it asks about OpenCode's own tools still holds.
-                    Action::Deny if !native && asks => {
+                    // What it asks about OpenCode's own tools holds as it does while MCP asks.
+                    Action::Deny if !native && (asks || !default_access) => {
                         let covered = NATIVE
                             .iter()
                             .filter(|tool| pattern::matches(&pattern, tool));

@@ -39,7 +39,7 @@ pub(crate) enum Command {
         /// Go on in that chat.
         #[arg(long)]
         thread: Option<String>,
-        /// Coworker: build or plan.
+        /// Coworker: build, plan or one of the configuration
         #[arg(long)]
         agent: Option<String>,
         /// Print each event as a line of JSON.

@@ -1,5 +1,11 @@
 //! The adapter passes the public suite of stores, and the auditor hears what was stored.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails panics"
+)]
+
 use open_cowork_contracts::{EventType, JsonObject};
 use open_cowork_downstream_example::audit::{AuditLine, AuditedStore, Auditor};
 use open_cowork_providers::conformance::Subject;

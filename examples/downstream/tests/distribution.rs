@@ -1,5 +1,11 @@
 //! The distribution passes its checklist, and ten broken variants of it fail at the right item.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails panics"
+)]
+
 use open_cowork_cli::distribution::{self, ITEMS, Options, Report};
 use open_cowork_contracts::finding::CheckStatus;
 use open_cowork_downstream_example::summary;

@@ -68,7 +68,7 @@ fn named_layers(place: &Place, files: &[PathBuf]) -> Reported {
 
 /// One report of all layers.
 fn together(sources: Sources, started: Instant) -> Reported {
-    let findings = findings_of(&sources);
+    let findings = load::review(&sources);
     let number = sources.layers.len();
     let names: Vec<String> = sources
         .layers
@@ -178,7 +178,7 @@ fn one(place: &Place, file: &Path, kind: DocumentKind, environment: &Environment
             };
         }
     };
-    let mut findings = findings_of(&sources);
+    let mut findings = load::review(&sources);
     let mut form = Form::Overlay;
     if let Some(layer) = sources.layers.first()
         && let Ok(document) = Document::parse(layer.file.as_str(), &layer.text)
@@ -239,13 +239,6 @@ fn as_complete(mut document: Document, layer: &Source, sources: &Sources) -> Vec
         placeholder::resolve(value, Raw::ProviderOptions, scope);
     });
     schema::validate(&document, Form::Full)
-}
-
-fn findings_of(sources: &Sources) -> Vec<Finding> {
-    match load::load(sources) {
-        Ok(loaded) => loaded.warnings().to_vec(),
-        Err(findings) => findings,
-    }
 }
 
 fn empty(environment: &Environment) -> Sources {

@@ -329,7 +329,7 @@ pub(super) fn boundary(folder: &Folder) -> Verdict {
                 }),
         );
     }
-    Verdict::Looked(format!("{} crates", packages.len()), findings)
+    Verdict::Looked(format!("crates: {}", packages.len()), findings)
 }
 
 /// `[package.metadata.open-cowork] role = "…"`, else what the name says.

@@ -49,7 +49,7 @@ pub(super) fn valid(folder: &Folder, env: &BTreeMap<String, String>) -> Verdict 
         }
     }
     let overlays = folder.documents.len() - 1;
-    Verdict::Looked(format!("{} and {overlays} overlays", main.name), findings)
+    Verdict::Looked(format!("{}, overlays: {overlays}", main.name), findings)
 }
 
 fn load_all(files: &[&ConfigFile], env: &BTreeMap<String, String>) -> Vec<Finding> {

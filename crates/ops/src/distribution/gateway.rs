@@ -34,7 +34,7 @@ pub(super) fn signed(folder: &Folder) -> Verdict {
     if count == 0 {
         return Verdict::NotApplicable("no gateway provider is configured".into());
     }
-    Verdict::Looked(format!("{count} providers"), findings)
+    Verdict::Looked(format!("providers: {count}"), findings)
 }
 
 fn look(

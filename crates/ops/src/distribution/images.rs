@@ -67,7 +67,7 @@ pub(super) fn pinned(folder: &Folder, mut findings: Vec<Finding>) -> Verdict {
     if count == 0 && findings.is_empty() {
         return Verdict::NotApplicable("no image is named".into());
     }
-    Verdict::Looked(format!("{count} images"), findings)
+    Verdict::Looked(format!("images: {count}"), findings)
 }
 
 /// Chart values and Compose files that say so, and gateway charts that the internet reaches (09 §4.4).

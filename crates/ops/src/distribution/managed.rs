@@ -80,7 +80,10 @@ pub(super) fn overlay_only(folder: &Folder) -> Verdict {
         .filter(|file| file.is_overlay)
         .count();
     Verdict::Looked(
-        format!("{overlays} overlays, {} manifests", folder.manifests.len()),
+        format!(
+            "overlays: {overlays}, manifests: {}",
+            folder.manifests.len()
+        ),
         findings,
     )
 }
@@ -198,7 +201,7 @@ pub(super) fn profiles_defined(folder: &Folder) -> Verdict {
             findings.push(finding);
         }
     }
-    Verdict::Looked(format!("{count} profiles"), findings)
+    Verdict::Looked(format!("profiles: {count}"), findings)
 }
 
 /// The machine's own configuration and its programs stay out unless a list of names says which.

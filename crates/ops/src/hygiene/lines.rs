@@ -56,7 +56,11 @@ impl Lines {
             .get(self.index(at) + 1)
             .copied()
             .unwrap_or(text.len());
-        &text[at..text.floor_char_boundary(end.min(at + 4096))]
+        let mut end = end.min(at + 4096);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        &text[at..end]
     }
 
     /// The byte at which a line starts.

@@ -335,7 +335,7 @@ pub(super) const TABLE: &[Rule] = &[
         help: "link to the page that makes such URLs, or write `<signed URL>`",
         patterns: &[
             r#"(?i)[?&](?:AWSAccessKeyId|sig|signature)=([^\s&"'`<>)\\]{8,})[^\s"'`<>)\\]*"#,
-            r#"[?&](?i:X-Amz-[A-Za-z-]+|X-Goog-[A-Za-z-]+)=([^\s&"'`<>)\\]+)[^\s"'`<>)\\]*"#,
+            r#"[?&](?i:X-Amz-[A-Za-z-]+|X-Goog-[A-Za-z-]+)=([^\s"'`<>)\\]+)"#,
         ],
         apart: false,
         accepts: verify::is_no_placeholder,

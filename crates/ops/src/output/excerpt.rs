@@ -29,14 +29,14 @@ pub fn excerpt(line: &str, column: u32, may_show: impl Fn(&str) -> bool) -> Exce
         let start = shown.len();
         let marked = (token.start..token.end).contains(&at) && token.kind != Kind::Space;
         let text: String = chars[token.start..token.end].iter().collect();
-        let hidden = match token.kind {
-            Kind::Space | Kind::Punctuation => false,
-            Kind::String => !is_key(&tokens, index, &chars) && !(marked && may_show(&text)),
-            Kind::Word => {
-                !matches!(text.as_str(), "true" | "false" | "null") && !(marked && may_show(&text))
-            }
-            Kind::Comment => true,
+        let harmless = match token.kind {
+            Kind::Space | Kind::Punctuation => true,
+            Kind::String => is_key(&tokens, index, &chars),
+            Kind::Word => matches!(text.as_str(), "true" | "false" | "null"),
+            Kind::Comment => false,
         };
+        let meant = marked && token.kind != Kind::Comment;
+        let hidden = !(harmless || meant && may_show(&text));
         match (hidden, token.kind) {
             (false, _) => shown.extend(text.chars().map(visible)),
             (true, Kind::String) => shown.extend(format!("\"{HIDDEN}\"").chars()),

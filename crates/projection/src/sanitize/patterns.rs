@@ -71,7 +71,7 @@ patterns! {
         r"|dapi[a-f0-9]{32}",
         r"|(?-u:\b)hf_[A-Za-z0-9]{20,}",
         r"|(?-u:\b)(?:occ|ocgw|ocw)_[A-Za-z0-9_-]{20,}",
-        r"|(?-u:\b)[0-9]{5,}:[A-Za-z0-9_-]{20,}",
+        r"|(?:(?-u:\b)|bot)[0-9]{5,}:[A-Za-z0-9_-]{20,}",
         r"|GOCSPX-[A-Za-z0-9_-]+",
         r"|(?:AKIA|ASIA)[0-9A-Z]{16}",
         r"|(?-u:\b)(?:gsk|r8|npm|whsec|glsa|dckr_(?:pat|oat)|do[opr]_v1|(?:sk|rk)_(?:live|test))_[A-Za-z0-9_]{20,}",

@@ -9,7 +9,7 @@ use open_cowork_runtime_host::error::HostError;
 use open_cowork_runtime_host::home::{HomePaths, RuntimeHome};
 use open_cowork_runtime_host::launch::Launcher;
 use open_cowork_runtime_host::probe::VerdictLevel;
-use open_cowork_runtime_host::supervise::{LaunchSpec, Running, Supervisor};
+use open_cowork_runtime_host::supervise::{LaunchSpec, Supervisor};
 use open_cowork_testkit::model::ScriptedModel;
 use secrecy::ExposeSecret;
 use std::collections::BTreeSet;
