@@ -17,6 +17,7 @@ use crate::semantics::{self, Stage};
 use crate::source::{LayerKind, Source, Sources, Surface};
 use open_cowork_contracts::finding::{Finding, Severity};
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fmt;
 
 /// What findings about the sum of all layers call it when no layer is to blame (02 §2.5).
@@ -136,6 +137,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Finding>> {
 pub fn review(sources: &Sources) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Err(errors) = attempt(sources, &mut found) {
+        // A place that has an error needs no advice.
+        let place = |finding: &Finding| (finding.file.clone(), finding.pointer.clone());
+        let wrong: HashSet<_> = errors.iter().map(place).collect();
+        found.retain(|warning| warning.pointer.is_none() || !wrong.contains(&place(warning)));
         found.extend(errors);
     }
     let layer = |finding: &Finding| {

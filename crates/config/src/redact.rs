@@ -113,28 +113,61 @@ pub fn quoted(text: &str) -> String {
 /// A text without what looks like a secret: known forms of keys, private keys, user names and passwords
 /// of links, and what their queries call a key.
 pub fn secrets_masked(text: &str) -> Cow<'_, str> {
-    if !may_hold_secret(text) {
-        return Cow::Borrowed(text);
+    let mut masked = Cow::Borrowed(text);
+    // Compiling the expressions takes about as long as a whole load; most texts need none of them.
+    if masked.contains("://") && masked.contains('@') {
+        masked = Cow::Owned(USER_INFO.replace_all(&masked, "$scheme://").into_owned());
     }
-    let masked = USER_INFO.replace_all(text, "$scheme://");
-    let masked = QUERY.replace_all(&masked, |found: &Captures<'_>| {
-        format!("{}{}", &found["name"], mark(&found["value"]))
-    });
-    let masked = KEYS.replace_all(&masked, |found: &Captures<'_>| mark(&found[0]));
+    if masked.contains('=') {
+        let hide = |found: &Captures<'_>| format!("{}{}", &found["name"], mark(&found["value"]));
+        masked = Cow::Owned(QUERY.replace_all(&masked, hide).into_owned());
+    }
+    if may_hold_key(&masked) {
+        let hide = |found: &Captures<'_>| mark(&found[0]);
+        masked = Cow::Owned(KEYS.replace_all(&masked, hide).into_owned());
+    }
     if masked == text {
         Cow::Borrowed(text)
     } else {
-        Cow::Owned(masked.into_owned())
+        masked
     }
 }
 
-/// Whether any of the expressions could match: most texts need none of them.
-fn may_hold_secret(text: &str) -> bool {
-    text.len() >= 8
-        && text
-            .bytes()
-            .any(|byte| matches!(byte, b'-' | b'_' | b'=' | b':' | b'@' | b'.'))
-        || text.len() >= 20
+/// How the keys of [`KEYS`] begin.
+const BEGINNINGS: [&str; 23] = [
+    "PRIVATE KEY",
+    "sk-",
+    "sk_",
+    "rk-",
+    "rk_",
+    "pk-",
+    "pk_",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "AKIA",
+    "ASIA",
+    "AIza",
+    "ya29.",
+    "xox",
+    "whsec_",
+    "hf_",
+    "npm_",
+    "eyJ",
+];
+
+fn may_hold_key(text: &str) -> bool {
+    // A bot's token is digits, a colon and more.
+    let numbered = || {
+        text.as_bytes()
+            .windows(2)
+            .any(|pair| pair[0].is_ascii_digit() && pair[1] == b':')
+    };
+    text.len() >= 10 && (BEGINNINGS.iter().any(|beginning| text.contains(beginning)) || numbered())
 }
 
 #[expect(
@@ -202,6 +235,15 @@ mod tests {
             "AKIAABCDEFGHIJKLMNOP".to_owned(),
             format!("AIza{tail}xyz"),
             format!("xoxb-{tail}"),
+            format!("gho_{tail}"),
+            format!("glpat-{tail}"),
+            format!("rk_live_{tail}"),
+            format!("hf_{tail}"),
+            format!("npm_{tail}"),
+            format!("whsec_{tail}"),
+            format!("ya29.{tail}"),
+            "ASIAABCDEFGHIJKLMNOP".to_owned(),
+            format!("1234567890:{tail}{tail}"),
             format!("eyJhbGciOiJI.{tail}.{tail}"),
             format!("-----BEGIN RSA PRIVATE KEY-----\n{tail}\n-----END RSA PRIVATE KEY-----"),
             format!("-----BEGIN PRIVATE KEY-----\n{tail}"),

@@ -1,20 +1,21 @@
-//! One file per command. A command gets its arguments and hands back an [`Outcome`]; it prints nothing itself.
+//! One file per command. A command gets its arguments and hands back an [`Outcome`]; only JSON of a shape of its own is
+//! printed where it is made.
 //!
 //! | module | command |
 //! |---|---|
-//! | [`config_validate`] | `config validate` |
-//! | [`config_explain`] | `config explain` |
-//! | [`config_schema`] | `config schema` |
-//! | [`config_view`] | `config view` |
-//! | [`config_check_corpus`] | `config check-corpus` |
-//! | [`distribution_check`] | `distribution check` |
-//! | [`hygiene_scan`] | `hygiene scan` |
-//! | [`branding_preview`] | `branding preview` |
-//! | [`proof_compatibility`] | `proof compatibility` |
-//! | [`health`], [`evidence`] | `health` |
-//! | [`completions`] | `completions`, `man` |
-//! | [`layers`] | which layers the commands of a configuration load |
-//! | [`progress`] | how far a long command got |
+//! | `config_validate` | `config validate` |
+//! | `config_explain` | `config explain` |
+//! | `config_schema` | `config schema` |
+//! | `config_view` | `config view` |
+//! | `config_check_corpus` | `config check-corpus` |
+//! | `distribution_check` | `distribution check` |
+//! | `hygiene_scan` | `hygiene scan` |
+//! | `branding_preview` | `branding preview` |
+//! | `proof_compatibility` | `proof compatibility` |
+//! | `health`, `evidence` | `health` |
+//! | `completions` | `completions`, `man` |
+//! | `layers` | which layers the commands of a configuration load |
+//! | `progress` | how far a long command got |
 
 mod branding_preview;
 mod completions;

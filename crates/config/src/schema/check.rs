@@ -409,11 +409,14 @@ impl Walk<'_> {
         if let Some(near) = suggest::nearest(name, free) {
             return finding.with_help(format!("Did you mean \"{near}\"?"));
         }
-        if let Some(help) = suggest::place_of(name) {
+        if let Some(near) = suggest::nearest(name, names()) {
+            let help = format!("Did you mean \"{near}\"? It is there too; merge the two.");
             return finding.with_help(help);
         }
-        let names: Vec<&str> = names().collect();
-        finding.with_help(format!("Known here: {}.", names.join(", ")))
+        if let Some(help) = suggest::place_of(name, &here) {
+            return finding.with_help(help);
+        }
+        finding.with_help(suggest::known(name, names()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the author of an unknown key may have meant.
 
 use super::{Form, value};
+use crate::pointer;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -38,8 +39,22 @@ pub(super) fn elsewhere(pointer: &str) -> Option<&'static str> {
     })
 }
 
+/// The names that an object may have: all, or of many those that look most like what was written.
+pub(super) fn known<'n>(written: &str, names: impl Iterator<Item = &'n str>) -> String {
+    const ALL: usize = 12;
+    const SOME: usize = 5;
+    let mut names: Vec<&str> = names.collect();
+    if names.len() <= ALL {
+        return format!("Known here: {}.", names.join(", "));
+    }
+    let written: String = written.chars().take(64).collect::<String>().to_lowercase();
+    names.sort_by_cached_key(|name| strsim::osa_distance(&written, &name.to_lowercase()));
+    names.truncate(SOME);
+    format!("Known here are {} and others.", names.join(", "))
+}
+
 /// Where in the schema a member of that name belongs, when there are few such places.
-pub(super) fn place_of(name: &str) -> Option<String> {
+pub(super) fn place_of(name: &str, here: &str) -> Option<String> {
     const MOST: usize = 3;
     static PLACES: LazyLock<HashMap<&str, Vec<String>>> = LazyLock::new(|| {
         let mut places = HashMap::new();
@@ -49,7 +64,21 @@ pub(super) fn place_of(name: &str) -> Option<String> {
         places
     });
     let places = PLACES.get(name)?;
+    if places.iter().any(|place| is_at(place, here)) {
+        return Some(format!("\"{name}\" belongs to another \"kind\"."));
+    }
     (places.len() <= MOST).then(|| format!("It belongs at {}.", places.join(" or ")))
+}
+
+/// Whether a place, such as `gateway.providers[].id`, is that of the pointer.
+fn is_at(place: &str, pointer: &str) -> bool {
+    let place = place.replace("[]", ".*");
+    let mut written = pointer::steps(pointer);
+    place.split('.').all(|name| {
+        written
+            .next()
+            .is_some_and(|step| name == "*" || name == step)
+    }) && written.next().is_none()
 }
 
 fn gather(
@@ -108,6 +137,7 @@ mod tests {
 
     #[test]
     fn a_key_in_the_wrong_object_is_sent_to_its_place() {
+        let place_of = |name| place_of(name, "/elsewhere");
         assert_eq!(
             place_of("signupMode").as_deref(),
             Some("It belongs at cloud.auth.signupMode.")
@@ -118,5 +148,27 @@ mod tests {
         );
         assert_eq!(place_of("enabled"), None);
         assert_eq!(place_of("nonsense"), None);
+    }
+
+    #[test]
+    fn a_key_of_another_branch_is_told_so() {
+        let help = place_of("owner", "/updates/releaseSource/owner");
+        assert_eq!(
+            help.as_deref(),
+            Some("\"owner\" belongs to another \"kind\".")
+        );
+    }
+
+    #[test]
+    fn of_many_names_only_the_likeliest_are_listed() {
+        let few = known("x", ["a", "b"].into_iter());
+        assert_eq!(few, "Known here: a, b.");
+        let names: Vec<String> = (0..20).map(|n| format!("name{n}")).collect();
+        let many = known("name7x", names.iter().map(String::as_str));
+        assert!(
+            many.starts_with("Known here are name7,") && many.ends_with(" and others."),
+            "{many}"
+        );
+        assert_eq!(many.matches("name").count(), 5, "{many}");
     }
 }
