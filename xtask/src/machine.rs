@@ -1,7 +1,9 @@
 //! Programs that the machine must have: installed with apt when we are root, else named.
 
 use anyhow::{Context as _, bail};
+use open_cowork_testkit::postgres;
 use open_cowork_testkit::process::find_program;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// A program and the Debian package that holds it.
@@ -9,30 +11,54 @@ use std::process::{Command, Stdio};
 pub(crate) struct Program {
     name: &'static str,
     package: &'static str,
+    /// Looks the name up.
+    find: fn(&str) -> Option<PathBuf>,
 }
 
 const GIT: Program = Program {
     name: "git",
     package: "git",
+    find: find_program,
 };
 const RIPGREP: Program = Program {
     name: "rg",
     package: "ripgrep",
+    find: find_program,
 };
 const CHROMIUM: Program = Program {
     name: "chromium",
     package: "chromium",
+    find: find_program,
 };
 const CHROMEDRIVER: Program = Program {
     name: "chromedriver",
     package: "chromium-driver",
+    find: find_program,
+};
+/// The reference validator of the configuration schema runs on it.
+const NODE: Program = Program {
+    name: "node",
+    package: "nodejs",
+    find: find_program,
+};
+const NPM: Program = Program {
+    name: "npm",
+    package: "npm",
+    find: find_program,
+};
+/// Debian keeps the server outside of PATH.
+const POSTGRES: Program = Program {
+    name: "postgres",
+    package: "postgresql",
+    find: |_| postgres::programs().ok(),
 };
 
 /// What the agent needs at run time.
 pub(crate) const FOR_AGENT: &[Program] = &[GIT, RIPGREP];
 
 /// What the tests need.
-pub(crate) const FOR_TESTS: &[Program] = &[GIT, RIPGREP, CHROMIUM, CHROMEDRIVER];
+pub(crate) const FOR_TESTS: &[Program] =
+    &[GIT, RIPGREP, CHROMIUM, CHROMEDRIVER, POSTGRES, NODE, NPM];
 
 /// Makes sure that these programs are there.
 ///
@@ -54,7 +80,7 @@ pub(crate) fn ensure(programs: &[Program]) -> anyhow::Result<()> {
     let still = missing_packages(programs);
     if !still.is_empty() {
         bail!(
-            "apt-get installed {list}, but {} is still not in PATH",
+            "apt-get installed {list}, but {} is still missing",
             still.join(" ")
         );
     }
@@ -64,7 +90,7 @@ pub(crate) fn ensure(programs: &[Program]) -> anyhow::Result<()> {
 fn missing_packages(programs: &[Program]) -> Vec<&'static str> {
     let missing = programs
         .iter()
-        .filter(|program| find_program(program.name).is_none());
+        .filter(|program| (program.find)(program.name).is_none());
     missing.map(|program| program.package).collect()
 }
 
@@ -93,10 +119,12 @@ mod tests {
         let there = Program {
             name: "sh",
             package: "dash",
+            find: find_program,
         };
         let missing = Program {
             name: "no-such-program-here",
             package: "no-such-package",
+            find: find_program,
         };
         assert_eq!(missing_packages(&[there, missing]), ["no-such-package"]);
         assert!(ensure(&[there]).is_ok());

@@ -5,10 +5,12 @@ use crate::defaults::{PLAN, PROFILES};
 use crate::document::Document;
 use crate::model::secret::{SECRETS, SecretKind, is_reference};
 use crate::pointer;
-use crate::redact::quoted;
+use crate::redact::{COMMAND, hidden_arguments, quoted};
 use crate::semantics::{items, texts};
+use crate::view::{View, public};
 use open_cowork_contracts::finding::{Finding, Severity};
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// Ids of the native tools that a profile may list (02 §4.10).
 pub const NATIVE_TOOLS: [&str; 17] = [
@@ -37,15 +39,19 @@ const BUILT_IN_AGENTS: [&str; 4] = ["build", "plan", "general", "explore"];
 type Report<'a> = &'a mut dyn FnMut(&str, &str, String, &str);
 
 /// Looks at the fold of all layers before it is normalised, and reports pointer, code, message, help.
-pub(crate) fn check(merged: &Value, report: Report<'_>) {
-    references(merged, report);
+pub(crate) fn check(document: &Document, report: Report<'_>) {
+    let merged = document.value();
+    references(document, report);
     gateway_ids(merged, report);
     tokens(merged, report);
     links(merged, report);
+    public_texts(merged, report);
     sign_up(merged, report);
 }
 
-fn references(merged: &Value, report: Report<'_>) {
+fn references(document: &Document, report: Report<'_>) {
+    let merged = document.value();
+    let quoted = |text: &str| quoted(document.as_written().text(text));
     let cloud = &merged["cloud"];
     let known = |map: &Value, name: &str| map.get(name).is_some();
     if let Some(name) = cloud["defaultProfile"].as_str()
@@ -72,7 +78,7 @@ fn references(merged: &Value, report: Report<'_>) {
             "Add it to `cloud.billing.plans`, or write the name of one that is there.",
         );
     }
-    let ids = |list: &str, key: &str| -> Vec<&str> {
+    let ids = |list: &str, key: &str| -> HashSet<&str> {
         items(&merged[list])
             .filter_map(|item| item[key].as_str())
             .collect()
@@ -84,7 +90,7 @@ fn references(merged: &Value, report: Report<'_>) {
     );
     let profiles = cloud["profiles"].as_object().into_iter().flatten();
     for (name, profile) in profiles {
-        let lists: [(&str, &[&str], &[&str], &str); 3] = [
+        let lists: [(&str, &HashSet<&str>, &[&str], &str); 3] = [
             (
                 "tools",
                 &tools,
@@ -133,7 +139,7 @@ fn gateway_ids(merged: &Value, report: Report<'_>) {
             report(
                 &format!("/gateway/providers/{at}/id"),
                 "CONFIG_SEMANTIC_PROVIDER_ID",
-                format!("The gateway will refuse the provider id {}.", quoted(id)),
+                "The gateway will refuse this provider id.".to_owned(),
                 "Write the kind, or the kind, `-` and a name in lower case, such as `slack-sales`; at most 64 characters.",
             );
         }
@@ -249,12 +255,59 @@ fn links(merged: &Value, report: Report<'_>) {
     }
 }
 
+/// A user name or a password in a link of any other public text: the views mask it, and the link then
+/// leads elsewhere than it was meant to.
+fn public_texts(merged: &Value, report: Report<'_>) {
+    let mut told = HashSet::new();
+    for pattern in View::ALL.iter().flat_map(|view| public::keys(*view)) {
+        if LINKS.contains(pattern) {
+            continue;
+        }
+        each_match(merged, pattern, &mut |place, value| {
+            let holds_user = value.as_str().is_some_and(crate::redact::holds_user);
+            if holds_user && told.insert(place.to_owned()) {
+                report(
+                    place,
+                    "CONFIG_SEMANTIC_URL",
+                    "A link in this text holds a user name or a password, which everybody would see."
+                        .to_owned(),
+                    "Take them out of the link.",
+                );
+            }
+        });
+    }
+}
+
 fn is_local(url: &url::Url) -> bool {
     url.scheme() == "http" && url.host_str().is_some_and(crate::semantics::is_loopback)
 }
 
 /// Secrets that stand in the file itself, before placeholders are resolved (02 §14.13).
 pub(crate) fn check_inline_secrets(document: &Document, warnings: &mut Vec<Finding>) {
+    each_match(document.value(), COMMAND, &mut |at, value| {
+        let arguments: Vec<&str> = texts(value).collect();
+        if arguments.len() != items(value).count() {
+            return;
+        }
+        let hidden = hidden_arguments(arguments.iter().copied());
+        for (index, (argument, from)) in arguments.iter().zip(hidden).enumerate() {
+            let looks_so = crate::redact::secrets_masked(argument) != **argument;
+            let kept_out = argument.contains("{env:") || argument.contains("{file:");
+            if kept_out || (from.is_none() && !looks_so) {
+                continue;
+            }
+            let place = pointer::child(at, &index.to_string());
+            let finding = document.finding(
+                "CONFIG_SEMANTIC_INLINE_SECRET",
+                Severity::Warning,
+                &place,
+                "A secret stands in an argument, where everybody who reads the file or lists processes sees it.",
+            );
+            warnings.push(finding.with_help(
+                "Describe it in `credentials` and hand it over by `envSettings`, or write \"{env:NAME}\".",
+            ));
+        }
+    });
     for place in SECRETS {
         each_match(document.value(), place.pattern, &mut |at, value| {
             let Some(text) = value.as_str().filter(|text| !is_blank(text)) else {
@@ -338,6 +391,7 @@ mod tests {
         let mut merged = crate::defaults::document();
         crate::merge::merge(&mut merged, &layer);
         let mut found = Vec::new();
+        let merged = Document::from_value("resolved config", merged);
         check(&merged, &mut |pointer, code, _, _| {
             found.push((pointer.to_owned(), code.to_owned()))
         });

@@ -268,6 +268,48 @@ fn allow_list(list: Option<&Value>) -> Option<Vec<String>> {
     Some(unique)
 }
 
+/// The variables, without their prefix, that would set a place (02 §6).
+pub(crate) fn variables_of(pointer: &str) -> Vec<String> {
+    let table = table::OVERRIDES
+        .iter()
+        .map(|(name, place, _)| (*name, *place));
+    let choices = table::CHOICES
+        .iter()
+        .map(|(name, place, _)| (*name, *place));
+    let own = [
+        ("SIGNUP_MODE", "/cloud/auth/signupMode"),
+        (
+            "ALLOW_SELF_SERVICE_SIGNUP",
+            "/cloud/auth/allowSelfServiceSignup",
+        ),
+        ("PROFILE", "/cloud/defaultProfile"),
+        ("OIDC_CLIENT_SECRET", "/cloud/auth/clientSecretRef"),
+        ("OIDC_CLIENT_SECRET_REF", "/cloud/auth/clientSecretRef"),
+        ("COOKIE_SECRET", "/cloud/auth/cookieSecretRef"),
+        ("COOKIE_SECRET_REF", "/cloud/auth/cookieSecretRef"),
+        ("HEADER_AUTH_SECRET", "/cloud/auth/headerSecret"),
+        ("HEADER_AUTH_SECRET", "/cloud/auth/headerSecretRef"),
+        ("HEADER_AUTH_SECRET_REF", "/cloud/auth/headerSecretRef"),
+        ("CONTROL_PLANE_URL", "/cloud/storage/controlPlane/urlRef"),
+        ("CONTROL_PLANE_URL", "/cloud/storage/controlPlane/kind"),
+    ];
+    let limits = crate::defaults::LIMITS
+        .iter()
+        .filter(|(limit, _)| pointer.strip_prefix("/cloud/abuse/") == Some(limit))
+        .map(|(limit, _)| upper_snake(limit));
+    table
+        .chain(choices)
+        .chain(own)
+        .filter(|(_, place)| *place == pointer)
+        .map(|(name, _)| name.to_owned())
+        .chain(limits)
+        .chain(crate::overrides::branding_variables(
+            "/cloud/publicBranding",
+            pointer,
+        ))
+        .collect()
+}
+
 /// Applies the environment to a loaded configuration (02 §6).
 ///
 /// # Errors

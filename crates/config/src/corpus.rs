@@ -2,6 +2,7 @@
 //! Nothing outside the line is read.
 
 use crate::document::Document;
+use crate::jsonc::{self, FaultKind, MAX_DEPTH};
 use crate::load::{RESOLVED, derived, fold};
 use crate::merge::merge;
 use crate::placeholder::{self, Inserted, Raw, Scope};
@@ -25,6 +26,36 @@ pub enum Unknown {
     NotARequest(&'static str),
 }
 
+/// A request, and where in it something nests too deep to be kept.
+struct Request {
+    value: Value,
+    too_deep: Option<String>,
+}
+
+/// JSON that serde_json doesn't read is read by our own parser: half a character becomes U+FFFD, a
+/// number beyond 64 bits keeps its place, and of what nests too deep nothing is kept.
+fn read(line: &str) -> Result<Request, Unknown> {
+    let error = match serde_json::from_str(line) {
+        Ok(value) => {
+            return Ok(Request {
+                value,
+                too_deep: None,
+            });
+        }
+        Err(error) => error,
+    };
+    let parsed = jsonc::parse_strict(line, MAX_DEPTH + 1).map_err(|_| Unknown::NotJson {
+        column: error.column(),
+    })?;
+    let mut faults = parsed.faults.into_iter();
+    Ok(Request {
+        value: parsed.value,
+        too_deep: faults
+            .find(|fault| fault.kind == FaultKind::TooDeep)
+            .map(|fault| fault.pointer),
+    })
+}
+
 /// Answers one line, without its line break.
 ///
 /// ```
@@ -38,12 +69,11 @@ pub enum Unknown {
 /// # Errors
 /// A line that is no request; whatever is wrong with a request's documents is part of the answer.
 pub fn answer(line: &str) -> Result<String, Unknown> {
-    let request: Value = serde_json::from_str(line).map_err(|error| Unknown::NotJson {
-        column: error.column(),
-    })?;
-    let Value::Object(request) = &request else {
+    let Request { value, too_deep } = read(line)?;
+    let Value::Object(request) = &value else {
         return Err(Unknown::NotARequest("it is no object"));
     };
+    let deep = too_deep.as_deref();
     let mut answer = Map::new();
     answer.insert(
         "id".into(),
@@ -59,7 +89,8 @@ pub fn answer(line: &str) -> Result<String, Unknown> {
             Some("overlay") => (Form::Overlay, Stage::Layer),
             _ => return Err(Unknown::NotARequest("`kind` is \"full\" or \"overlay\"")),
         };
-        answer.extend(verdict(doc.clone(), form, stage));
+        let refused = deep.map(|deep| deep.strip_prefix("/doc").unwrap_or_default());
+        answer.extend(verdict(doc.clone(), form, stage, refused));
     } else if request.contains_key("base") {
         let layers = request
             .get("layers")
@@ -72,7 +103,12 @@ pub fn answer(line: &str) -> Result<String, Unknown> {
             Some("default") => {
                 let merged = over_defaults(layers);
                 answer.insert("merged".into(), merged.clone());
-                answer.extend(verdict(merged, Form::Full, Stage::Resolved));
+                let deep = deep.map(|deep| {
+                    let inner = deep.match_indices('/').nth(2);
+                    inner.map_or("", |(at, _)| &deep[at..])
+                });
+                let refused = refused_layer(layers).or(deep);
+                answer.extend(verdict(merged, Form::Full, Stage::Resolved, refused));
             }
             _ => return Err(Unknown::NotARequest("`base` is \"empty\" or \"default\"")),
         }
@@ -82,7 +118,7 @@ pub fn answer(line: &str) -> Result<String, Unknown> {
             Some("layer") => Raw::ProviderOptions,
             _ => return Err(Unknown::NotARequest("`level` is \"value\" or \"layer\"")),
         };
-        let resolved = resolve(request, raw)?;
+        let resolved = resolve(request, raw)?.filter(|_| deep.is_none());
         answer.insert("error".into(), json!(resolved.is_none()));
         answer.insert("resolved".into(), resolved.unwrap_or(Value::Null));
     } else {
@@ -90,10 +126,44 @@ pub fn answer(line: &str) -> Result<String, Unknown> {
             "it has none of `kind`, `base` and `level`",
         ));
     }
-    Ok(Value::Object(answer).to_string())
+    let mut answer = Value::Object(answer);
+    forget_beyond(&mut answer);
+    Ok(answer.to_string())
 }
 
-fn verdict(doc: Value, form: Form, stage: Stage) -> Map<String, Value> {
+/// A number that can't be kept is null in an answer, as JavaScript writes it.
+fn forget_beyond(value: &mut Value) {
+    match value {
+        Value::String(_) if jsonc::is_beyond(value) => *value = Value::Null,
+        Value::Array(items) => items.iter_mut().for_each(forget_beyond),
+        Value::Object(map) => map.values_mut().for_each(forget_beyond),
+        _ => {}
+    }
+}
+
+/// Why the loader refuses one of the layers whatever their sum is: it is neither an object nor null, or
+/// it is of another contract (02 §1.2, §2.4). The pointer is one into that layer.
+fn refused_layer(layers: &[Value]) -> Option<&'static str> {
+    layers.iter().find_map(|layer| match layer {
+        Value::Null => None,
+        Value::Object(map) => match map.get("contractVersion") {
+            None => None,
+            Some(Value::Number(version)) if version.as_f64() == Some(1.0) => None,
+            Some(_) => Some("/contractVersion"),
+        },
+        _ => Some(""),
+    })
+}
+
+/// `refused` is the place of something that no schema takes.
+fn verdict(doc: Value, form: Form, stage: Stage, refused: Option<&str>) -> Map<String, Value> {
+    if let Some(pointer) = refused {
+        return Map::from_iter([
+            ("schemaValid".to_owned(), json!(false)),
+            ("semanticValid".to_owned(), Value::Null),
+            ("errorPath".to_owned(), json!(pointer)),
+        ]);
+    }
     let document = Document::from_value(RESOLVED, doc);
     let by_schema = errors(schema::validate(&document, form));
     let by_semantics = if by_schema.is_empty() {
@@ -168,10 +238,19 @@ fn resolve(request: &Map<String, Value>, raw: Raw) -> Result<Option<Value>, Unkn
         .into_iter()
         .map(|(path, text)| (normal(&path), text))
         .collect();
+    let mut taken = 0;
     let files = placeholder::files(&doc, raw, &allowed, &env)
         .into_iter()
         .map(|path| {
-            let inserted = inserted(&path, &given);
+            let inserted = match inserted(&path, &given) {
+                Inserted::Text(_) if taken > placeholder::INSERTED_LIMIT => {
+                    Inserted::Refused(placeholder::TOO_MUCH)
+                }
+                inserted => inserted,
+            };
+            if let Inserted::Text(text) = &inserted {
+                taken += text.len();
+            }
             (path, inserted)
         })
         .collect();

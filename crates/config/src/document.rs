@@ -1,7 +1,9 @@
 //! A document that remembers where every value and every key stands.
 
 use crate::jsonc::{self, Spot};
+use crate::placeholder::{self, Outcome, Raw, Scope};
 use crate::pointer;
+use crate::written::AsWritten;
 use open_cowork_contracts::finding::{Finding, Severity};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -15,6 +17,8 @@ pub struct Document {
     value: Value,
     root: Option<Spot>,
     warnings: Vec<Finding>,
+    faults: Vec<Finding>,
+    as_written: AsWritten,
 }
 
 /// A place in a text.
@@ -33,7 +37,8 @@ impl Document {
     /// `file` is what findings call the document.
     ///
     /// # Errors
-    /// The syntax errors (`CONFIG_SYNTAX`), each with its place, up to [`jsonc::MAX_ERRORS`].
+    /// The syntax errors (`CONFIG_SYNTAX`), each with its place, up to [`jsonc::MAX_ERRORS`]. What is
+    /// JSON but can't be kept is none of them, so that the rest is looked at: [`Document::faults`].
     pub fn parse(file: impl Into<String>, text: &str) -> Result<Document, Vec<Finding>> {
         let file = file.into();
         if text.trim_start_matches('\u{feff}').trim().is_empty() {
@@ -42,6 +47,8 @@ impl Document {
                 value: Value::Object(Map::new()),
                 root: None,
                 warnings: Vec::new(),
+                faults: Vec::new(),
+                as_written: AsWritten::default(),
             });
         }
         let parsed = jsonc::parse(text).map_err(|errors| {
@@ -63,7 +70,19 @@ impl Document {
             value: parsed.value,
             root: Some(parsed.root),
             warnings: Vec::new(),
+            faults: Vec::new(),
+            as_written: AsWritten::default(),
         };
+        document.faults = parsed
+            .faults
+            .iter()
+            .map(|fault| {
+                let (message, help) = fault.kind.words();
+                let finding =
+                    document.finding("CONFIG_SYNTAX", Severity::Error, &fault.pointer, message);
+                at_place(finding, &document.file, fault.place).with_help(help)
+            })
+            .collect();
         document.warnings = parsed
             .duplicates
             .iter()
@@ -82,6 +101,14 @@ impl Document {
                     .with_help("Remove the one that isn't meant.")
             })
             .collect();
+        if parsed.more_duplicates > 0 {
+            let more = parsed.more_duplicates;
+            let message = format!("There are {more} more keys that stand twice in their object.");
+            let finding = document.finding("CONFIG_DUPLICATE", Severity::Warning, "", message);
+            document
+                .warnings
+                .push(finding.with_help("Remove the ones that aren't meant."));
+        }
         Ok(document)
     }
 
@@ -92,7 +119,15 @@ impl Document {
             value,
             root: None,
             warnings: Vec::new(),
+            faults: Vec::new(),
+            as_written: AsWritten::default(),
         }
+    }
+
+    /// The same, remembering which of its texts placeholders made.
+    pub(crate) fn with_texts(mut self, as_written: AsWritten) -> Document {
+        self.as_written = as_written;
+        self
     }
 
     /// What findings call the document.
@@ -110,7 +145,28 @@ impl Document {
         &self.warnings
     }
 
-    /// Changes the value, for instance to resolve placeholders. The places stay as they were.
+    /// What is JSON but can't be kept, so that something stands in for it: half a character, a number
+    /// beyond 64 bits, too deep a nesting. [`validate`](crate::schema::validate) repeats them.
+    pub fn faults(&self) -> &[Finding] {
+        &self.faults
+    }
+
+    /// Resolves its placeholders (02 §2.3) and remembers how they were written, so that what is said
+    /// about the document never tells what they inserted.
+    pub fn resolve(&mut self, raw: Raw, scope: Scope<'_>) -> Outcome {
+        let mut outcome = placeholder::resolve(&mut self.value, raw, scope);
+        for replaced in outcome.replaced.drain(..) {
+            self.as_written.note(replaced);
+        }
+        outcome
+    }
+
+    /// How its texts were written before their placeholders were resolved.
+    pub(crate) fn as_written(&self) -> &AsWritten {
+        &self.as_written
+    }
+
+    /// Changes the value. The places stay as they were.
     pub fn map_value(&mut self, change: impl FnOnce(&mut Value)) {
         change(&mut self.value);
     }

@@ -5,8 +5,9 @@ use crate::defaults;
 use crate::key;
 use crate::load::{Layer, Loaded};
 use crate::pointer;
-use crate::redact::{Reader, redacted};
+use crate::redact::{self, Reader};
 use crate::source::LayerKind;
+use crate::written::as_written;
 use open_cowork_contracts::finding::Finding;
 use serde::Serialize;
 use serde_json::Value;
@@ -32,6 +33,9 @@ pub struct Explanation {
     pub set_by: Option<Setting>,
     /// The layers below it that say something too, highest first.
     pub beaten: Vec<Setting>,
+    /// That an environment variable is set which a server would put over this value (02 §6, §7): its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// How a value came about.
@@ -96,13 +100,13 @@ impl Loaded {
         let mut said = said(self.layers(), &pointer);
         let built_in = defaults::document();
         let by_layers = !said.settings.is_empty();
-        if let (false, Some(value)) = (said.closed, built_in.pointer(&pointer)) {
+        if !said.closed && built_in.pointer(&pointer).is_some() {
             said.settings.push(Setting {
                 layer: LayerKind::Defaults,
                 file: None,
                 line: None,
                 column: None,
-                value: redacted(value, &pointer, Reader::Owner),
+                value: redact::part(&built_in, &pointer, Reader::Owner).unwrap_or_default(),
             });
         }
         let origin = match value {
@@ -121,13 +125,59 @@ impl Loaded {
         Ok(Explanation {
             key: key.to_owned(),
             about: key::description(&pointer),
-            value: value.map(|value| redacted(value, &pointer, Reader::Owner)),
+            value: value.and_then(|_| self.shown_part(&pointer)),
             origin,
             set_by,
             beaten: settings.collect(),
+            note: self.note(&pointer),
             pointer,
         })
     }
+}
+
+impl Loaded {
+    /// What the environment of the servers says beyond the layers.
+    fn note(&self, pointer: &str) -> Option<String> {
+        let cloud = crate::cloud::variables_of(pointer)
+            .into_iter()
+            .map(|name| ("cloud", crate::cloud::PREFIX, name));
+        let gateway = crate::gateway::variables_of(pointer)
+            .into_iter()
+            .map(|name| ("gateway", crate::gateway::PREFIX, name));
+        cloud.chain(gateway).find_map(|(program, prefix, name)| {
+            let name = format!("{prefix}{name}");
+            let is_set = self.variables().contains(&name);
+            is_set.then(|| format!("The {program} process would take {name} instead."))
+        })
+    }
+
+    /// A part of the resolved document, redacted, with placeholders as they were written.
+    fn shown_part(&self, pointer: &str) -> Option<Value> {
+        let around = around(pointer);
+        let shown = self.shown(self.value().pointer(around)?, around);
+        redact::part(&placed(around, shown), pointer, Reader::Owner)
+    }
+}
+
+/// What must be looked at to show a place: the list, for an argument of a command.
+fn around(pointer: &str) -> &str {
+    match pointer::parent(pointer) {
+        Some(parent) if pointer::matches(redact::COMMAND, parent) => parent,
+        _ => pointer,
+    }
+}
+
+/// A document in which a value stands at a place, and nothing else.
+fn placed(pointer: &str, value: Value) -> Value {
+    pointer::steps(pointer)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .fold(value, |inner, step| {
+            let mut map = serde_json::Map::new();
+            map.insert(step.into_owned(), inner);
+            Value::Object(map)
+        })
 }
 
 /// What the layers say about a place, highest first.
@@ -161,6 +211,15 @@ fn is_respelt(before: &str, after: &str) -> bool {
     trim(before) == after || crate::normalize::safe_link(before, true).as_deref() == Some(after)
 }
 
+/// A part of what a layer says, redacted, with placeholders as they were written.
+fn shown_by(layer: &Layer, pointer: &str) -> Option<Value> {
+    let around = around(pointer);
+    let value = layer.derived().pointer(around)?;
+    let one = std::slice::from_ref(layer);
+    let shown = as_written(value, around, one, layer.as_written(), &Value::Null);
+    redact::part(&placed(around, shown), pointer, Reader::Owner)
+}
+
 fn said<'a>(layers: &'a [Layer], pointer: &str) -> Said<'a> {
     let mut said = Said {
         settings: Vec::new(),
@@ -182,7 +241,7 @@ fn said<'a>(layers: &'a [Layer], pointer: &str) -> Said<'a> {
                 file: Some(layer.file().to_owned()),
                 line: place.map(|place| place.line),
                 column: place.map(|place| place.column),
-                value: redacted(value, pointer, Reader::Owner),
+                value: shown_by(layer, pointer).unwrap_or_default(),
             });
         }
         if replaces_around(layer.derived(), pointer) {

@@ -85,6 +85,41 @@ const TABLE: &[Override] = &[
     ),
 ];
 
+const CHOICES: [(&str, &str, &[&str]); 3] = [
+    (
+        "PRODUCT_MODE",
+        "/gateway/productMode",
+        &["cloud_channel", "standalone", "hybrid"],
+    ),
+    ("MODE", "/gateway/mode", &["self-host", "managed"]),
+    (
+        "LOG_LEVEL",
+        "/gateway/logging/level",
+        &["debug", "info", "warn", "error", "silent"],
+    ),
+];
+
+/// The variables, without their prefix, that would set a place (02 §7).
+pub(crate) fn variables_of(pointer: &str) -> Vec<String> {
+    let table = TABLE.iter().map(|(name, place, _)| (*name, *place));
+    let choices = CHOICES.iter().map(|(name, place, _)| (*name, *place));
+    let own = [("PUBLIC_URL", "/gateway/server/publicBaseUrl")];
+    let mut names: Vec<String> = table
+        .chain(choices)
+        .chain(own)
+        .filter(|(_, place)| *place == pointer)
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    if pointer.starts_with("/gateway/providers") {
+        names.push("PROVIDERS".to_owned());
+    }
+    names.extend(crate::overrides::branding_variables(
+        "/gateway/branding",
+        pointer,
+    ));
+    names
+}
+
 /// Applies the environment to a loaded configuration (02 §7). The port is 8790 unless somebody says
 /// otherwise (02 §14.6).
 ///
@@ -97,19 +132,7 @@ pub fn resolve(
 ) -> Result<GatewaySettings, Vec<Finding>> {
     let mut env = Overrides::new(loaded, vars, PREFIX);
     env.apply(TABLE);
-    for (name, pointer, words) in [
-        (
-            "PRODUCT_MODE",
-            "/gateway/productMode",
-            &["cloud_channel", "standalone", "hybrid"][..],
-        ),
-        ("MODE", "/gateway/mode", &["self-host", "managed"]),
-        (
-            "LOG_LEVEL",
-            "/gateway/logging/level",
-            &["debug", "info", "warn", "error", "silent"],
-        ),
-    ] {
+    for (name, pointer, words) in CHOICES {
         if let Some(word) = env.choice(name, words) {
             env.put(name, pointer, json!(word));
         }

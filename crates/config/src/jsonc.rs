@@ -3,12 +3,17 @@
 //! The grammar is JSON's own plus `//` and `/* */` comments, one trailing comma before `}` or `]`,
 //! and a leading byte order mark. Nothing looser: a file that we take must be taken by every other
 //! reader of the contract. After an error the parser goes on, so that a document's errors are told
-//! at once; what follows a nesting beyond [`MAX_DEPTH`] is not looked at.
+//! at once.
+//!
+//! Three things are faults, not errors of syntax: a text, a number or a nesting that is JSON but that
+//! no program can keep. Something stands in for them, so that the rest of the document is looked at.
 
+mod fault;
 mod text;
 
 use crate::document::Place;
 use crate::pointer;
+pub(crate) use fault::{Fault, FaultKind, is_beyond};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use text::Text;
@@ -19,11 +24,17 @@ pub const MAX_DEPTH: usize = 128;
 /// How many errors of one document are told.
 pub const MAX_ERRORS: usize = 20;
 
+/// How many duplicate keys of one document are told one by one.
+pub const MAX_DUPLICATES: usize = 100;
+
 /// What a text holds.
 pub(crate) struct Parsed {
     pub(crate) value: Value,
     pub(crate) root: Spot,
     pub(crate) duplicates: Vec<Duplicate>,
+    /// Duplicate keys beyond those that are listed.
+    pub(crate) more_duplicates: usize,
+    pub(crate) faults: Vec<Fault>,
 }
 
 /// A syntax error.
@@ -68,10 +79,29 @@ impl Spot {
 
 /// Parses one document.
 pub(crate) fn parse(text: &str) -> Result<Parsed, Vec<SyntaxError>> {
+    parse_as(text, Grammar::Jsonc, MAX_DEPTH)
+}
+
+/// Parses JSON without comments and trailing commas.
+pub(crate) fn parse_strict(text: &str, depth: usize) -> Result<Parsed, Vec<SyntaxError>> {
+    parse_as(text, Grammar::Json, depth)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grammar {
+    Json,
+    Jsonc,
+}
+
+fn parse_as(text: &str, grammar: Grammar, deepest: usize) -> Result<Parsed, Vec<SyntaxError>> {
     let mut parser = Parser {
         text: Text::new(text),
+        grammar,
+        deepest,
         errors: Vec::new(),
+        faults: Vec::new(),
         duplicates: Vec::new(),
+        more_duplicates: 0,
         pointer: String::new(),
         depth: 0,
         stopped: false,
@@ -92,18 +122,29 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, Vec<SyntaxError>> {
             value,
             root,
             duplicates: parser.duplicates,
+            more_duplicates: parser.more_duplicates,
+            faults: parser.faults,
         }),
-        _ => Err(parser.errors),
+        _ => {
+            let mut errors = parser.errors;
+            errors.extend(parser.faults.into_iter().map(SyntaxError::from));
+            errors.sort_by_key(|error| error.place);
+            Err(errors)
+        }
     }
 }
 
 struct Parser<'t> {
     text: Text<'t>,
+    grammar: Grammar,
+    deepest: usize,
     errors: Vec<SyntaxError>,
+    faults: Vec<Fault>,
     duplicates: Vec<Duplicate>,
+    more_duplicates: usize,
     pointer: String,
     depth: usize,
-    /// Nothing more is looked at: too deep, too many errors, or the text is over.
+    /// Nothing more is looked at: too many errors, or the text is over.
     stopped: bool,
 }
 
@@ -125,11 +166,26 @@ impl Parser<'_> {
         self.stopped = self.errors.len() >= MAX_ERRORS;
     }
 
+    /// Notes something that can't be kept; of many, the first ones.
+    fn fault(&mut self, kind: FaultKind, place: Place) {
+        let same = |known: &&Fault| known.kind == kind;
+        if self.faults.iter().filter(same).count() < MAX_ERRORS {
+            self.faults.push(Fault {
+                kind,
+                pointer: self.pointer.clone(),
+                place,
+            });
+        }
+    }
+
     /// Skips white space and comments.
     fn skip_blank(&mut self) {
         loop {
             self.text
                 .skip_while(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'));
+            if self.grammar == Grammar::Json {
+                return;
+            }
             if self.text.starts_with("//") {
                 self.text.skip_while(|b| b != b'\n' && b != b'\r');
             } else if self.text.starts_with("/*") {
@@ -167,11 +223,13 @@ impl Parser<'_> {
             ))
         };
         match self.text.peek() {
-            Some(b'{' | b'[') if self.depth == MAX_DEPTH => {
-                self.error(
-                    format!("Objects and lists nest deeper than {MAX_DEPTH} here."),
-                    "No setting nests that deep; look for a bracket that isn't closed.",
-                );
+            Some(b'{' | b'[') if self.depth == self.deepest => {
+                if self.text.skip_nested() {
+                    self.fault(FaultKind::TooDeep, place);
+                    return leaf(Value::Null);
+                }
+                let (message, help) = FaultKind::TooDeep.words();
+                self.error_at(place, message, help);
                 self.stopped = true;
                 None
             }
@@ -231,10 +289,14 @@ impl Parser<'_> {
             if let Some((value, mut spot)) = self.value() {
                 spot.key = Some(key_place);
                 if members.insert(key.clone().into_boxed_str(), spot).is_some() {
-                    self.duplicates.push(Duplicate {
-                        pointer: self.pointer.clone(),
-                        place: key_place,
-                    });
+                    if self.duplicates.len() < MAX_DUPLICATES {
+                        self.duplicates.push(Duplicate {
+                            pointer: self.pointer.clone(),
+                            place: key_place,
+                        });
+                    } else {
+                        self.more_duplicates += 1;
+                    }
                 }
                 map.insert(key, value);
                 self.separator(b'}');
@@ -309,7 +371,18 @@ impl Parser<'_> {
     fn separator(&mut self, close: u8) {
         self.skip_blank();
         match self.text.peek() {
-            Some(b',') => self.text.bump(),
+            Some(b',') => {
+                self.text.bump();
+                if self.grammar == Grammar::Json {
+                    self.skip_blank();
+                    if self.text.peek() == Some(close) {
+                        self.error(
+                            "A comma stands here without a value after it.",
+                            "Remove it.",
+                        );
+                    }
+                }
+            }
             Some(b) if b != close && b != b'}' && b != b']' => self.error(
                 "A comma is missing before this.",
                 "Separate members and items by commas.",
@@ -427,19 +500,17 @@ impl Parser<'_> {
 
     fn unicode_escape(&mut self) -> Option<char> {
         let first = self.text.take_hex4()?;
-        if !(0xd800..0xdc00).contains(&first) {
-            return char::from_u32(first);
+        if (0xd800..0xdc00).contains(&first)
+            && let Some(second) = self.text.take_low_surrogate()
+        {
+            return char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00));
         }
-        if !self.text.starts_with("\\u") {
-            return None;
-        }
-        self.text.bump();
-        self.text.bump();
-        let second = self.text.take_hex4()?;
-        if !(0xdc00..0xe000).contains(&second) {
-            return None;
-        }
-        char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00))
+        // Half of a pair alone is no character.
+        Some(char::from_u32(first).unwrap_or_else(|| {
+            let place = self.text.place();
+            self.fault(FaultKind::LoneSurrogate, place);
+            char::REPLACEMENT_CHARACTER
+        }))
     }
 
     /// A number, true, false or null.
@@ -455,6 +526,10 @@ impl Parser<'_> {
         // serde_json reads one number exactly as JSON has it, and no more.
         if let Ok(number) = serde_json::from_str::<serde_json::Number>(word) {
             return Some(Value::Number(number));
+        }
+        if fault::is_number(word) {
+            self.fault(FaultKind::TooLarge, place);
+            return Some(fault::beyond(word));
         }
         let numeric = word.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
         if numeric {

@@ -16,6 +16,15 @@ use serde_json::Value;
 /// `CONFIG_UNKNOWN_KEY` when the schema has no such key, with the nearest one that it has.
 pub(crate) fn parse(key: &str, value: &Value) -> Result<String, Finding> {
     let key = crate::blank::trim(key);
+    let has_gap = !key.starts_with('/')
+        && (key == "[" || key == "]" || key.split('.').any(str::is_empty) || key.contains("[]"));
+    if has_gap && !key.is_empty() {
+        return Err(refused(
+            key,
+            "The key has a part without a name.",
+            "Write a dotted key such as `branding.name`, an index such as `tools[0].id`, or `(root)` for everything.",
+        ));
+    }
     let pointer = if key.is_empty() || key == "(root)" {
         String::new()
     } else if key.starts_with('/') {
@@ -24,7 +33,49 @@ pub(crate) fn parse(key: &str, value: &Value) -> Result<String, Finding> {
         from_dotted(key, value)
     };
     check(key, &pointer)?;
+    within(key, &pointer, value)?;
     Ok(pointer)
+}
+
+/// An index must be one of the list, if the list is there.
+fn within(key: &str, pointer: &str, value: &Value) -> Result<(), Finding> {
+    let mut here = Some(value);
+    let mut place = String::new();
+    for step in pointer::steps(pointer) {
+        if let Some(Value::Array(items)) = here
+            && step
+                .parse::<usize>()
+                .ok()
+                .is_none_or(|at| at >= items.len())
+        {
+            let list = crate::document::shown(value, &place);
+            let have = match items.len() {
+                1 => "1 item".to_owned(),
+                many => format!("{many} items"),
+            };
+            return Err(refused(
+                key,
+                format!("The list `{list}` has {have}, so there is no [{step}]."),
+                "Items are counted from 0.",
+            ));
+        }
+        here = match here {
+            Some(Value::Array(items)) => step.parse::<usize>().ok().and_then(|at| items.get(at)),
+            Some(Value::Object(map)) => map.get(step.as_ref()),
+            _ => None,
+        };
+        pointer::push(&mut place, &step);
+    }
+    Ok(())
+}
+
+fn refused(key: &str, message: impl Into<String>, help: &str) -> Finding {
+    Finding::error(
+        "CONFIG_UNKNOWN_KEY",
+        format!("{RESOLVED} {}", quoted(key)),
+        message,
+    )
+    .with_help(help)
 }
 
 fn from_dotted(key: &str, value: &Value) -> String {
@@ -189,7 +240,7 @@ mod tests {
             ("branding.name", "/branding/name"),
             ("/branding/name", "/branding/name"),
             ("tools[0].id", "/tools/0/id"),
-            ("tools.7.id", "/tools/7/id"),
+            ("tools.0.id", "/tools/0/id"),
             (
                 "providers.modelInfo.a/b-1.5.limit",
                 "/providers/modelInfo/a~1b-1.5/limit",

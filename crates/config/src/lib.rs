@@ -1,11 +1,12 @@
 //! The configuration document `open-cowork.config.json`: schema, layers, placeholders, validation, views (02).
 //!
-//! Loading does I/O at its edge only ([`source`]); everything else is pure. Nothing here hands out defaults
-//! when a document is wrong: a caller gets a [`Loaded`](load::Loaded) or all findings.
+//! I/O is at two edges only: [`source`] reads files, [`edit`] writes one; everything else is pure. Nothing
+//! here hands out defaults when a document is wrong: a caller gets a [`Loaded`](load::Loaded) or all findings.
 //!
 //! | module | holds | contract |
 //! |---|---|---|
 //! | [`document`], [`jsonc`], [`mod@pointer`] | a text that knows where its values stand | 02 §2.2 |
+//! | [`edit`] | changing one property of a file and nothing else | 02 §2.2 |
 //! | [`schema`] | the schema as data, and what violates it | 02 §1, §12 |
 //! | [`model`] | every key as a type; where secrets stand | 02 §3, §4 |
 //! | [`defaults`] | layer 0 | 02 §4 |
@@ -27,6 +28,7 @@ pub mod cloud;
 pub mod corpus;
 pub mod defaults;
 pub mod document;
+pub mod edit;
 pub mod explain;
 pub mod gateway;
 pub mod jsonc;
@@ -43,3 +45,4 @@ pub mod schema;
 pub mod semantics;
 pub mod source;
 pub mod view;
+mod written;

@@ -15,9 +15,10 @@ use crate::placeholder::{self, Raw, Scope};
 use crate::schema::{self, Form};
 use crate::semantics::{self, Stage};
 use crate::source::{LayerKind, Source, Sources, Surface};
+use crate::written::{AsWritten, as_written};
 use open_cowork_contracts::finding::{Finding, Severity};
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// What findings about the sum of all layers call it when no layer is to blame (02 §2.5).
@@ -35,6 +36,7 @@ pub struct Loaded {
     warnings: Vec<Finding>,
     surface: Surface,
     variables: Vec<String>,
+    as_written: AsWritten,
 }
 
 /// One layer of a loaded configuration.
@@ -59,6 +61,10 @@ impl Layer {
     /// What it says, placeholders resolved, with the places of its text.
     pub fn document(&self) -> &Document {
         &self.document
+    }
+
+    pub(crate) fn as_written(&self) -> &AsWritten {
+        self.document.as_written()
     }
 
     /// What it says and what follows from that: theme tokens (02 §8.3).
@@ -104,6 +110,13 @@ impl Loaded {
         &self.layers
     }
 
+    /// A part of [`Loaded::value`] as it may be shown to somebody who doesn't know the environment: what
+    /// placeholders inserted stands there as it was written, such as `{env:NAME}`.
+    pub(crate) fn shown(&self, value: &Value, pointer: &str) -> Value {
+        let built_in = defaults::document();
+        as_written(value, pointer, &self.layers, &self.as_written, &built_in)
+    }
+
     /// What is worth a look but no error.
     pub fn warnings(&self) -> &[Finding] {
         &self.warnings
@@ -135,20 +148,26 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Finding>> {
 
 /// Everything that a load has to say, errors and warnings, in the order of the layers and their lines.
 pub fn review(sources: &Sources) -> Vec<Finding> {
+    reviewed(sources).1
+}
+
+/// The same, and what was loaded if nothing is wrong with it.
+pub fn reviewed(sources: &Sources) -> (Option<Loaded>, Vec<Finding>) {
     let mut found = Vec::new();
-    if let Err(errors) = attempt(sources, &mut found) {
+    let loaded = attempt(sources, &mut found);
+    if let Err(errors) = &loaded {
         // A place that has an error needs no advice.
         let place = |finding: &Finding| (finding.file.clone(), finding.pointer.clone());
         let wrong: HashSet<_> = errors.iter().map(place).collect();
         found.retain(|warning| warning.pointer.is_none() || !wrong.contains(&place(warning)));
-        found.extend(errors);
+        found.extend_from_slice(errors);
     }
     let layer = |finding: &Finding| {
         let mut layers = sources.layers.iter();
         layers.position(|layer| finding.file.as_deref() == Some(layer.file.as_str()))
     };
     found.sort_by_key(|finding| (layer(finding), finding.line, finding.column));
-    found
+    (loaded.ok(), found)
 }
 
 /// A configuration whose warnings are where they are collected.
@@ -174,32 +193,33 @@ fn attempt(sources: &Sources, warnings: &mut Vec<Finding>) -> Result<Loaded, Vec
         return Err(errors);
     }
     let folded = fold(layers.iter().map(|layer| &layer.derived));
-    advice::check(&folded.merged, &mut |pointer, code, message, help| {
-        warnings.push(placed(
-            &layers,
-            &folded.merged,
-            pointer,
-            code,
-            Severity::Warning,
-            message,
-            help,
-        ));
+    let mut texts = AsWritten::default();
+    for layer in &layers {
+        texts.extend(layer.as_written());
+    }
+    let merged = Document::from_value(RESOLVED, folded.merged).with_texts(texts.clone());
+    advice::check(&merged, &mut |pointer, code, message, help| {
+        let by = last_word(&layers, pointer).map_or(&merged, Layer::document);
+        warnings.push(
+            by.finding(code, Severity::Warning, pointer, message)
+                .with_help(help),
+        );
     });
-    let document = Document::from_value(RESOLVED, folded.resolved);
+    let document = Document::from_value(RESOLVED, folded.resolved).with_texts(texts.clone());
     let config = Config::from_document(&document);
     let sum = config.as_ref().err().into_iter().flatten().cloned();
+    let place = |finding: &Finding| (finding.pointer.clone(), finding.file.clone());
+    let mut told: HashSet<_> = errors.iter().map(place).collect();
     for finding in sum.chain(semantics::check(&document, Stage::Resolved)) {
         let finding = blamed(&layers, finding);
         // What a layer was told already, its sum needn't repeat.
-        if errors
-            .iter()
-            .any(|error| error.pointer == finding.pointer && error.file == finding.file)
-        {
+        if told.contains(&place(&finding)) {
             continue;
         }
         if is_deferred(&finding, sources.surface) {
             warnings.push(finding.into_warning());
         } else {
+            told.insert(place(&finding));
             errors.push(finding);
         }
     }
@@ -212,6 +232,7 @@ fn attempt(sources: &Sources, warnings: &mut Vec<Finding>) -> Result<Loaded, Vec
             variables: variables(sources, &layers),
             surface: sources.surface,
             layers,
+            as_written: texts,
         }),
         _ => Err(errors),
     }
@@ -223,7 +244,14 @@ fn variables(sources: &Sources, layers: &[Layer]) -> Vec<String> {
         .flat_map(|layer| placeholder::allowed(layer.document.value()))
         .collect();
     let named = |name: &&String| name.starts_with("OPEN_COWORK_") || allowed.contains(*name);
-    sources.env.keys().filter(named).cloned().collect()
+    // An empty one counts as unset (02 §2.1).
+    sources
+        .env
+        .keys()
+        .filter(|name| crate::source::set(&sources.env, name).is_some())
+        .filter(named)
+        .cloned()
+        .collect()
 }
 
 /// A gateway's missing secret doesn't keep a program from starting that runs no gateway (02 §14.10).
@@ -303,8 +331,7 @@ fn read_layer(
         env: &sources.env,
         files: &source.files,
     };
-    let mut outcome = placeholder::Outcome::default();
-    document.map_value(|value| outcome = placeholder::resolve(value, Raw::ProviderOptions, scope));
+    let outcome = document.resolve(Raw::ProviderOptions, scope);
     let mut found: Vec<Finding> = outcome
         .problems
         .iter()
@@ -319,23 +346,26 @@ fn read_layer(
                 .with_help(&problem.help)
         })
         .collect();
+    let failed: HashSet<&str> = outcome
+        .problems
+        .iter()
+        .map(|problem| problem.pointer.as_str())
+        .collect();
+    let unset: HashMap<&str, &str> = outcome
+        .unset
+        .iter()
+        .rev()
+        .map(|unset| (unset.pointer.as_str(), unset.name.as_str()))
+        .collect();
     for mut finding in schema::validate(&document, Form::Overlay) {
+        let at = finding.pointer.as_deref().unwrap_or_default();
         // A text whose placeholder failed is not judged any further.
-        if outcome
-            .problems
-            .iter()
-            .any(|problem| finding.pointer.as_ref() == Some(&problem.pointer))
-        {
+        if failed.contains(at) {
             continue;
         }
-        if let Some(unset) = outcome
-            .unset
-            .iter()
-            .find(|unset| finding.pointer.as_ref() == Some(&unset.pointer))
-        {
+        if let Some(name) = unset.get(at) {
             finding.help = Some(format!(
-                "The environment variable {} is not set, so it inserts nothing: set it.",
-                unset.name
+                "The environment variable {name} is not set, so it inserts nothing: set it."
             ));
         }
         found.push(finding);
@@ -363,24 +393,6 @@ fn blamed(layers: &[Layer], finding: Finding) -> Finding {
             .finding(&finding.code, finding.severity, pointer, &finding.message);
     moved.help = finding.help;
     moved
-}
-
-fn placed(
-    layers: &[Layer],
-    merged: &Value,
-    pointer: &str,
-    code: &str,
-    severity: Severity,
-    message: String,
-    help: &str,
-) -> Finding {
-    let finding = match last_word(layers, pointer) {
-        Some(layer) => layer.document.finding(code, severity, pointer, message),
-        None => {
-            Document::from_value(RESOLVED, merged.clone()).finding(code, severity, pointer, message)
-        }
-    };
-    finding.with_help(help)
 }
 
 /// The highest layer that says something at a place or, failing that, the nearest around it.

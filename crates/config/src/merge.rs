@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 /// Names that upstream drops so that a document can't reach JavaScript's prototypes. They mean nothing
 /// here; dropping them keeps the merged document equal.
-const DROPPED: [&str; 3] = ["__proto__", "constructor", "prototype"];
+pub(crate) const DROPPED: [&str; 3] = ["__proto__", "constructor", "prototype"];
 
 /// Puts `layer` over `base` (02 §2.4): objects merge, everything else replaces, `null` too; a key that
 /// the layer doesn't have keeps its value. There is no way to delete. An object over something else

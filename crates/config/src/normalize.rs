@@ -4,6 +4,7 @@
 use crate::blank::{is_blank, trim};
 use crate::defaults::{LIMITS, PLAN, PROFILES, TOKEN_SCOPES, public_branding};
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 
 /// Makes the fold of all layers over the defaults the document that is used. `written` is the fold of
 /// the layers alone: what somebody wrote on purpose, which a default never is (02 §14.1, §14.2).
@@ -15,7 +16,8 @@ pub fn normalize(merged: &mut Value, written: &Value) {
         normalize_cloud(cloud, written.get("cloud").unwrap_or(&none));
     }
     if let Some(branding) = object_at(merged, "/gateway/branding") {
-        normalize_branding(branding);
+        // A gateway's own maps have no text built in (02 §4.12).
+        normalize_branding(branding, &Value::Null);
     }
     if let Some(providers) = merged
         .pointer_mut("/gateway/providers")
@@ -38,7 +40,7 @@ fn normalize_cloud(cloud: &mut Map<String, Value>, written: &Value) {
         .get_mut("publicBranding")
         .and_then(Value::as_object_mut)
     {
-        normalize_branding(branding);
+        normalize_branding(branding, &public_branding());
     }
     if let Some(auth) = cloud.get_mut("auth").and_then(Value::as_object_mut) {
         normalize_auth(auth, written.get("auth").unwrap_or(&Value::Null));
@@ -273,7 +275,8 @@ fn normalize_plans(cloud: &mut Map<String, Value>) {
     }
 }
 
-fn normalize_branding(branding: &mut Map<String, Value>) {
+/// A blank text falls back to what is built in: names always, texts of the maps where `built_in` has them.
+fn normalize_branding(branding: &mut Map<String, Value>, built_in: &Value) {
     let defaults = public_branding();
     for key in ["productName", "shortName"] {
         if let Some(Value::String(name)) = branding.get_mut(key) {
@@ -283,14 +286,26 @@ fn normalize_branding(branding: &mut Map<String, Value>) {
             };
         }
     }
-    for map in ["theme", "dashboard", "managedOrgConnectionLabels"] {
-        if let Some(map) = branding.get_mut(map).and_then(Value::as_object_mut) {
-            for value in map.values_mut() {
+    for name in ["theme", "dashboard", "managedOrgConnectionLabels"] {
+        let mut blank = HashSet::new();
+        if let Some(map) = branding.get_mut(name).and_then(Value::as_object_mut) {
+            for (key, value) in map.iter_mut() {
                 if let Value::String(text) = value {
                     *text = trim(text).to_owned();
+                    if text.is_empty() {
+                        blank.insert(key.clone());
+                    }
                 }
             }
             map.retain(|_, value| value != "");
+        }
+        let Some(Value::Object(built_in)) = built_in.get(name) else {
+            continue;
+        };
+        if let Some(map) = branding.get_mut(name).and_then(Value::as_object_mut) {
+            for key in built_in.keys().filter(|key| blank.contains(*key)) {
+                map.insert(key.clone(), built_in[key].clone());
+            }
         }
     }
     for key in [
@@ -506,6 +521,7 @@ mod tests {
             "logoUrl": "https://a.example.com", "supportUrl": "mailto:a@example.com",
             "privacyUrl": "http://a.example.com", "legalUrl": "https://", "faviconUrl": "https://f",
             "theme": {"accent": " #123456 ", "accent2": " "}, "dashboard": {"title": ""}});
+        let public = public_branding();
         for pointer in ["/cloud/publicBranding", "/gateway/branding"] {
             let (section, key) = pointer[1..].split_once('/').unwrap();
             let resolved = resolved(json!({section: {key: branding}}));
@@ -518,7 +534,9 @@ mod tests {
             assert_eq!(branding["faviconUrl"], "https://f");
             assert!(branding.get("privacyUrl").is_none() && branding.get("legalUrl").is_none());
             assert_eq!(branding["theme"]["accent"], "#123456");
-            assert!(branding["dashboard"].get("title").is_none());
+            let title = branding["dashboard"].get("title");
+            let built_in = (section == "cloud").then(|| &public["dashboard"]["title"]);
+            assert_eq!(title, built_in);
         }
     }
 

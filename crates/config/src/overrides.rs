@@ -30,6 +30,29 @@ pub(crate) enum Kind {
 /// A variable (after the prefix), the place in the document that it sets, and how.
 pub(crate) type Override = (&'static str, &'static str, Kind);
 
+/// The variables of public branding that set one key (02 §6).
+const BRANDING: [(&str, &str); 7] = [
+    ("BRAND_NAME", "productName"),
+    ("BRAND_SHORT_NAME", "shortName"),
+    ("BRAND_LOGO_URL", "logoUrl"),
+    ("SUPPORT_URL", "supportUrl"),
+    ("PRIVACY_URL", "privacyUrl"),
+    ("SECURITY_URL", "securityUrl"),
+    ("LEGAL_URL", "legalUrl"),
+];
+
+/// The variables of public branding that would set a place, the strongest first.
+pub(crate) fn branding_variables(section: &str, pointer: &str) -> Vec<String> {
+    let Some(key) = pointer.strip_prefix(section) else {
+        return Vec::new();
+    };
+    let own = BRANDING
+        .iter()
+        .filter(|(_, known)| key.strip_prefix('/') == Some(known))
+        .map(|(name, _)| (*name).to_owned());
+    own.chain(["PUBLIC_BRANDING_JSON".to_owned()]).collect()
+}
+
 /// Reads variables of one prefix and collects what is wrong with them.
 pub(crate) struct Overrides<'a> {
     vars: &'a BTreeMap<String, String>,
@@ -175,15 +198,7 @@ impl<'a> Overrides<'a> {
                 }
             }
         }
-        for (name, key) in [
-            ("BRAND_NAME", "productName"),
-            ("BRAND_SHORT_NAME", "shortName"),
-            ("BRAND_LOGO_URL", "logoUrl"),
-            ("SUPPORT_URL", "supportUrl"),
-            ("PRIVACY_URL", "privacyUrl"),
-            ("SECURITY_URL", "securityUrl"),
-            ("LEGAL_URL", "legalUrl"),
-        ] {
+        for (name, key) in BRANDING {
             let Some(text) = self.text(name) else {
                 continue;
             };

@@ -5,11 +5,22 @@
 //! the document itself says so.
 
 use crate::blank::trim;
+use indexmap::IndexSet;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// The largest file that a `{file:…}` placeholder may insert, in bytes.
 pub const FILE_LIMIT: usize = 64 * 1024;
+
+/// How much text the placeholders of one document may insert together, in bytes: as much as a document
+/// may have itself. Without it, a small document of many placeholders would fill the memory.
+pub const INSERTED_LIMIT: usize = 4 * 1024 * 1024;
+
+/// What a file is that would make the document larger than [`INSERTED_LIMIT`] lets it.
+pub const TOO_MUCH: &str = "is too much together with what the placeholders before it insert";
+
+/// The longest path that a placeholder may name, in bytes.
+const PATH_LIMIT: usize = 4096;
 
 /// What a file that a placeholder names turned out to be.
 #[derive(Clone, PartialEq, Eq)]
@@ -73,6 +84,23 @@ pub struct Unset {
     pub name: String,
 }
 
+/// A text that is no longer what the document says.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// RFC 6901 pointer of the string.
+    pub pointer: String,
+    /// The text as written, with its placeholders.
+    pub written: String,
+    /// What became of it: never to be shown.
+    pub resolved: String,
+}
+
+impl std::fmt::Debug for Replaced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Replaced({:?})", self.pointer)
+    }
+}
+
 /// What [`resolve`] has to say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -80,6 +108,8 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// Variables that are allowed but not set.
     pub unset: Vec<Unset>,
+    /// Every text that was changed.
+    pub replaced: Vec<Replaced>,
 }
 
 /// Which strings keep their text. Their variables must be allowed nevertheless.
@@ -106,20 +136,33 @@ pub fn allowed(document: &Value) -> Vec<String> {
 }
 
 /// Resolves every placeholder of every string value, in place. Keys, numbers and booleans are not
-/// touched. A string with a problem keeps its text.
+/// touched. A string with a problem keeps its text; so does everything from where the document would
+/// grow by more than [`INSERTED_LIMIT`].
 pub fn resolve(value: &mut Value, raw: Raw, scope: Scope<'_>) -> Outcome {
-    let mut outcome = Outcome::default();
+    let mut resolver = Resolver {
+        scope,
+        allowed: scope.allowed.iter().map(String::as_str).collect(),
+        left: INSERTED_LIMIT,
+        is_full: false,
+        outcome: Outcome::default(),
+    };
     walk(value, &mut Vec::new(), &mut |text, path| {
         if !text.contains("{env:") && !text.contains("{file:") {
             return;
         }
         let pointer = pointer(path);
         let kept = raw == Raw::ProviderOptions && is_provider_option(path);
-        if let Some(resolved) = resolve_text(text, kept, &pointer, scope, &mut outcome) {
-            *text = resolved;
+        if let Some(resolved) = resolver.text(text, kept, &pointer)
+            && resolved != *text
+        {
+            resolver.outcome.replaced.push(Replaced {
+                pointer,
+                written: std::mem::replace(text, resolved.clone()),
+                resolved,
+            });
         }
     });
-    outcome
+    resolver.outcome
 }
 
 /// The paths that [`resolve`] will ask for, as the placeholders name them, trimmed.
@@ -129,107 +172,181 @@ pub fn files(
     allowed: &[String],
     env: &BTreeMap<String, String>,
 ) -> Vec<String> {
-    let mut paths = Vec::new();
+    let mut paths = IndexSet::new();
+    let mut length = 0;
     let mut copy = value.clone();
     walk(&mut copy, &mut Vec::new(), &mut |text, path| {
         if !text.contains("{file:") || (raw == Raw::ProviderOptions && is_provider_option(path)) {
             return;
         }
         for piece in pieces(text) {
-            if let Piece::File(inner) = piece {
-                let (path, fits) = path_of(inner, allowed, env);
-                if fits && !paths.contains(&path) {
-                    paths.push(path);
-                }
+            if let Piece::File(inner) = piece
+                && length <= INSERTED_LIMIT
+                && let Target::Path(path) = target(inner, env)
+                && variables(inner).all(|name| allowed.iter().any(|known| known == name))
+            {
+                length += path.len();
+                paths.insert(path);
             }
         }
     });
-    paths
+    paths.into_iter().collect()
 }
 
-fn path_of(inner: &str, allowed: &[String], env: &BTreeMap<String, String>) -> (String, bool) {
+/// What stands between `{file:` and `}`, its variables inserted.
+enum Target {
+    Path(String),
+    /// Nothing at all: `{file:}` is no placeholder.
+    Nothing,
+    TooLong,
+}
+
+fn target(inner: &str, env: &BTreeMap<String, String>) -> Target {
     let mut path = String::new();
-    let mut fits = true;
     for piece in pieces(inner) {
         match piece {
             Piece::Text(text) => path.push_str(text),
-            Piece::Env(name) => {
-                fits &= allowed.iter().any(|known| known == name);
-                path.push_str(env.get(name).map_or("", String::as_str));
-            }
+            Piece::Env(name) => path.push_str(env.get(name).map_or("", String::as_str)),
             Piece::File(_) => {}
         }
+        if path.len() > PATH_LIMIT {
+            return Target::TooLong;
+        }
     }
-    (trim(&path).to_owned(), fits)
+    if path.is_empty() {
+        return Target::Nothing;
+    }
+    Target::Path(trim(&path).to_owned())
 }
 
-fn resolve_text(
-    text: &str,
-    keep: bool,
-    pointer: &str,
-    scope: Scope<'_>,
-    outcome: &mut Outcome,
-) -> Option<String> {
-    let before = outcome.problems.len();
-    let mut out = String::new();
-    for piece in pieces(text) {
-        match piece {
-            Piece::Text(text) => out.push_str(text),
-            Piece::Env(name) => out.push_str(variable(name, keep, pointer, scope, outcome)),
-            Piece::File(inner) => {
-                for piece in pieces(inner) {
-                    if let Piece::Env(name) = piece {
-                        variable(name, keep, pointer, scope, outcome);
+fn variables(inner: &str) -> impl Iterator<Item = &str> {
+    pieces(inner).filter_map(|piece| match piece {
+        Piece::Env(name) => Some(name),
+        _ => None,
+    })
+}
+
+struct Resolver<'a> {
+    scope: Scope<'a>,
+    allowed: HashSet<&'a str>,
+    /// How many bytes may still be inserted.
+    left: usize,
+    is_full: bool,
+    outcome: Outcome,
+}
+
+impl<'a> Resolver<'a> {
+    /// The text with everything inserted; `None` when it keeps its own.
+    fn text(&mut self, text: &str, keep: bool, pointer: &str) -> Option<String> {
+        let before = self.outcome.problems.len();
+        let mut out = String::new();
+        for piece in pieces(text) {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Env(name) => {
+                    let value = self.variable(name, keep, pointer, before);
+                    if !keep && self.outcome.problems.len() == before {
+                        self.insert(value, &mut out, pointer);
                     }
                 }
-                let (path, _) = path_of(inner, scope.allowed, scope.env);
-                match scope.files.get(&path) {
-                    _ if keep || outcome.problems.len() > before => {}
-                    Some(Inserted::Text(text)) => out.push_str(text),
-                    Some(Inserted::Missing) | None => {}
-                    Some(Inserted::Refused(why)) => outcome.problems.push(Problem {
-                        pointer: pointer.to_owned(),
-                        message: format!("The file of `{{file:{}}}` {why}.", trim(inner)),
-                        help: "Name a regular text file of at most 64 KiB; a relative path starts at the configuration file's folder.".to_owned(),
-                    }),
+                Piece::File(inner) => {
+                    for name in variables(inner) {
+                        self.variable(name, keep, pointer, before);
+                    }
+                    if !keep && self.outcome.problems.len() == before {
+                        self.file(inner, &mut out, pointer);
+                    }
                 }
             }
         }
+        (!keep && !self.is_full && self.outcome.problems.len() == before).then_some(out)
     }
-    (!keep && outcome.problems.len() == before).then_some(out)
+
+    fn file(&mut self, inner: &str, out: &mut String, pointer: &str) {
+        let why = match target(inner, self.scope.env) {
+            Target::Nothing => {
+                out.push_str("{file:}");
+                return;
+            }
+            Target::TooLong => "has a path that is too long",
+            Target::Path(path) => match self.scope.files.get(&path) {
+                Some(Inserted::Text(text)) => {
+                    self.insert(text, out, pointer);
+                    return;
+                }
+                Some(Inserted::Missing) | None => return,
+                Some(Inserted::Refused(TOO_MUCH)) => {
+                    self.full(pointer);
+                    return;
+                }
+                Some(Inserted::Refused(why)) => why,
+            },
+        };
+        let named = crate::redact::quoted(&format!("{{file:{}}}", trim(inner)));
+        self.outcome.problems.push(Problem {
+            pointer: pointer.to_owned(),
+            message: format!("The file of {named} {why}."),
+            help: "Name a regular text file of at most 64 KiB; a relative path starts at the configuration file's folder.".to_owned(),
+        });
+    }
+
+    fn insert(&mut self, text: &str, out: &mut String, pointer: &str) {
+        if self.is_full {
+            return;
+        }
+        match self.left.checked_sub(text.len()) {
+            Some(left) => {
+                self.left = left;
+                out.push_str(text);
+            }
+            None => self.full(pointer),
+        }
+    }
+
+    /// From here on nothing is inserted; this is told once.
+    fn full(&mut self, pointer: &str) {
+        if std::mem::replace(&mut self.is_full, true) {
+            return;
+        }
+        self.outcome.problems.push(Problem {
+            pointer: pointer.to_owned(),
+            message: "The placeholders of this file insert more than 4 MiB together.".to_owned(),
+            help: "Insert fewer or shorter texts; from this place on nothing was inserted."
+                .to_owned(),
+        });
+    }
+
+    fn variable(&mut self, name: &str, keep: bool, pointer: &str, before: usize) -> &'a str {
+        if !self.allowed.contains(name) {
+            let problem = Problem {
+                pointer: pointer.to_owned(),
+                message: format!("`{{env:{name}}}` is not allowlisted in this file."),
+                help: format!("Add \"{name}\" to `allowedEnvPlaceholders` of the same file."),
+            };
+            // A text that names many variables is long enough without telling one twice.
+            let told = &self.outcome.problems[before..];
+            if told.len() < PROBLEMS_OF_ONE_TEXT && !told.contains(&problem) {
+                self.outcome.problems.push(problem);
+            }
+            return "";
+        }
+        match self.scope.env.get(name) {
+            Some(value) => value,
+            None => {
+                if !keep {
+                    self.outcome.unset.push(Unset {
+                        pointer: pointer.to_owned(),
+                        name: name.to_owned(),
+                    });
+                }
+                ""
+            }
+        }
+    }
 }
 
-fn variable<'a>(
-    name: &str,
-    keep: bool,
-    pointer: &str,
-    scope: Scope<'a>,
-    outcome: &mut Outcome,
-) -> &'a str {
-    if !scope.allowed.iter().any(|known| known == name) {
-        let problem = Problem {
-            pointer: pointer.to_owned(),
-            message: format!("`{{env:{name}}}` is not allowlisted in this file."),
-            help: format!("Add \"{name}\" to `allowedEnvPlaceholders` of the same file."),
-        };
-        if !outcome.problems.contains(&problem) {
-            outcome.problems.push(problem);
-        }
-        return "";
-    }
-    match scope.env.get(name) {
-        Some(value) => value,
-        None => {
-            if !keep {
-                outcome.unset.push(Unset {
-                    pointer: pointer.to_owned(),
-                    name: name.to_owned(),
-                });
-            }
-            ""
-        }
-    }
-}
+/// How many variables of one text are told as not allowed.
+const PROBLEMS_OF_ONE_TEXT: usize = 20;
 
 /// A part of a text. The text of `File` is what stands between `{file:` and `}`.
 #[derive(Debug, PartialEq, Eq)]
@@ -374,216 +491,4 @@ fn pointer(path: &[Step]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::needless_pass_by_value)] // `json!(…)` reads best where it is used
-
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    fn run(value: Value, raw: Raw, allowed: &[&str], env: &[(&str, &str)]) -> (Value, Outcome) {
-        let allowed: Vec<String> = allowed.iter().map(|name| (*name).to_owned()).collect();
-        let env = env
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        let files = BTreeMap::from([
-            ("./n.txt".to_owned(), Inserted::Text("Name\n".to_owned())),
-            ("dir".to_owned(), Inserted::Refused("is a directory")),
-            (
-                "/etc/secret".to_owned(),
-                Inserted::Text("SECRET {env:A}".to_owned()),
-            ),
-        ]);
-        let mut value = value;
-        let scope = Scope {
-            allowed: &allowed,
-            env: &env,
-            files: &files,
-        };
-        let outcome = resolve(&mut value, raw, scope);
-        (value, outcome)
-    }
-
-    fn text(input: &str) -> String {
-        let env = [
-            ("A", "x"),
-            ("B", "{env:A}"),
-            ("F", "{file:/etc/secret}"),
-            ("P", "/etc/secret"),
-            ("D", "$&"),
-        ];
-        let (value, outcome) = run(
-            json!(input),
-            Raw::Nothing,
-            &["A", "B", "F", "P", "D", "U"],
-            &env,
-        );
-        assert_eq!(outcome.problems, [], "{input}");
-        value.as_str().unwrap().to_owned()
-    }
-
-    #[test]
-    fn variables_and_files_are_inserted_as_they_are() {
-        assert_eq!(text("a {env:A}{env:A} {env:D}"), "a xx $&");
-        assert_eq!(text("{file:./n.txt}"), "Name\n");
-        assert_eq!(text("{file: ./n.txt }|{file:gone}|{env:U}|"), "Name\n|||");
-    }
-
-    #[test]
-    fn what_is_no_placeholder_stays() {
-        for same in [
-            "{env:a}",
-            "{env:}",
-            "{env:A",
-            "{file:}",
-            "{file:x",
-            "{ENV:A}",
-            "é{",
-            "{{",
-            "{file:{env:A}",
-        ] {
-            let expected = same.replace("{env:A}", "x");
-            assert_eq!(text(same), expected, "{same}");
-        }
-        assert_eq!(text("{env:{env:A}}"), "{env:x}");
-    }
-
-    #[test]
-    fn what_was_inserted_is_never_looked_at_again() {
-        assert_eq!(text("{env:B}"), "{env:A}");
-        assert_eq!(text("{file:/etc/secret}"), "SECRET {env:A}");
-    }
-
-    #[test]
-    fn a_variables_value_cannot_name_a_file_but_the_document_can() {
-        assert_eq!(text("{env:F}"), "{file:/etc/secret}");
-        assert_eq!(text("{file:{env:P}}"), "SECRET {env:A}");
-    }
-
-    #[test]
-    fn keys_numbers_and_booleans_are_not_touched() {
-        let value = json!({"{env:A}": 1, "b": true, "c": [{"d": "{env:A}"}]});
-        let (value, _) = run(value, Raw::Nothing, &["A"], &[("A", "x")]);
-        assert_eq!(value, json!({"{env:A}": 1, "b": true, "c": [{"d": "x"}]}));
-    }
-
-    #[test]
-    fn every_problem_is_named_with_its_place_and_never_with_a_value() {
-        let value = json!({"a/b": ["{env:X} {env:Y}"], "f": "{file:dir}", "g": "{file:{env:X}}"});
-        let (after, outcome) = run(
-            value.clone(),
-            Raw::Nothing,
-            &[],
-            &[("X", "canary"), ("Y", "canary")],
-        );
-        assert_eq!(after, value, "a string with a problem keeps its text");
-        let said: Vec<_> = outcome
-            .problems
-            .iter()
-            .map(|problem| (problem.pointer.as_str(), problem.message.as_str()))
-            .collect();
-        assert_eq!(
-            said,
-            [
-                ("/a~1b/0", "`{env:X}` is not allowlisted in this file."),
-                ("/a~1b/0", "`{env:Y}` is not allowlisted in this file."),
-                ("/f", "The file of `{file:dir}` is a directory."),
-                ("/g", "`{env:X}` is not allowlisted in this file."),
-            ]
-        );
-        assert!(!format!("{outcome:?}").contains("canary"));
-    }
-
-    #[test]
-    fn provider_options_keep_their_text_but_their_variables_must_be_allowed() {
-        let value = json!({"providers": {
-            "custom": {"p": {"options": {"key": "{env:A}", "deep": [{"f": "{file:dir}"}]},
-                             "models": {"m": {"options": {"k": "{env:A}"}}}}},
-            "descriptors": {"p": {"options": {"key": "{env:A}"}}}}});
-        let (after, outcome) = run(value.clone(), Raw::ProviderOptions, &["A"], &[("A", "x")]);
-        assert_eq!(outcome, Outcome::default());
-        assert_eq!(
-            after["providers"]["custom"]["p"]["options"],
-            value["providers"]["custom"]["p"]["options"]
-        );
-        assert_eq!(
-            after["providers"]["custom"]["p"]["models"]["m"]["options"]["k"],
-            "x"
-        );
-        assert_eq!(
-            after["providers"]["descriptors"]["p"]["options"]["key"],
-            "x"
-        );
-        let (_, outcome) = run(value, Raw::ProviderOptions, &[], &[]);
-        assert_eq!(
-            outcome.problems[0].pointer,
-            "/providers/custom/p/options/key"
-        );
-        assert_eq!(outcome.problems.len(), 3);
-    }
-
-    #[test]
-    fn a_variable_that_is_not_set_is_nothing_and_remembered() {
-        let (value, outcome) = run(json!(["{env:A}-"]), Raw::Nothing, &["A"], &[]);
-        assert_eq!(value, json!(["-"]));
-        assert_eq!(
-            outcome.unset,
-            [Unset {
-                pointer: "/0".into(),
-                name: "A".into()
-            }]
-        );
-    }
-
-    #[test]
-    fn the_files_to_read_are_known_before() {
-        let value = json!({"a": "{file:./x}{file:{env:A}/y}{file:./x}", "b": "{file:{env:N}}",
-            "providers": {"custom": {"p": {"options": {"k": "{file:raw}"}}}}});
-        let env = BTreeMap::from([
-            ("A".to_owned(), "/r".to_owned()),
-            ("N".to_owned(), "/no".to_owned()),
-        ]);
-        let paths = files(&value, Raw::ProviderOptions, &["A".to_owned()], &env);
-        assert_eq!(paths, ["./x", "/r/y"]);
-    }
-
-    #[test]
-    fn hostile_text_takes_linear_time() {
-        for part in [
-            "{",
-            "{file:",
-            "{env:",
-            "{file:{env:A}",
-            "{env:A",
-            "{file:{",
-            "{file:}",
-        ] {
-            let text = part.repeat(200_000);
-            assert_eq!(
-                pieces(&text).map(|piece| length(&piece)).sum::<usize>(),
-                text.len()
-            );
-            let text = format!("{text}}}");
-            assert_eq!(
-                pieces(&text).map(|piece| length(&piece)).sum::<usize>(),
-                text.len()
-            );
-        }
-    }
-
-    fn length(piece: &Piece<'_>) -> usize {
-        match piece {
-            Piece::Text(text) => text.len(),
-            Piece::Env(name) => "{env:}".len() + name.len(),
-            Piece::File(inner) => "{file:}".len() + inner.len(),
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_byte_is_lost_and_no_text_panics(text in "(\\{env:|\\{file:|[{}A-Zaé]){0,40}") {
-            prop_assert_eq!(pieces(&text).map(|piece| length(&piece)).sum::<usize>(), text.len());
-        }
-    }
-}
+mod tests;

@@ -4,6 +4,11 @@
 //! Places that hold secrets are listed in [`SECRETS`](crate::model::secret::SECRETS). Beside them every
 //! text is searched for what looks like a secret, because people paste them anywhere.
 
+mod command;
+mod link;
+
+pub(crate) use command::{hidden as hidden_arguments, masked as command_masked};
+
 use crate::model::secret::{SecretKind, is_reference, place_of};
 use crate::pointer;
 use regex::{Captures, Regex};
@@ -19,6 +24,11 @@ pub enum Reader {
     /// Somebody who was sent a diagnostics bundle: no mail addresses and home folders either.
     Stranger,
 }
+
+/// A command and its arguments, as a list, one of them, and as one text.
+pub(crate) const COMMAND: &str = "/mcps/*/command";
+const COMMAND_ARGUMENT: &str = "/mcps/*/command/*";
+const COMMAND_LINE: &str = "/capabilityBundles/*/resources/*/command";
 
 /// What stands where a text of that many characters was.
 pub fn mark(text: &str) -> String {
@@ -41,7 +51,23 @@ fn redact_at(value: &Value, pointer: &mut String, reader: Reader) -> Value {
     }
     let length = pointer.len();
     match value {
-        Value::String(text) => Value::String(masked(text, reader)),
+        Value::String(text) if pointer::matches(COMMAND_ARGUMENT, pointer) => {
+            // Without the arguments before it, it could be anything.
+            Value::String(mark(text))
+        }
+        Value::String(text) if pointer::matches(COMMAND_LINE, pointer) => {
+            Value::String(masked(&command::line_masked(text), reader))
+        }
+        Value::String(text) => Value::String(masked(&link::queries_masked(text, pointer), reader)),
+        Value::Array(items)
+            if pointer::matches(COMMAND, pointer) && items.iter().all(Value::is_string) =>
+        {
+            let shown = command::masked(items.iter().filter_map(Value::as_str));
+            let masked = shown
+                .iter()
+                .map(|text| masked(&link::queries_masked(text, pointer), reader));
+            masked.map(Value::from).collect()
+        }
         Value::Array(items) => {
             let redacted = items.iter().enumerate().map(|(at, item)| {
                 pointer::push(pointer, &at.to_string());
@@ -85,12 +111,29 @@ pub fn masked(text: &str, reader: Reader) -> String {
     match reader {
         Reader::Owner => text.into_owned(),
         Reader::Stranger => {
-            let text = NAMED.replace_all(&text, |found: &Captures<'_>| {
-                format!("{}{}", &found["name"], mark(&found["value"]))
-            });
+            let text = named_masked(&text);
             let text = MAIL.replace_all(&text, "[mail]");
             HOME.replace_all(&text, "$before~").into_owned()
         }
+    }
+}
+
+/// A text without values that are only called like a secret: `password: …`.
+fn named_masked(text: &str) -> Cow<'_, str> {
+    NAMED.replace_all(text, |found: &Captures<'_>| {
+        format!("{}{}", &found["name"], mark(&found["value"]))
+    })
+}
+
+/// A part of a document at `pointer`, redacted with what stands around it: whether an argument of a
+/// command is a secret, only the one before it tells.
+pub(crate) fn part(around: &Value, pointer: &str, reader: Reader) -> Option<Value> {
+    match (pointer::parent(pointer), pointer.rsplit('/').next()) {
+        (Some(parent), Some(index)) if pointer::matches(COMMAND_ARGUMENT, pointer) => {
+            let list = redacted(around.pointer(parent)?, parent, reader);
+            list.get(index.parse::<usize>().ok()?).cloned()
+        }
+        _ => Some(redacted(around.pointer(pointer)?, pointer, reader)),
     }
 }
 
@@ -131,6 +174,11 @@ pub fn secrets_masked(text: &str) -> Cow<'_, str> {
     } else {
         masked
     }
+}
+
+/// Whether a link in a text holds a user name or a password.
+pub(crate) fn holds_user(text: &str) -> bool {
+    text.contains("://") && text.contains('@') && USER_INFO.is_match(text)
 }
 
 /// How the keys of [`KEYS`] begin.
@@ -242,7 +290,7 @@ mod tests {
             format!("npm_{tail}"),
             format!("whsec_{tail}"),
             format!("ya29.{tail}"),
-            "ASIAABCDEFGHIJKLMNOP".to_owned(),
+            concat!("ASIA", "ABCDEFGHIJKLMNOP").to_owned(),
             format!("1234567890:{tail}{tail}"),
             format!("eyJhbGciOiJI.{tail}.{tail}"),
             format!("-----BEGIN RSA PRIVATE KEY-----\n{tail}\n-----END RSA PRIVATE KEY-----"),

@@ -70,7 +70,17 @@ pub fn validate(document: &Document, form: Form) -> Vec<Finding> {
     if form == Form::Overlay && document.value().is_null() {
         return Vec::new();
     }
-    check::check(document, value(form))
+    let mut found = check::check(document, value(form));
+    // What couldn't be kept is told once, by what is wrong with the text.
+    for fault in document.faults() {
+        found.retain(|finding| finding.pointer != fault.pointer);
+    }
+    let mut all = document.faults().to_vec();
+    all.append(&mut found);
+    if !document.faults().is_empty() {
+        all.sort_by_key(|finding| (finding.line, finding.column));
+    }
+    all
 }
 
 #[allow(clippy::expect_used)] // the text is part of the program and every test parses it

@@ -21,7 +21,7 @@ pub fn check(document: &Document, stage: Stage) -> Vec<Finding> {
     let mut found = Vec::new();
     let value = document.value();
     if stage == Stage::Resolved {
-        providers(value, &mut found);
+        providers(document, &mut found);
     }
     mcps(value, &mut found);
     gateway(value, &mut found);
@@ -43,8 +43,9 @@ struct Breach {
     help: &'static str,
 }
 
-fn providers(value: &Value, found: &mut Vec<Breach>) {
-    let providers = &value["providers"];
+fn providers(document: &Document, found: &mut Vec<Breach>) {
+    let named = |id| crate::redact::quoted(document.as_written().text(id));
+    let providers = &document.value()["providers"];
     let available: Vec<&str> = texts(&providers["available"]).collect();
     let defined = |id: &str| {
         ["descriptors", "custom"]
@@ -53,11 +54,16 @@ fn providers(value: &Value, found: &mut Vec<Breach>) {
     };
     for id in &available {
         if !id.is_empty() && !defined(id) {
+            let is_reserved = crate::merge::DROPPED.contains(id);
             found.push(Breach {
                 code: "CONFIG_SEMANTIC_PROVIDER_UNDEFINED",
                 pointer: "/providers/available".into(),
-                message: format!("The provider {} is listed but described nowhere.", crate::redact::quoted(id)),
-                help: "Add an entry of that name to `providers.descriptors` or `providers.custom`, or take it off the list.",
+                message: if is_reserved {
+                    format!("The name {} is reserved, so what describes this provider is left out.", named(id))
+                } else {
+                    format!("The provider {} is listed but described nowhere.", named(id))
+                },
+                help: if is_reserved { "Give the provider another name." } else { "Add an entry of that name to `providers.descriptors` or `providers.custom`, or take it off the list." },
             });
         }
     }
@@ -68,10 +74,7 @@ fn providers(value: &Value, found: &mut Vec<Breach>) {
         found.push(Breach {
             code: "CONFIG_SEMANTIC_DEFAULT_PROVIDER",
             pointer: "/providers/defaultProvider".into(),
-            message: format!(
-                "The default provider {} is not available.",
-                crate::redact::quoted(id)
-            ),
+            message: format!("The default provider {} is not available.", named(id)),
             help: "Add it to `providers.available`, or write null.",
         });
     }

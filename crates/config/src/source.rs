@@ -5,7 +5,7 @@
 
 use crate::blank::trim;
 use crate::document::Document;
-use crate::placeholder::{self, FILE_LIMIT, Inserted, Raw, Scope};
+use crate::placeholder::{self, FILE_LIMIT, INSERTED_LIMIT, Inserted, Raw, Scope};
 use open_cowork_contracts::finding::Finding;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -561,6 +561,7 @@ fn inserted(
     };
     let allowed = placeholder::allowed(document.value());
     let folder = path.parent().unwrap_or(Path::new("."));
+    let mut read = 0;
     placeholder::files(document.value(), Raw::ProviderOptions, &allowed, env)
         .into_iter()
         .map(|named| {
@@ -568,8 +569,14 @@ fn inserted(
                 (Some(rest), Some(home)) => home.join(rest),
                 _ => folder.join(&named),
             };
+            if read > INSERTED_LIMIT {
+                return (named, Inserted::Refused(placeholder::TOO_MUCH));
+            }
             let inserted = match read_text(&target, FILE_LIMIT as u64) {
-                Ok(Some(text)) => Inserted::Text(text),
+                Ok(Some(text)) => {
+                    read += text.len();
+                    Inserted::Text(text)
+                }
                 Ok(None) => Inserted::Missing,
                 Err(why) => Inserted::Refused(why),
             };

@@ -116,6 +116,19 @@ fn plant(branch: usize, secret: bool) -> Planted {
         *document.pointer_mut(pointer).unwrap() = json!(name);
         marks.remove(pointer);
     }
+    for (at, argument) in ["--api-key", "canary9001x", "--password=canary9002x"]
+        .into_iter()
+        .enumerate()
+    {
+        let command = document["mcps"][0]["command"].as_array_mut().unwrap();
+        command.truncate(at);
+        command.push(json!(argument));
+        let pointer = format!("/mcps/0/command/{at}");
+        marks.remove(&pointer);
+        if argument.contains("canary") {
+            marks.insert(pointer, argument.to_owned());
+        }
+    }
     let text = serde_json::to_string_pretty(&document).unwrap();
     let sources = Sources::new(Surface::Every).with(LayerKind::Base, "site.json", text.as_str());
     let loaded = load(&sources).unwrap_or_else(|found| panic!("{found:#?}"));
@@ -189,7 +202,10 @@ fn no_secret_place_is_in_any_view_debug_explanation_warning_or_error() {
         let secrets: Vec<(&String, &String)> = planted
             .marks
             .iter()
-            .filter(|(pointer, mark)| place_of(pointer).is_some() && mark.contains("canary"))
+            .filter(|(pointer, mark)| {
+                let is_argument = pointer.starts_with("/mcps/0/command/");
+                (is_argument || place_of(pointer).is_some()) && mark.contains("canary")
+            })
             .collect();
         assert!(secrets.len() > 15);
         let mut said: Vec<(String, String)> = View::ALL

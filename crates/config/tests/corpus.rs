@@ -171,7 +171,137 @@ fn placeholders_are_resolved_in_a_value_and_in_a_layer() {
 }
 
 #[test]
+fn half_a_character_is_one_replacement_character() {
+    let line = r#"{"id":1,"level":"value","doc":{"a\ud800":"\ud800\ud800x\udc00\ud83d\ude00"}}"#;
+    assert_eq!(
+        answer(line).unwrap(),
+        "{\"id\":1,\"error\":false,\"resolved\":{\"a\u{fffd}\":\"\u{fffd}\u{fffd}x\u{fffd}😀\"}}"
+    );
+    let line = r#"{"id":1,"kind":"overlay","doc":{"branding":{"name":"\ud800"}}}"#;
+    assert!(answer(line).unwrap().contains("\"schemaValid\":true"));
+    // A text of 120 code points stays one.
+    let most = format!(
+        r#"{{"id":1,"kind":"overlay","doc":{{"branding":{{"home":{{"greeting":"{}"}}}}}}}}"#,
+        r"\ud800".repeat(120)
+    );
+    assert!(answer(&most).unwrap().contains("\"schemaValid\":true"));
+}
+
+#[test]
+fn a_number_beyond_all_bounds_fails_only_where_it_counts() {
+    let ask = |doc: &str| {
+        let line = format!(r#"{{"id":1,"kind":"overlay","doc":{doc}}}"#);
+        answer(&line).unwrap()
+    };
+    for (doc, pointer) in [
+        (
+            r#"{"branding":{"sidebar":{"top":{"mediaSize":1e400}}}}"#,
+            "\"/branding/sidebar/top/mediaSize\"",
+        ),
+        (r#"{"branding":{"name":-1e400}}"#, "\"/branding/name\""),
+        (r#"{"contractVersion":1e400}"#, "\"/contractVersion\""),
+    ] {
+        let said = ask(doc);
+        assert!(
+            said.contains("\"schemaValid\":false") && said.contains(pointer),
+            "{said}"
+        );
+    }
+    let open = r#"{"providers":{"custom":{"p":{"options":{"n":1e400}}}}}"#;
+    assert!(ask(open).contains("\"schemaValid\":true"));
+    let merged = answer(r#"{"id":1,"base":"empty","layers":[{"a":1e400}]}"#).unwrap();
+    assert_eq!(merged, r#"{"id":1,"merged":{"a":null}}"#);
+}
+
+#[test]
+fn what_nests_too_deep_is_an_answer_and_no_stop() {
+    let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+    for levels in [129, 100_000] {
+        let doc = deep(levels);
+        let said = answer(&format!(r#"{{"id":1,"kind":"overlay","doc":{doc}}}"#)).unwrap();
+        assert!(said.contains("\"schemaValid\":false"), "{said}");
+        let said = answer(&format!(
+            r#"{{"id":1,"base":"default","layers":[{{}},{{"tools":{doc}}}]}}"#
+        ))
+        .unwrap();
+        assert!(said.contains("\"schemaValid\":false"));
+        let said = answer(&format!(r#"{{"id":1,"level":"value","doc":{doc}}}"#)).unwrap();
+        assert_eq!(said, r#"{"id":1,"error":true,"resolved":null}"#);
+    }
+    let fits = answer(&format!(
+        r#"{{"id":1,"level":"value","doc":{}}}"#,
+        deep(128)
+    ));
+    assert!(fits.unwrap().contains("\"error\":false"));
+}
+
+#[test]
+fn what_placeholders_insert_is_bounded_here_too() {
+    let line = json!({"id": 1, "level": "value", "doc": "{file:x}".repeat(2000), "files": {"x": "y".repeat(60_000)}});
+    assert_eq!(
+        answer(&line.to_string()).unwrap(),
+        r#"{"id":1,"error":true,"resolved":null}"#
+    );
+}
+
+#[test]
+fn a_layer_that_the_loader_refuses_fails_whatever_the_sum_is() {
+    for (layers, pointer) in [
+        (json!([["x"]]), ""),
+        (json!(["x"]), ""),
+        (json!([{}, 5]), ""),
+        (
+            json!([{"contractVersion": 2}, {"contractVersion": 1}]),
+            "/contractVersion",
+        ),
+        (json!([{"contractVersion": null}]), "/contractVersion"),
+    ] {
+        let answer = ask(json!({"id": 1, "base": "default", "layers": layers}));
+        assert_eq!(
+            (
+                &answer["schemaValid"],
+                &answer["semanticValid"],
+                &answer["errorPath"]
+            ),
+            (&json!(false), &Value::Null, &json!(pointer)),
+            "{layers}"
+        );
+    }
+    let fine = ask(json!({"id": 1, "base": "default", "layers": [null, {"contractVersion": 1.0}]}));
+    assert_eq!(fine["semanticValid"], true);
+}
+
+#[test]
+fn blank_texts_of_branding_fall_back_to_what_is_built_in() {
+    let branding = json!({"dashboard": {"subtitle": "  "}, "managedOrgConnectionLabels": {"cloudUrl": " "}, "theme": {"accent": " "}});
+    let merged = |layers: Value| {
+        ask(json!({"id": 1, "base": "default", "layers": layers}))["merged"]["cloud"]["publicBranding"].clone()
+    };
+    let built_in = merged(json!([]));
+    assert_eq!(
+        built_in["managedOrgConnectionLabels"]["cloudUrl"],
+        "Cloud URL"
+    );
+    let mut own = merged(json!([{"cloud": {"publicBranding": branding}}]));
+    for map in ["dashboard", "managedOrgConnectionLabels"] {
+        assert_eq!(own[map], built_in[map]);
+    }
+    assert_eq!(own["theme"]["accent"].take(), built_in["theme"]["accent"]);
+}
+
+#[test]
 fn a_line_that_is_no_request_is_told_apart() {
+    // Our own parser reads more than JSON; a line may not be more.
+    for line in [
+        r#"{"id":1,"kind":"overlay","doc":{"a":"\ud800",}}"#,
+        r#"{"id":1,"kind":"overlay","doc":{"a":"\ud800"/**/}}"#,
+        r#"{"id":1,"kind":"overlay","doc":["\ud800","#,
+    ] {
+        assert!(
+            matches!(answer(line), Err(Unknown::NotJson { .. })),
+            "{line}"
+        );
+    }
     assert!(matches!(answer("{"), Err(Unknown::NotJson { .. })));
     for line in [
         "[]",

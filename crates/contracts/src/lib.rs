@@ -18,6 +18,7 @@
 //! | [`support`] | the operations of a workspace; what each surface promises | 07 §3 |
 //! | [`access`] | actions, principals, scopes, roles and permissions of the cloud | 07 §4 |
 //! | [`setup`] | setup intents and health checks, as data | 07 §6.1, §6.2 |
+//! | [`setup_bundle`] | skills, MCP servers, agents and providers that travel | 07 §6.5, 02 §11 |
 //! | [`health`] | results of checks, provenance and conflict rows, the runtime's status | 07 §6.3, 05 §11 |
 //! | [`workspace`] | workspaces and what may be done in them | 07 §2.3 |
 //! | [`error`] | the error envelope of every HTTP answer | 03 §2.1 |
@@ -43,6 +44,7 @@ pub mod schema;
 pub mod session_event;
 pub mod session_view;
 pub mod setup;
+pub mod setup_bundle;
 pub mod support;
 pub mod view;
 pub mod vocabulary;

@@ -46,4 +46,8 @@ schemas! {
     "capability-row" crate::health::CapabilityRow;
     "conflict-row" crate::health::ConflictRow;
     "runtime-status" crate::health::RuntimeStatus;
+    "extension-descriptor" crate::setup_bundle::ExtensionDescriptor;
+    "setup-bundle" crate::setup_bundle::SetupBundle;
+    "setup-import-options" crate::setup_bundle::ImportOptions;
+    "setup-import-result" crate::setup_bundle::ImportResult;
 }

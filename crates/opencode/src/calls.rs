@@ -63,6 +63,8 @@ impl OpenCodeRuntime for Client {
         let answer = self
             .get("/doc")
             .limit(self.shared.limits.history)
+            // OpenCode makes the whole document at its first call, slowly on a busy machine.
+            .deadline(self.shared.timeouts.history)
             .send()
             .await?;
         let document: Document = answer.decode()?;

@@ -1,42 +1,103 @@
-//! Everything that differs between databases. The rest of the crate is SQL that SQLite and PostgreSQL both
-//! read: `$n` parameters, `ON CONFLICT DO NOTHING`, partial indexes, `COALESCE`.
+//! Everything that differs between databases. The rest of the crate is one text of SQL that SQLite and
+//! PostgreSQL both read: `$n` parameters, `ON CONFLICT DO NOTHING`, partial indexes, `COALESCE`, `RETURNING`.
 //!
-//! A PostgreSQL store needs its own version of this file: `BIGINT` and `BYTEA` in the DDL, `strpos` for
-//! [`CONTAINS`], `BEGIN` with a row lock on the session instead of [`BEGIN_WRITE`], `information_schema`
-//! instead of `sqlite_master`.
+//! | differs | SQLite | PostgreSQL |
+//! |---|---|---|
+//! | connections, rows, parameters ([`connection`]) | its own types | its own types; text without NUL ([`text`]) |
+//! | who else may write ([`Connection::begin`]) | nobody: the write lock of the file | everybody: rows are locked ([`locks`]) |
+//! | many rows in one statement ([`many`]) | tuples of parameters, a few sizes | one array per column, any size |
+//! | DDL, catalogue, substring | this file | this file |
 
-/// Starts a transaction that will write, and gives a number that changes whenever another connection has
-/// written. Taking the write lock at once avoids deadlocks of two processes that both read first, and keeps
-/// the number true until the end of the transaction.
-pub(crate) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE; PRAGMA data_version";
+mod connection;
+#[cfg(feature = "postgres")]
+pub(crate) mod locks;
+pub(crate) mod many;
+#[cfg(feature = "postgres")]
+pub(crate) mod text;
 
-/// The parameter of that position (from 1) in a long list of rows. Where a database looks numbered ones up by
-/// name, that takes longer than the insert.
-pub(crate) fn parameter(_position: usize) -> String {
-    "?".to_owned()
+pub(crate) use connection::{Connection, Pool, Row, undecodable};
+
+/// The databases that the store speaks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    #[cfg(feature = "postgres")]
+    Postgres,
 }
 
-/// Tables that are not ours, to refuse a file of another program.
-pub(crate) const COUNT_TABLES: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+impl Dialect {
+    /// What keeps other processes from migrating until the end of the transaction, if the transaction itself
+    /// doesn't.
+    pub(crate) fn lock_migrations(self) -> Option<&'static str> {
+        match self {
+            Dialect::Sqlite => None,
+            // A number of ours: "opencowk" in ASCII.
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => Some("SELECT pg_advisory_xact_lock(8030029660390651755)"),
+        }
+    }
 
-/// Whether our own table of migrations exists.
-pub(crate) const HAS_MIGRATIONS: &str =
-    "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'";
+    /// Tables that are not ours, to refuse the database of another program.
+    pub(crate) fn count_tables(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => {
+                "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+            }
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => {
+                "SELECT COUNT(*) FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
+            }
+        }
+    }
 
-/// Row filter: the folded text of a session contains parameter 5 (null: no filter).
-pub(crate) const CONTAINS: &str = "($5 IS NULL OR instr(s.search, $5) > 0)";
+    /// Whether our own table of migrations exists.
+    pub(crate) fn has_migrations(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => {
+                "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'"
+            }
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => {
+                "SELECT COUNT(*) FROM pg_catalog.pg_tables WHERE schemaname = current_schema() \
+                 AND tablename = 'schema_migrations'"
+            }
+        }
+    }
 
-/// The statements of a migration in this dialect.
-pub(crate) fn statements(migration: &str) -> Vec<String> {
-    let plain: String = migration
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("--"))
-        .collect::<Vec<_>>()
-        .join("\n");
-    let sql = plain.replace("{key}", "INTEGER").replace("{bytes}", "BLOB");
-    sql.split(';')
-        .map(str::trim)
-        .filter(|statement| !statement.is_empty())
-        .map(str::to_owned)
-        .collect()
+    /// Row filter: the folded text of a session contains parameter 5 (null: no filter).
+    pub(crate) fn contains(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "($5 IS NULL OR instr(s.search, $5) > 0)",
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => "($5 IS NULL OR strpos(s.search, $5) > 0)",
+        }
+    }
+
+    /// The statements of a migration in this dialect. Text is compared by its bytes everywhere, so that an
+    /// order is the same on every machine.
+    pub(crate) fn statements(self, migration: &str) -> Vec<String> {
+        let [key, bytes, text] = match self {
+            Dialect::Sqlite => ["INTEGER", "BLOB", "TEXT"],
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => [
+                "BIGINT GENERATED BY DEFAULT AS IDENTITY",
+                "BYTEA",
+                "TEXT COLLATE \"C\"",
+            ],
+        };
+        let plain: String = migration
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("--"))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let sql = plain
+            .replace("{key}", key)
+            .replace("{bytes}", bytes)
+            .replace("{text}", text);
+        sql.split(';')
+            .map(str::trim)
+            .filter(|statement| !statement.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
 }

@@ -4,10 +4,13 @@
 //! one that is refused leaves no trace and needs no savepoint. A database error, in contrast, ends the whole
 //! transaction; the writer then decides how to go on.
 
-use crate::dialect;
+use crate::compact::Templates;
+use crate::dialect::Connection;
+#[cfg(feature = "postgres")]
+use crate::dialect::locks::{self, Wanted};
 use crate::insert::{self, EventRow};
 use crate::read::{self, Located};
-use open_cowork_contracts::{RuntimeSessionId, Session, SessionStatus};
+use open_cowork_contracts::{EventId, RuntimeSessionId, Session, SessionStatus};
 use open_cowork_providers::store::append::{self, sequence_of_default_id};
 use open_cowork_providers::store::asks::AskChange;
 use open_cowork_providers::store::page::search_text;
@@ -15,8 +18,8 @@ use open_cowork_providers::store::{
     AppendRequest, Appended, CreatedSession, LeaseToken, NewSession, SessionKey, SessionRow,
     SessionUpdate, Snapshot, SnapshotRule, SnapshotWrite, StoreError,
 };
-use sqlx::{Row, SqliteConnection};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Whether event ids are looked up before they are inserted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +33,20 @@ pub(crate) enum Mode {
 /// The outer error is the database's and ends the transaction; the inner one is the answer to one request.
 pub(crate) type Ran<T> = Result<Result<T, StoreError>, sqlx::Error>;
 
-/// Rows that are known from the groups before, so that they needn't be read again. Forgotten as soon as
-/// another connection has written.
+/// What is known from the groups before.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    version: i64,
+    /// Rows, so that they needn't be read again; forgotten as soon as another connection has written.
+    rows: Rows,
+    /// Events that were stored in full lately, for deltas to refer to. An event never changes, so these stay
+    /// true whoever writes.
+    templates: HashMap<SessionKey, Templates>,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    /// See [`Connection::begin`]; without one nothing may be known.
+    version: Option<i64>,
     threads: HashMap<SessionKey, Located>,
     /// Last workspace sequence by (tenant, user); newer than the one in `threads`.
     workspaces: HashMap<(i64, i64), u64>,
@@ -44,10 +56,13 @@ pub(crate) struct Known {
 const KNOWN_ROWS: usize = 4096;
 
 pub(crate) struct Group<'c> {
-    connection: &'c mut SqliteConnection,
+    connection: &'c mut Connection,
     mode: Mode,
     known: &'c mut Known,
+    /// All rows that may change are locked and in `threads`; any other session doesn't exist.
+    complete: bool,
     threads: HashMap<SessionKey, Touched>,
+    templates: HashMap<SessionKey, Templates>,
     /// Last workspace sequence by (tenant, user), for users of `threads`.
     workspaces: HashMap<(i64, i64), u64>,
     rows: Vec<EventRow>,
@@ -78,28 +93,50 @@ pub(crate) struct SnapshotChange {
 
 impl<'c> Group<'c> {
     pub(crate) async fn begin(
-        connection: &'c mut SqliteConnection,
+        connection: &'c mut Connection,
         known: &'c mut Known,
         mode: Mode,
     ) -> Result<Self, sqlx::Error> {
-        let version: i64 = sqlx::raw_sql(dialect::BEGIN_WRITE)
-            .fetch_one(&mut *connection)
-            .await?
-            .try_get(0)?;
-        if version != known.version || known.threads.len() > KNOWN_ROWS {
-            *known = Known {
+        let version = connection.begin().await?;
+        let rows = &mut known.rows;
+        if version.is_none() || version != rows.version || rows.threads.len() > KNOWN_ROWS {
+            *rows = Rows {
                 version,
-                ..Known::default()
+                ..Rows::default()
             };
+        }
+        if known.templates.len() > KNOWN_ROWS {
+            known.templates.clear();
         }
         Ok(Group {
             connection,
             mode,
             known,
+            complete: false,
             threads: HashMap::new(),
+            templates: HashMap::new(),
             workspaces: HashMap::new(),
             rows: Vec::new(),
         })
+    }
+
+    /// True when nobody else can write until the end of the transaction.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn is_alone(&self) -> bool {
+        self.known.rows.version.is_some()
+    }
+
+    /// Locks and reads all rows of the group at once. Must come before the requests where others may write at
+    /// the same time.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn lock(&mut self, wanted: &Wanted<'_>) -> Result<(), sqlx::Error> {
+        for located in locks::take(self.connection, wanted).await? {
+            let key = SessionKey::of(&located.row.session);
+            let changed = false;
+            self.threads.insert(key, Touched { located, changed });
+        }
+        self.complete = true;
+        Ok(())
     }
 
     /// Writes what has gathered and commits: durable when it returns.
@@ -114,24 +151,17 @@ impl<'c> Group<'c> {
             .map(|touched| &touched.located)
             .collect();
         insert::update_sessions(self.connection, &changed).await?;
-        for ((tenant_no, user_no), sequence) in &self.workspaces {
-            let update =
-                "UPDATE users SET workspace_sequence = $1 WHERE tenant_no = $2 AND user_no = $3";
-            sqlx::query(update)
-                .bind(*sequence as i64)
-                .bind(*tenant_no)
-                .bind(*user_no)
-                .execute(&mut *self.connection)
-                .await?;
-        }
-        sqlx::query("COMMIT").execute(&mut *self.connection).await?;
+        let users: Vec<((i64, i64), u64)> = self.workspaces.into_iter().collect();
+        insert::update_users(self.connection, &users).await?;
+        self.connection.run("COMMIT").await?;
 
-        known.threads.extend(
-            self.threads
-                .into_iter()
-                .map(|(key, touched)| (key, touched.located)),
-        );
-        known.workspaces.extend(self.workspaces);
+        known.templates.extend(self.templates);
+        if known.rows.version.is_some() {
+            let threads = self.threads.into_iter();
+            let located = threads.map(|(key, touched)| (key, touched.located));
+            known.rows.threads.extend(located);
+            known.rows.workspaces.extend(users);
+        }
         *self.known = known;
         Ok(())
     }
@@ -143,30 +173,11 @@ impl<'c> Group<'c> {
         if let Err(refused) = refuse_fence(request.fence.as_ref()) {
             return Ok(Err(refused));
         }
-        let session = &located.row.session.session_id;
-        let ids = request
-            .events
-            .iter()
-            .filter_map(|event| event.event_id.as_ref());
-        let known = match self.mode {
-            // A default id isn't in the index of ids.
-            Mode::Optimistic => {
-                let defaults = ids.filter(|id| sequence_of_default_id(session, id).is_some());
-                read::events_by_id(self.connection, &located, defaults).await?
-            }
-            Mode::Careful => read::events_by_id(self.connection, &located, ids).await?,
-        };
-        let place = (located.tenant_no, located.user_no);
-        let workspace_last = self
-            .workspaces
-            .get(&place)
-            .or_else(|| self.known.workspaces.get(&place));
-        let workspace_last = workspace_last
-            .copied()
-            .unwrap_or(located.workspace_sequence);
-        let planned = append::plan(located.row.clone(), workspace_last, &request.events, |id| {
-            known.get(id).cloned()
-        });
+        let mut planned = self.plan(&located, request, self.mode).await?;
+        if planned.is_err() && self.mode == Mode::Optimistic {
+            // More than one thing may be wrong; what is said first doesn't depend on the mode.
+            planned = self.plan(&located, request, Mode::Careful).await?;
+        }
         let mut plan = match planned {
             Ok(plan) => plan,
             Err(refused) => return Ok(Err(refused)),
@@ -178,11 +189,16 @@ impl<'c> Group<'c> {
             }));
         }
 
-        let mut templates = located.templates.clone();
+        let key = &request.key;
+        let known = || self.known.templates.get(key).cloned();
+        let templates = match self.templates.entry(key.clone()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(known().unwrap_or_default()),
+        };
         for event in plan.events.iter().filter(|event| event.created) {
-            self.rows
-                .push(EventRow::new(&located, &mut templates, event));
+            self.rows.push(EventRow::new(&located, templates, event));
         }
+        let place = (located.tenant_no, located.user_no);
         self.workspaces.insert(place, plan.workspace_last);
         for ask in &plan.asks {
             let change = self.change_ask(&located, ask).await?;
@@ -193,19 +209,49 @@ impl<'c> Group<'c> {
             Touched {
                 located: Located {
                     row: plan.row.clone(),
-                    templates,
                     ..located
                 },
                 changed: true,
             },
         );
-        if self.mode == Mode::Careful {
-            // Later requests of the group look ids up in the table.
-            self.insert_rows().await?;
-        }
         Ok(Ok(Appended {
             row: plan.row,
             events: plan.events,
+        }))
+    }
+
+    async fn plan(
+        &mut self,
+        located: &Located,
+        request: &AppendRequest,
+        mode: Mode,
+    ) -> Ran<append::Plan> {
+        let session = &located.row.session.session_id;
+        // A default id isn't in the index of ids, which would refuse a second one.
+        let needed =
+            |id: &&EventId| mode == Mode::Careful || sequence_of_default_id(session, id).is_some();
+        let ids = request
+            .events
+            .iter()
+            .filter_map(|event| event.event_id.as_ref());
+        let ids: Vec<&EventId> = ids.filter(needed).collect();
+        let mut known = HashMap::new();
+        if !ids.is_empty() {
+            // What this group has gathered is to be found too.
+            self.insert_rows().await?;
+            known = read::events_by_id(self.connection, located, &ids).await?;
+        }
+        let place = (located.tenant_no, located.user_no);
+        let workspace_last = self
+            .workspaces
+            .get(&place)
+            .or_else(|| self.known.rows.workspaces.get(&place));
+        let workspace_last = workspace_last
+            .copied()
+            .unwrap_or(located.workspace_sequence);
+        let row = located.row.clone();
+        Ok(append::plan(row, workspace_last, &request.events, |id| {
+            known.get(id).cloned()
         }))
     }
 
@@ -227,7 +273,7 @@ impl<'c> Group<'c> {
                 created: false,
             }));
         }
-        let (tenant_no, user_no) = self.owner(new).await?;
+        let (tenant_no, user_no, workspace_sequence) = self.owner(new).await?;
         let session = Session {
             tenant_id: new.tenant_id.clone(),
             user_id: new.user_id.clone(),
@@ -242,8 +288,10 @@ impl<'c> Group<'c> {
         let insert = "INSERT INTO sessions (tenant_no, session_no, session_id, user_no, runtime_id, profile_name, \
                       status, title, directory, created_at, updated_at, search, last_sequence, waiting) \
                       SELECT $1, COALESCE(MAX(session_no), 0) + 1, $2, $3, '', $4, $5, $6, $7, $8, $8, $9, 0, 0 \
-                      FROM sessions WHERE tenant_no = $1";
-        sqlx::query(insert)
+                      FROM sessions WHERE tenant_no = $1 RETURNING session_no";
+        let inserted = self
+            .connection
+            .query(insert)
             .bind(tenant_no)
             .bind(session.session_id.as_str())
             .bind(user_no)
@@ -253,7 +301,7 @@ impl<'c> Group<'c> {
             .bind(new.directory.as_deref())
             .bind(session.created_at.as_str())
             .bind(search_text(&session))
-            .execute(&mut *self.connection)
+            .fetch_one()
             .await?;
         let row = SessionRow {
             session,
@@ -261,6 +309,15 @@ impl<'c> Group<'c> {
             waiting: 0,
             last_sequence: 0,
         };
+        let located = Located {
+            row: row.clone(),
+            tenant_no,
+            session_no: inserted.int(0)?,
+            user_no,
+            workspace_sequence,
+        };
+        let changed = false;
+        self.threads.insert(key, Touched { located, changed });
         Ok(Ok(CreatedSession { row, created: true }))
     }
 
@@ -307,14 +364,15 @@ impl<'c> Group<'c> {
                       sequence = excluded.sequence, projector_version = excluded.projector_version, \
                       view_json = excluded.view_json, updated_at = excluded.updated_at";
         let snapshot = &change.snapshot;
-        sqlx::query(upsert)
+        self.connection
+            .query(upsert)
             .bind(located.tenant_no)
             .bind(located.session_no)
             .bind(snapshot.sequence as i64)
             .bind(i64::from(snapshot.projector_version))
             .bind(snapshot.view.as_str())
             .bind(snapshot.updated_at.as_str())
-            .execute(&mut *self.connection)
+            .execute()
             .await?;
         Ok(Ok(write))
     }
@@ -324,7 +382,10 @@ impl<'c> Group<'c> {
         if let Some(touched) = self.threads.get(key) {
             return Ok(Some(touched.located.clone()));
         }
-        let located = match self.known.threads.get(key) {
+        if self.complete {
+            return Ok(None);
+        }
+        let located = match self.known.rows.threads.get(key) {
             Some(located) => Some(located.clone()),
             None => read::session(self.connection, key).await?,
         };
@@ -340,33 +401,25 @@ impl<'c> Group<'c> {
         Ok(located)
     }
 
-    /// The numbers of a tenant and a user, made when they are new.
-    async fn owner(&mut self, new: &NewSession) -> Result<(i64, i64), sqlx::Error> {
+    /// The numbers of a tenant and a user, made when they are new, and the user's last workspace sequence.
+    async fn owner(&mut self, new: &NewSession) -> Result<(i64, i64, u64), sqlx::Error> {
         let (tenant, user) = (new.tenant_id.as_str(), new.user_id.as_str());
-        sqlx::query("INSERT INTO tenants (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING")
-            .bind(tenant)
-            .execute(&mut *self.connection)
-            .await?;
-        let tenant_no: i64 =
-            sqlx::query_scalar("SELECT tenant_no FROM tenants WHERE tenant_id = $1")
-                .bind(tenant)
-                .fetch_one(&mut *self.connection)
-                .await?;
+        let insert = "INSERT INTO tenants (tenant_id) SELECT $1 \
+                      WHERE NOT EXISTS (SELECT 1 FROM tenants WHERE tenant_id = $1)";
+        self.connection.query(insert).bind(tenant).execute().await?;
+        let select = "SELECT tenant_no FROM tenants WHERE tenant_id = $1";
+        let tenant_row = self.connection.query(select).bind(tenant);
+        let tenant_no = tenant_row.fetch_one().await?.int(0)?;
         let insert = "INSERT INTO users (tenant_no, user_no, user_id, workspace_sequence) \
                       SELECT $1, COALESCE(MAX(user_no), 0) + 1, $2, 0 FROM users WHERE tenant_no = $1 \
                       ON CONFLICT DO NOTHING";
-        sqlx::query(insert)
-            .bind(tenant_no)
-            .bind(user)
-            .execute(&mut *self.connection)
-            .await?;
-        let user_no =
-            sqlx::query_scalar("SELECT user_no FROM users WHERE tenant_no = $1 AND user_id = $2")
-                .bind(tenant_no)
-                .bind(user)
-                .fetch_one(&mut *self.connection)
-                .await?;
-        Ok((tenant_no, user_no))
+        let made = self.connection.query(insert).bind(tenant_no).bind(user);
+        made.execute().await?;
+        let select =
+            "SELECT user_no, workspace_sequence FROM users WHERE tenant_no = $1 AND user_id = $2";
+        let user_row = self.connection.query(select).bind(tenant_no).bind(user);
+        let user_row = user_row.fetch_one().await?;
+        Ok((tenant_no, user_row.int(0)?, user_row.unsigned(1)?))
     }
 
     /// Opens or closes an ask; by how many the open ones changed.
@@ -380,14 +433,16 @@ impl<'c> Group<'c> {
                 "DELETE FROM open_asks WHERE tenant_no = $1 AND session_no = $2 AND kind = $3 AND ask_id = $4"
             }
         };
-        let done = sqlx::query(sql)
+        let done = self
+            .connection
+            .query(sql)
             .bind(located.tenant_no)
             .bind(located.session_no)
             .bind(ask.kind.as_str())
             .bind(ask.id.as_str())
-            .execute(&mut *self.connection)
+            .execute()
             .await?;
-        let rows = i32::from(done.rows_affected() > 0);
+        let rows = i32::from(done > 0);
         Ok(if ask.open { rows } else { -rows })
     }
 

@@ -1,13 +1,13 @@
-//! Writes of many rows by one statement: most of the cost of a short one is the way to the database and back.
+//! What a group writes at its end: events, sessions, workspace counters, each kind as one statement of many rows.
 
 use crate::compact::{Templates, pack_event_id, pack_text, pack_time};
-use crate::dialect;
+use crate::dialect::Connection;
+use crate::dialect::many::{Cells, Column, Many};
 use crate::read::Located;
 use open_cowork_contracts::SessionEventRecord;
 use open_cowork_providers::store::AppendedEvent;
 use open_cowork_providers::store::append::sequence_of_default_id;
 use open_cowork_providers::store::page::search_text;
-use sqlx::{AssertSqlSafe, SqliteConnection};
 use std::sync::{Arc, LazyLock};
 
 /// An event that waits to be inserted.
@@ -33,83 +33,62 @@ impl EventRow {
     }
 }
 
-/// Rows per statement. Few sizes, so that each statement is prepared once.
-const SIZES: [usize; 4] = [128, 32, 8, 1];
-
-static INSERT_EVENTS: LazyLock<[Arc<str>; 4]> = LazyLock::new(|| {
-    statements(
+static INSERT_EVENTS: LazyLock<Many> = LazyLock::new(|| {
+    use Column::{Bytes, Int, Text};
+    Many::new(
         "INSERT INTO events (tenant_no, session_no, sequence, user_no, workspace_sequence, event_id, \
-         like_sequence, kind, payload, created_ms, created_text) VALUES ",
-        11,
+         like_sequence, kind, payload, created_ms, created_text) ",
+        &[Int, Int, Int, Int, Int, Bytes, Int, Text, Text, Int, Text],
         "",
     )
 });
 
-static UPDATE_SESSIONS: LazyLock<[Arc<str>; 4]> = LazyLock::new(|| {
-    statements(
+static UPDATE_SESSIONS: LazyLock<Many> = LazyLock::new(|| {
+    use Column::{Int, Text};
+    Many::new(
         "WITH new (tenant_no, session_no, runtime_id, status, title, updated_at, search, last_sequence, waiting) \
-         AS (VALUES ",
-        9,
+         AS (",
+        &[Int, Int, Text, Text, Text, Text, Text, Int, Int],
         ") UPDATE sessions SET runtime_id = new.runtime_id, status = new.status, title = new.title, \
          updated_at = new.updated_at, search = new.search, last_sequence = new.last_sequence, waiting = new.waiting \
          FROM new WHERE sessions.tenant_no = new.tenant_no AND sessions.session_no = new.session_no",
     )
 });
 
-/// One statement per size, with so many rows of parameters between the texts.
-fn statements(before: &str, columns: usize, after: &str) -> [Arc<str>; 4] {
-    SIZES.map(|rows| {
-        let row = |row: usize| {
-            let parameters: Vec<String> = (1..=columns)
-                .map(|column| dialect::parameter(row * columns + column))
-                .collect();
-            format!("({})", parameters.join(", "))
-        };
-        let rows: Vec<String> = (0..rows).map(row).collect();
-        format!("{before}{}{after}", rows.join(", ")).into()
-    })
-}
+static UPDATE_USERS: LazyLock<Many> = LazyLock::new(|| {
+    Many::new(
+        "WITH new (tenant_no, user_no, workspace_sequence) AS (",
+        &[Column::Int, Column::Int, Column::Int],
+        ") UPDATE users SET workspace_sequence = new.workspace_sequence \
+         FROM new WHERE users.tenant_no = new.tenant_no AND users.user_no = new.user_no",
+    )
+});
 
 /// Inserts the rows in order. A taken id or sequence is a constraint error.
 pub(crate) async fn insert_events(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     rows: &[EventRow],
 ) -> Result<(), sqlx::Error> {
-    in_chunks(connection, &INSERT_EVENTS, rows, bind_event).await
+    INSERT_EVENTS.run(connection, rows, write_event).await
 }
 
 /// Writes what can change of these sessions.
 pub(crate) async fn update_sessions(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     rows: &[&Located],
 ) -> Result<(), sqlx::Error> {
-    in_chunks(connection, &UPDATE_SESSIONS, rows, bind_session).await
+    UPDATE_SESSIONS.run(connection, rows, write_session).await
 }
 
-async fn in_chunks<R>(
-    connection: &mut SqliteConnection,
-    statements: &[Arc<str>; 4],
-    mut rows: &[R],
-    bind: for<'q> fn(Query<'q>, &R) -> Result<Query<'q>, sqlx::Error>,
+/// Writes the last workspace sequence of these (tenant, user).
+pub(crate) async fn update_users(
+    connection: &mut Connection,
+    rows: &[((i64, i64), u64)],
 ) -> Result<(), sqlx::Error> {
-    for (size, statement) in SIZES.iter().zip(statements) {
-        while rows.len() >= *size {
-            let (chunk, rest) = rows.split_at(*size);
-            rows = rest;
-            // The text is made above, of constants.
-            let mut query = sqlx::query(AssertSqlSafe(statement.clone()));
-            for row in chunk {
-                query = bind(query, row)?;
-            }
-            query.execute(&mut *connection).await?;
-        }
-    }
-    Ok(())
+    UPDATE_USERS.run(connection, rows, write_user).await
 }
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
-
-fn bind_event<'q>(query: Query<'q>, row: &EventRow) -> Result<Query<'q>, sqlx::Error> {
+fn write_event<'c>(cells: Cells<'c>, row: &EventRow) -> Result<Cells<'c>, sqlx::Error> {
     let record = &*row.record;
     let session = record.session_id.clone().unwrap_or_default();
     let event_id = record
@@ -122,35 +101,38 @@ fn bind_event<'q>(query: Query<'q>, row: &EventRow) -> Result<Query<'q>, sqlx::E
     };
     let payload = payload.map_err(|error| sqlx::Error::Encode(error.into()))?;
     let created_ms = pack_time(&record.created_at);
-    let created_text = created_ms.is_none().then(|| record.created_at.clone());
-    Ok(query
-        .bind(row.tenant_no)
-        .bind(row.session_no)
-        .bind(record.sequence as i64)
-        .bind(row.user_no)
-        .bind(row.workspace_sequence as i64)
-        .bind(event_id.map(|id| pack_event_id(&session, id)))
-        .bind(row.like_sequence.map(|sequence| sequence as i64))
-        .bind(
-            row.like_sequence
-                .is_none()
-                .then(|| record.kind.as_str().to_owned()),
-        )
-        .bind(payload)
-        .bind(created_ms)
-        .bind(created_text))
+    let kind = row.like_sequence.is_none().then(|| record.kind.as_str());
+    Ok(cells
+        .int(row.tenant_no)
+        .int(row.session_no)
+        .int(record.sequence as i64)
+        .int(row.user_no)
+        .int(row.workspace_sequence as i64)
+        .bytes(event_id.map(|id| pack_event_id(&session, id)))
+        .int(row.like_sequence.map(|sequence| sequence as i64))
+        .text(kind.map(str::to_owned))
+        .text(payload)
+        .int(created_ms)
+        .text(created_ms.is_none().then(|| record.created_at.clone())))
 }
 
-fn bind_session<'q>(query: Query<'q>, located: &&Located) -> Result<Query<'q>, sqlx::Error> {
+fn write_session<'c>(cells: Cells<'c>, located: &&Located) -> Result<Cells<'c>, sqlx::Error> {
     let session = &located.row.session;
-    Ok(query
-        .bind(located.tenant_no)
-        .bind(located.session_no)
-        .bind(session.opencode_session_id.as_str().to_owned())
-        .bind(session.status.as_str())
-        .bind(session.title.clone())
-        .bind(session.updated_at.clone())
-        .bind(search_text(session))
-        .bind(located.row.last_sequence as i64)
-        .bind(i64::from(located.row.waiting)))
+    Ok(cells
+        .int(located.tenant_no)
+        .int(located.session_no)
+        .text(session.opencode_session_id.as_str().to_owned())
+        .text(session.status.as_str().to_owned())
+        .text(session.title.clone())
+        .text(session.updated_at.clone())
+        .text(search_text(session))
+        .int(located.row.last_sequence as i64)
+        .int(i64::from(located.row.waiting)))
+}
+
+fn write_user<'c>(
+    cells: Cells<'c>,
+    (owner, sequence): &((i64, i64), u64),
+) -> Result<Cells<'c>, sqlx::Error> {
+    Ok(cells.int(owner.0).int(owner.1).int(*sequence as i64))
 }

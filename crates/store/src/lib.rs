@@ -1,11 +1,13 @@
-//! The control-plane store on SQL: SQLite today, PostgreSQL behind the same traits.
+//! The control-plane store on SQL: one implementation for SQLite and PostgreSQL.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`sqlite`] | [`SqliteStore`]: open, close, options |
+//! | [`store`] | [`SqlStore`]: the traits, over whichever database |
+//! | [`sqlite`] | [`SqliteStore`]: open, options |
+//! | `postgres` | (feature `postgres`) `PostgresStore`: open, options |
 //! | `writer` | the one task that writes: group commit |
 //! | `group` | what one transaction knows and changes |
-//! | `insert` | multi-row inserts of events |
+//! | `insert` | multi-row writes at the end of a group |
 //! | `read` | rows and queries |
 //! | `schema` | versioned forward migrations |
 //! | `dialect` | everything that differs between databases |
@@ -21,9 +23,15 @@ mod dialect;
 mod failure;
 mod group;
 mod insert;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod read;
 mod schema;
 pub mod sqlite;
+pub mod store;
 mod writer;
 
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresStore, SchemaName};
 pub use sqlite::{SqliteOptions, SqliteStore};
+pub use store::SqlStore;

@@ -1,9 +1,8 @@
 //! Rows and queries. Every function takes the connection it reads on, so that the writer can read inside its
 //! transaction and readers from their pool.
 
-use crate::compact::{Templates, pack_event_id, unpack_event_id, unpack_text, unpack_time};
-use crate::dialect;
-use crate::failure::Failure;
+use crate::compact::{pack_event_id, unpack_event_id, unpack_text, unpack_time};
+use crate::dialect::{Connection, Dialect, Row, undecodable};
 use futures::TryStreamExt;
 use open_cowork_contracts::{
     EventId, EventType, JsonObject, RuntimeSessionId, Session, SessionEventRecord, SessionId,
@@ -12,12 +11,11 @@ use open_cowork_contracts::{
 use open_cowork_providers::store::append::{
     StoredEvent, default_event_id, sequence_of_default_id, workspace_event,
 };
+use open_cowork_providers::store::page::PageStart;
 use open_cowork_providers::store::{
-    EVENT_PAGE, EVENT_PAGE_BYTES, EventStats, Scope, SessionKey, SessionPage, SessionQuery,
-    SessionRow, Snapshot, StoreError, WorkspaceCursor,
+    EVENT_PAGE, EVENT_PAGE_BYTES, EventStats, Scope, SessionKey, SessionQuery, SessionRow,
+    Snapshot, WorkspaceCursor,
 };
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -30,8 +28,6 @@ pub(crate) struct Located {
     pub(crate) user_no: i64,
     /// Last workspace sequence of the owner.
     pub(crate) workspace_sequence: u64,
-    /// What the writer has stored in full lately; empty after a read.
-    pub(crate) templates: Templates,
 }
 
 macro_rules! select_sessions {
@@ -48,104 +44,103 @@ macro_rules! select_sessions {
 }
 
 pub(crate) async fn session(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     key: &SessionKey,
 ) -> Result<Option<Located>, sqlx::Error> {
-    sqlx::query(select_sessions!(
-        "WHERE t.tenant_id = $1 AND s.session_id = $2"
-    ))
-    .bind(key.tenant_id.as_str())
-    .bind(key.session_id.as_str())
-    .try_map(|row| located(&row))
-    .fetch_optional(connection)
-    .await
+    let by_key = select_sessions!("WHERE t.tenant_id = $1 AND s.session_id = $2");
+    let row = connection
+        .query(by_key)
+        .bind(key.tenant_id.as_str())
+        .bind(key.session_id.as_str())
+        .fetch_optional()
+        .await?;
+    row.as_ref().map(located).transpose()
 }
 
+/// Sessions by lists of tenants and ids, locked until the end of the transaction.
+#[cfg(feature = "postgres")]
+pub(crate) const LOCK_SESSIONS: &str = select_sessions!(
+    "WHERE (t.tenant_id, s.session_id) IN (SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[])) ",
+    "ORDER BY s.tenant_no, s.session_no FOR NO KEY UPDATE OF s"
+);
+
 pub(crate) async fn session_by_runtime(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &RuntimeSessionId,
 ) -> Result<Option<SessionRow>, sqlx::Error> {
     // `<> ''` is what lets the partial index serve the query.
     let by_runtime = select_sessions!(
         "WHERE s.runtime_id = $1 AND s.runtime_id <> '' ORDER BY s.updated_at DESC, s.session_id DESC LIMIT 1"
     );
-    let found = sqlx::query(by_runtime)
+    let row = connection
+        .query(by_runtime)
         .bind(id.as_str())
-        .try_map(|row| located(&row))
-        .fetch_optional(connection)
+        .fetch_optional()
         .await?;
-    Ok(found.map(|located| located.row))
+    Ok(row
+        .as_ref()
+        .map(located)
+        .transpose()?
+        .map(|located| located.row))
 }
 
+/// The rows of a page from `start` on, one more than its size where there are more.
 pub(crate) async fn page(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     query: &SessionQuery,
-    failure: &Failure,
-) -> Result<SessionPage, StoreError> {
+    start: Option<&PageStart>,
+) -> Result<Vec<SessionRow>, sqlx::Error> {
     const FILTER: &str = select_sessions!(
         "WHERE t.tenant_id = $1 AND u.user_id = $2 AND ($3 IS NULL OR s.status = $3) ",
         "AND ($4 IS NULL OR s.profile_name = $4) AND "
     );
     const ORDER: &str = " AND ($6 IS NULL OR s.updated_at < $6 OR (s.updated_at = $6 AND s.session_id > $7)) \
                          ORDER BY s.updated_at DESC, s.session_id LIMIT $8";
-    let start = query.start()?;
-    let sql = [FILTER, dialect::CONTAINS, ORDER].concat();
-    // Three constants of ours.
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+    let sql = [FILTER, connection.dialect().contains(), ORDER].concat();
+    let rows = connection
+        // Three constants of ours.
+        .query(sqlx::AssertSqlSafe(sql))
         .bind(query.scope.tenant_id.as_str())
         .bind(query.scope.user_id.as_str())
         .bind(query.status.map(SessionStatus::as_str))
         .bind(query.profile_name.as_deref())
         .bind(query.needle())
-        .bind(start.as_ref().map(|start| start.updated_at.as_str()))
-        .bind(start.as_ref().map(|start| start.session_id.as_str()))
+        .bind(start.map(|start| start.updated_at.as_str()))
+        .bind(start.map(|start| start.session_id.as_str()))
         .bind(query.page_size() as i64 + 1)
-        .try_map(|row| located(&row))
-        .fetch_all(connection)
-        .await
-        .map_err(|error| failure.of(&error))?;
-    Ok(query.page(rows.into_iter().map(|located| located.row).collect()))
+        .fetch_all()
+        .await?;
+    let row_of = |row| located(row).map(|located| located.row);
+    rows.iter().map(row_of).collect()
 }
 
-fn located(row: &SqliteRow) -> Result<Located, sqlx::Error> {
-    let status: &str = row.try_get(5)?;
+pub(crate) fn located(row: &Row) -> Result<Located, sqlx::Error> {
+    let status = row.stored(5)?;
     let session = Session {
-        tenant_id: row.try_get::<String, _>(0)?.into(),
-        user_id: row.try_get::<String, _>(1)?.into(),
-        session_id: row.try_get::<String, _>(2)?.into(),
-        opencode_session_id: row.try_get::<String, _>(3)?.into(),
-        profile_name: row.try_get(4)?,
+        tenant_id: row.text(0)?.into(),
+        user_id: row.text(1)?.into(),
+        session_id: row.text(2)?.into(),
+        opencode_session_id: row.text(3)?.into(),
+        profile_name: row.text(4)?,
         status: SessionStatus::parse(status).ok_or_else(|| undecodable(5))?,
-        title: row.try_get(6)?,
-        created_at: row.try_get(8)?,
-        updated_at: row.try_get(9)?,
+        title: row.optional_text(6)?,
+        created_at: row.text(8)?,
+        updated_at: row.text(9)?,
         project_source: None,
     };
     let row_of = SessionRow {
         session,
-        directory: row.try_get(7)?,
-        last_sequence: unsigned(row, 10)?,
-        waiting: u32::try_from(unsigned(row, 11)?).map_err(|_| undecodable(11))?,
+        directory: row.optional_text(7)?,
+        last_sequence: row.unsigned(10)?,
+        waiting: u32::try_from(row.unsigned(11)?).map_err(|_| undecodable(11))?,
     };
     Ok(Located {
         row: row_of,
-        tenant_no: row.try_get(12)?,
-        session_no: row.try_get(13)?,
-        user_no: row.try_get(14)?,
-        workspace_sequence: unsigned(row, 15)?,
-        templates: Templates::default(),
+        tenant_no: row.int(12)?,
+        session_no: row.int(13)?,
+        user_no: row.int(14)?,
+        workspace_sequence: row.unsigned(15)?,
     })
-}
-
-fn unsigned(row: &SqliteRow, column: usize) -> Result<u64, sqlx::Error> {
-    u64::try_from(row.try_get::<i64, _>(column)?).map_err(|_| undecodable(column))
-}
-
-/// A value that this program never writes: [`Failure::of`] calls the file corrupt.
-fn undecodable(column: usize) -> sqlx::Error {
-    sqlx::Error::Decode(
-        format!("column {column} holds a value that this program never writes").into(),
-    )
 }
 
 /// A sequence as a parameter: those beyond what a database can count are after every event.
@@ -171,7 +166,7 @@ macro_rules! select_events {
 }
 
 pub(crate) async fn events(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     key: &SessionKey,
     after: u64,
     limit: u32,
@@ -184,16 +179,17 @@ pub(crate) async fn events(
         ),
         "WHERE t.tenant_id = $1 AND s.session_id = $2 AND e.sequence > $3 ORDER BY e.sequence LIMIT $4"
     );
-    let mut rows = sqlx::query(select)
+    let mut rows = connection
+        .query(select)
         .bind(key.tenant_id.as_str())
         .bind(key.session_id.as_str())
         .bind(parameter(after))
         .bind(i64::from(limit.min(EVENT_PAGE)))
-        .fetch(connection);
+        .fetch();
     let mut events = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.try_next().await? {
-        bytes += row.try_get::<&str, _>(4)?.len();
+        bytes += row.stored(4)?.len();
         events.push(Arc::new(record(&row, &key.tenant_id, &key.session_id)?));
         if bytes > EVENT_PAGE_BYTES {
             break;
@@ -203,7 +199,7 @@ pub(crate) async fn events(
 }
 
 pub(crate) async fn workspace_events(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     scope: &Scope,
     after: u64,
     limit: u32,
@@ -218,27 +214,28 @@ pub(crate) async fn workspace_events(
         "WHERE t.tenant_id = $1 AND u.user_id = $2 AND e.workspace_sequence > $3 ",
         "ORDER BY e.workspace_sequence LIMIT $4"
     );
-    let mut rows = sqlx::query(select)
+    let mut rows = connection
+        .query(select)
         .bind(scope.tenant_id.as_str())
         .bind(scope.user_id.as_str())
         .bind(parameter(after))
         .bind(i64::from(limit.min(EVENT_PAGE)))
-        .fetch(connection);
+        .fetch();
     let mut events = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.try_next().await? {
-        bytes += row.try_get::<&str, _>(4)?.len();
+        bytes += row.stored(4)?.len();
         let session = Session {
             tenant_id: scope.tenant_id.clone(),
             user_id: scope.user_id.clone(),
-            session_id: row.try_get::<String, _>(8)?.into(),
+            session_id: row.text(8)?.into(),
             ..Session::default()
         };
         let record = record(&row, &session.tenant_id, &session.session_id)?;
         events.push(Arc::new(workspace_event(
             &session,
             &record,
-            unsigned(&row, 1)?,
+            row.unsigned(1)?,
         )));
         if bytes > EVENT_PAGE_BYTES {
             break;
@@ -249,85 +246,153 @@ pub(crate) async fn workspace_events(
 
 /// What is stored under these ids in a session. Default ids are looked up by their sequence.
 pub(crate) async fn events_by_id(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     located: &Located,
-    ids: impl Iterator<Item = &EventId>,
+    ids: &[&EventId],
 ) -> Result<HashMap<EventId, StoredEvent>, sqlx::Error> {
     let session = &located.row.session;
-    let mut found = HashMap::new();
+    let mut sequences = Vec::new();
+    let mut packed = Vec::new();
     for id in ids {
-        let by_sequence = sequence_of_default_id(&session.session_id, id);
-        if let Some(sequence) =
-            by_sequence.filter(|sequence| *sequence <= located.row.last_sequence)
-        {
-            let select = select_events!(
-                "",
-                "events e",
-                "WHERE e.tenant_no = $1 AND e.session_no = $2 AND e.sequence = $3 AND e.event_id IS NULL"
-            );
-            let row = sqlx::query(select)
-                .bind(located.tenant_no)
-                .bind(located.session_no)
-                .bind(parameter(sequence))
-                .fetch_optional(&mut *connection)
-                .await?;
-            if let Some(row) = row {
-                found.insert(id.clone(), stored(&row, session)?);
-                continue;
-            }
-        }
-        let select = select_events!(
-            "",
-            "events e",
-            "WHERE e.tenant_no = $1 AND e.session_no = $2 AND e.event_id = $3 AND e.event_id IS NOT NULL"
-        );
-        let row = sqlx::query(select)
-            .bind(located.tenant_no)
-            .bind(located.session_no)
-            .bind(pack_event_id(&session.session_id, id))
-            .fetch_optional(&mut *connection)
-            .await?;
-        if let Some(row) = row {
-            found.insert(id.clone(), stored(&row, session)?);
+        // An id of that form is stored as it is when the event had another sequence.
+        packed.push(pack_event_id(&session.session_id, id));
+        let sequence = sequence_of_default_id(&session.session_id, id);
+        sequences.extend(sequence.filter(|sequence| *sequence <= located.row.last_sequence));
+    }
+    let sequences: Vec<i64> = sequences.into_iter().map(parameter).collect();
+    let rows = match connection.dialect() {
+        Dialect::Sqlite => one_by_one(connection, located, &sequences, packed).await?,
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => all_at_once(connection, located, sequences, packed).await?,
+    };
+    let mut found = HashMap::new();
+    for row in &rows {
+        let stored = stored(row, session)?;
+        if let Some(id) = &stored.record.event_id {
+            found.insert(id.clone(), stored);
         }
     }
     Ok(found)
 }
 
-fn stored(row: &SqliteRow, session: &Session) -> Result<StoredEvent, sqlx::Error> {
+macro_rules! select_by_sequence {
+    ($test:literal) => {
+        select_events!(
+            "",
+            "events e",
+            concat!(
+                "WHERE e.tenant_no = $1 AND e.session_no = $2 AND e.sequence ",
+                $test,
+                " AND e.event_id IS NULL"
+            )
+        )
+    };
+}
+
+macro_rules! select_by_id {
+    ($test:literal) => {
+        select_events!(
+            "",
+            "events e",
+            // `IS NOT NULL` is what lets the partial index serve the query.
+            concat!(
+                "WHERE e.tenant_no = $1 AND e.session_no = $2 AND e.event_id ",
+                $test,
+                " AND e.event_id IS NOT NULL"
+            )
+        )
+    };
+}
+
+/// In the same process a statement is a call.
+async fn one_by_one(
+    connection: &mut Connection,
+    located: &Located,
+    sequences: &[i64],
+    packed: Vec<Vec<u8>>,
+) -> Result<Vec<Row>, sqlx::Error> {
+    let mut rows = Vec::new();
+    for sequence in sequences {
+        let by_sequence = connection
+            .query(select_by_sequence!("= $3"))
+            .bind(located.tenant_no)
+            .bind(located.session_no)
+            .bind(*sequence);
+        rows.extend(by_sequence.fetch_optional().await?);
+    }
+    for id in packed {
+        let by_id = connection
+            .query(select_by_id!("= $3"))
+            .bind(located.tenant_no)
+            .bind(located.session_no)
+            .bind(id);
+        rows.extend(by_id.fetch_optional().await?);
+    }
+    Ok(rows)
+}
+
+/// To a server a statement is a round trip.
+#[cfg(feature = "postgres")]
+async fn all_at_once(
+    connection: &mut Connection,
+    located: &Located,
+    sequences: Vec<i64>,
+    packed: Vec<Vec<u8>>,
+) -> Result<Vec<Row>, sqlx::Error> {
+    let mut rows = Vec::new();
+    if !sequences.is_empty() {
+        let by_sequence = connection
+            .query(select_by_sequence!("= ANY($3)"))
+            .bind(located.tenant_no)
+            .bind(located.session_no)
+            .bind_list(sequences);
+        rows = by_sequence.fetch_all().await?;
+    }
+    if !packed.is_empty() {
+        let by_id = connection
+            .query(select_by_id!("= ANY($3)"))
+            .bind(located.tenant_no)
+            .bind(located.session_no)
+            .bind_list(packed);
+        rows.extend(by_id.fetch_all().await?);
+    }
+    Ok(rows)
+}
+
+fn stored(row: &Row, session: &Session) -> Result<StoredEvent, sqlx::Error> {
     let record = Arc::new(record(row, &session.tenant_id, &session.session_id)?);
     Ok(StoredEvent {
         record,
-        workspace_sequence: unsigned(row, 1)?,
+        workspace_sequence: row.unsigned(1)?,
     })
 }
 
 fn record(
-    row: &SqliteRow,
+    row: &Row,
     tenant: &TenantId,
     session: &SessionId,
 ) -> Result<SessionEventRecord, sqlx::Error> {
-    let sequence = unsigned(row, 0)?;
-    let event_id = match row.try_get::<Option<&[u8]>, _>(2)? {
+    let sequence = row.unsigned(0)?;
+    let event_id = match row.optional_bytes(2)? {
         Some(packed) => unpack_event_id(session, packed).ok_or_else(|| undecodable(2))?,
         None => default_event_id(session, sequence),
     };
-    let payload: &str = row.try_get(4)?;
-    let payload = match row.try_get::<Option<&str>, _>(7)? {
+    let payload = row.stored(4)?;
+    let payload = match row.optional_stored(7)? {
         Some(template) => unpack_text(template, payload),
         None => serde_json::from_str(payload).ok(),
     };
     let payload = payload.ok_or_else(|| undecodable(4))?;
-    let created_at = match row.try_get::<Option<i64>, _>(5)? {
+    let created_at = match row.optional_int(5)? {
         Some(millisecond) => unpack_time(millisecond).ok_or_else(|| undecodable(5))?,
-        None => row.try_get(6)?,
+        None => row.text(6)?,
     };
     Ok(SessionEventRecord {
         tenant_id: Some(tenant.clone()),
         session_id: Some(session.clone()),
         event_id: Some(event_id),
         sequence,
-        kind: EventType::parse(row.try_get(3)?),
+        kind: EventType::parse(row.stored(3)?),
         payload,
         created_at,
         extra: JsonObject::new(),
@@ -335,28 +400,29 @@ fn record(
 }
 
 pub(crate) async fn event_stats(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     key: &SessionKey,
 ) -> Result<EventStats, sqlx::Error> {
     let select = "SELECT COUNT(*), MIN(e.sequence), COALESCE(MAX(e.sequence), 0) FROM tenants t \
                   JOIN sessions s ON s.tenant_no = t.tenant_no \
                   JOIN events e ON e.tenant_no = s.tenant_no AND e.session_no = s.session_no \
                   WHERE t.tenant_id = $1 AND s.session_id = $2";
-    let row = sqlx::query(select)
+    let row = connection
+        .query(select)
         .bind(key.tenant_id.as_str())
         .bind(key.session_id.as_str())
-        .fetch_one(connection)
+        .fetch_one()
         .await?;
-    let earliest: Option<i64> = row.try_get(1)?;
+    let earliest = row.optional_int(1)?;
     Ok(EventStats {
-        count: unsigned(&row, 0)?,
+        count: row.unsigned(0)?,
         earliest_sequence: earliest.and_then(|sequence| u64::try_from(sequence).ok()),
-        latest_sequence: unsigned(&row, 2)?,
+        latest_sequence: row.unsigned(2)?,
     })
 }
 
 pub(crate) async fn workspace_cursor(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     scope: &Scope,
 ) -> Result<WorkspaceCursor, sqlx::Error> {
     // The index gives the first row; an aggregate over the join would read all of them.
@@ -365,39 +431,41 @@ pub(crate) async fn workspace_cursor(
                   ORDER BY e.workspace_sequence LIMIT 1) \
                   FROM tenants t JOIN users u ON u.tenant_no = t.tenant_no \
                   WHERE t.tenant_id = $1 AND u.user_id = $2";
-    let row = sqlx::query(select)
+    let row = connection
+        .query(select)
         .bind(scope.tenant_id.as_str())
         .bind(scope.user_id.as_str())
-        .fetch_optional(connection)
+        .fetch_optional()
         .await?;
     let Some(row) = row else {
         return Ok(WorkspaceCursor::default());
     };
-    let earliest: Option<i64> = row.try_get(1)?;
+    let earliest = row.optional_int(1)?;
     Ok(WorkspaceCursor {
         earliest_sequence: earliest.and_then(|sequence| u64::try_from(sequence).ok()),
-        latest_sequence: unsigned(&row, 0)?,
+        latest_sequence: row.unsigned(0)?,
     })
 }
 
 pub(crate) async fn snapshot(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     key: &SessionKey,
 ) -> Result<Option<Snapshot>, sqlx::Error> {
     let select = "SELECT p.sequence, p.projector_version, p.view_json, p.updated_at FROM tenants t \
                   JOIN sessions s ON s.tenant_no = t.tenant_no \
                   JOIN snapshots p ON p.tenant_no = s.tenant_no AND p.session_no = s.session_no \
                   WHERE t.tenant_id = $1 AND s.session_id = $2";
-    let found = sqlx::query(select)
+    let found = connection
+        .query(select)
         .bind(key.tenant_id.as_str())
         .bind(key.session_id.as_str())
-        .fetch_optional(connection)
+        .fetch_optional()
         .await?;
     let Some(row) = found else { return Ok(None) };
     Ok(Some(Snapshot {
-        sequence: unsigned(&row, 0)?,
-        projector_version: u32::try_from(unsigned(&row, 1)?).map_err(|_| undecodable(1))?,
-        view: row.try_get(2)?,
-        updated_at: row.try_get(3)?,
+        sequence: row.unsigned(0)?,
+        projector_version: u32::try_from(row.unsigned(1)?).map_err(|_| undecodable(1))?,
+        view: row.text(2)?,
+        updated_at: row.text(3)?,
     }))
 }

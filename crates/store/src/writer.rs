@@ -1,12 +1,15 @@
 //! The one task that writes. It takes every request that waits, up to a bound, into one transaction, so that
 //! one flush to the disk serves many (group commit). A request is answered when it is durable.
 
-use crate::failure::{Failure, is_conflict};
+#[cfg(feature = "postgres")]
+use crate::dialect::locks::Wanted;
+use crate::dialect::{Connection, Pool};
+use crate::failure::Failure;
 use crate::group::{Change, Group, Known, Mode, Ran, SnapshotChange};
 use open_cowork_providers::store::{
     AppendRequest, Appended, CreatedSession, NewSession, SessionRow, SnapshotWrite, StoreError,
 };
-use sqlx::{SqliteConnection, SqlitePool};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// A request with the way back.
@@ -93,8 +96,14 @@ impl Job {
     }
 }
 
-/// Works until all senders are gone and the queue is empty.
-pub(crate) async fn run(pool: SqlitePool, failure: Failure, mut queue: mpsc::Receiver<Job>) {
+/// Works until all senders are gone and the queue is empty. A group that takes longer than `patience` is given
+/// up, together with its connection.
+pub(crate) async fn run(
+    pool: Pool,
+    failure: Failure,
+    patience: Option<Duration>,
+    mut queue: mpsc::Receiver<Job>,
+) {
     let mut known = Known::default();
     while let Some(first) = queue.recv().await {
         let mut events = first.weight();
@@ -104,24 +113,45 @@ pub(crate) async fn run(pool: SqlitePool, failure: Failure, mut queue: mpsc::Rec
             events += job.weight();
             jobs.push(job);
         }
-        match pool.acquire().await {
-            Ok(mut connection) => write(&mut connection, &mut known, &failure, &mut jobs).await,
-            Err(error) => refuse_all(&mut jobs, &failure.of(&error)),
+        match (pool.acquire().await, patience) {
+            (Ok(mut connection), None) => {
+                write(&mut connection, &mut known, &failure, &mut jobs).await;
+            }
+            (Ok(connection), Some(patience)) => {
+                write_within(patience, connection, &mut known, &failure, &mut jobs).await;
+            }
+            (Err(error), _) => refuse_all(&mut jobs, &failure.of(&error)),
         }
         jobs.into_iter().for_each(Job::answer);
     }
 }
 
+async fn write_within(
+    patience: Duration,
+    mut connection: Connection,
+    known: &mut Known,
+    failure: &Failure,
+    jobs: &mut [Job],
+) {
+    let writing = write(&mut connection, known, failure, jobs);
+    if tokio::time::timeout(patience, writing).await.is_err() {
+        // Whether it is stored is unknown; event ids make a second try safe.
+        connection.discard();
+        *known = Known::default();
+        refuse_all(jobs, &failure.unavailable());
+    }
+}
+
 /// Gives every job its result.
 async fn write(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     known: &mut Known,
     failure: &Failure,
     jobs: &mut [Job],
 ) {
     let error = match transact(connection, known, jobs, Mode::Optimistic).await {
         Ok(()) => return,
-        Err(error) if is_conflict(&error) => {
+        Err(error) if failure.is_conflict(&error) => {
             match transact(connection, known, jobs, Mode::Careful).await {
                 Ok(()) => return,
                 Err(error) => error,
@@ -130,7 +160,7 @@ async fn write(
         Err(error) => error,
     };
     let refused = failure.of(&error);
-    let environment = !matches!(refused, StoreError::Backend(_));
+    let environment = !matches!(refused, StoreError::Backend(_) | StoreError::Conflict(_));
     if environment || jobs.len() == 1 {
         return refuse_all(jobs, &refused);
     }
@@ -145,13 +175,17 @@ async fn write(
 }
 
 async fn transact(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     known: &mut Known,
     jobs: &mut [Job],
     mode: Mode,
 ) -> Result<(), sqlx::Error> {
     let done = async {
         let mut group = Group::begin(&mut *connection, known, mode).await?;
+        #[cfg(feature = "postgres")]
+        if !group.is_alone() {
+            group.lock(&wanted(jobs)).await?;
+        }
         for job in jobs {
             job.run(&mut group).await?;
         }
@@ -160,9 +194,24 @@ async fn transact(
     let done = done.await;
     if done.is_err() {
         // Some errors have ended the transaction by themselves; then this one fails, which is fine.
-        let _ = sqlx::query("ROLLBACK").execute(connection).await;
+        let _ = connection.run("ROLLBACK").await;
     }
     done
+}
+
+/// The rows that these jobs need.
+#[cfg(feature = "postgres")]
+fn wanted(jobs: &[Job]) -> Wanted<'_> {
+    let mut wanted = Wanted::default();
+    for job in jobs {
+        match job {
+            Job::Append(job) => wanted.session(&job.input.key),
+            Job::Create(job) => wanted.new_session(&job.input),
+            Job::Change(job) => wanted.session(&job.input.key),
+            Job::Snapshot(job) => wanted.session(&job.input.key),
+        }
+    }
+    wanted
 }
 
 fn refuse_all(jobs: &mut [Job], error: &StoreError) {

@@ -1,4 +1,4 @@
-//! Both ways of opening the store pass the public suite.
+//! Every way of opening the store passes the public suite.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,10 +14,9 @@ mod file {
 
     async fn fresh() -> Subject {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(folder.path().join("threads.db"), SqliteOptions::default())
-            .await
-            .unwrap();
-        Subject::guarded(store, folder)
+        let path = folder.path().join("threads.db");
+        let open = || SqliteStore::open(&path, SqliteOptions::default());
+        Subject::of_two(open().await.unwrap(), open().await.unwrap(), folder)
     }
 
     open_cowork_providers::store_conformance!(fresh);
@@ -32,6 +31,28 @@ mod memory {
                 .await
                 .unwrap(),
         )
+    }
+
+    open_cowork_providers::store_conformance!(fresh);
+}
+
+mod postgres {
+    use open_cowork_providers::conformance::Subject;
+    use open_cowork_store::{PostgresOptions, PostgresStore, SchemaName};
+    use open_cowork_testkit::postgres::Postgres;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    async fn fresh() -> Subject {
+        static SCHEMAS: AtomicU32 = AtomicU32::new(0);
+        let schema = format!("case_{}", SCHEMAS.fetch_add(1, Ordering::Relaxed));
+        let options = PostgresOptions {
+            schema: SchemaName::parse(&schema).unwrap(),
+            ..PostgresOptions::default()
+        };
+        let server = Postgres::shared().await.unwrap();
+        let url = server.url().into();
+        let open = || PostgresStore::open(&url, options.clone());
+        Subject::of_two(open().await.unwrap(), open().await.unwrap(), server)
     }
 
     open_cowork_providers::store_conformance!(fresh);

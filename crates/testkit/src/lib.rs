@@ -7,6 +7,7 @@
 //! | [`workspace`] | a throw-away git folder for the agent to work in |
 //! | [`browser`] | a real headless Chromium, driven over WebDriver |
 //! | [`unprivileged`] | commands and tests run as a user that is not root |
+//! | [`postgres`] | a real PostgreSQL server in a folder of its own |
 //! | [`process`] | child processes that cannot outlive the test that started them |
 //!
 //! **Invariants.** Never a dependency of a shipped crate (only `dev-dependencies`, `benches`
@@ -18,6 +19,7 @@ pub mod browser;
 mod error;
 pub mod model;
 pub mod opencode;
+pub mod postgres;
 pub mod process;
 pub mod unprivileged;
 pub mod workspace;

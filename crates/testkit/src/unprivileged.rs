@@ -88,7 +88,8 @@ pub fn rerun_as_ordinary_user(name: &str) -> Result<bool, TestkitError> {
     Ok(true)
 }
 
-fn account() -> Result<(u32, u32), TestkitError> {
+/// User and group of the account used.
+pub(crate) fn account() -> Result<(u32, u32), TestkitError> {
     if let Some(found) = look_up()? {
         return Ok(found);
     }

@@ -5,7 +5,6 @@ use super::{BRIDGES, enabled};
 use crate::advice::is_gateway_id;
 use crate::model::gateway::ChannelKind;
 use crate::overrides::{Kind, Overrides};
-use crate::redact::quoted;
 use open_cowork_contracts::finding::Finding;
 use serde_json::{Map, Value, json};
 
@@ -305,14 +304,14 @@ pub(super) fn check(env: &mut Overrides<'_>, exposed: bool, allow_fake: bool) {
         if kind != "fake" && !is_gateway_id(id, kind) {
             fail(
                 "/id",
-                format!("The id {} doesn't begin with its kind.", quoted(id)),
+                format!("This id doesn't begin with its kind, {kind}."),
                 "Write the kind, or the kind, `-` and a name in lower case, such as `slack-sales`.",
             );
         }
         if ids.contains(&id) {
             fail(
                 "/id",
-                format!("Two channels have the id {}.", quoted(id)),
+                "Another channel has this id too.".to_owned(),
                 "Give each its own.",
             );
         }

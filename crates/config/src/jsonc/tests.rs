@@ -64,7 +64,6 @@ fn nothing_looser_than_json_is_taken() {
         "{\"a\": 5.}",
         "{\"a\": 0x10}",
         "{\"a\": NaN}",
-        "{\"a\": 1e999}",
         "{\"a\" 1}",
         "{\"a\": 1 \"b\": 2}",
         "{\"a\"}",
@@ -79,8 +78,6 @@ fn nothing_looser_than_json_is_taken() {
         r#""\x""#,
         r#""\'""#,
         r#""\u12""#,
-        r#""\ud800""#,
-        r#""\ud800\u0041""#,
         "{} /* open",
         "/* open",
         "{ / 1 }",
@@ -121,6 +118,12 @@ fn deep_nesting_is_one_clear_error() {
         assert_eq!(found.len(), 1);
         assert!(found[0].2.contains("deeper than 128"));
     }
+    let closed = "[".repeat(100_000) + "\"]\\\"\", /* ] */ 1\n// ]\n" + &"]".repeat(100_000);
+    let parsed =
+        parse(&format!("{{\"a\": {closed}, \"b\": 1}}")).unwrap_or_else(|e| panic!("{e:?}"));
+    assert_eq!(parsed.value["b"], 1, "what follows is read");
+    assert_eq!(parsed.faults.len(), 1);
+    assert_eq!(parsed.faults[0].kind, FaultKind::TooDeep);
 }
 
 #[test]

@@ -74,6 +74,54 @@ impl<'t> Text<'t> {
         Some(value)
     }
 
+    /// The second half of a pair of surrogates, if it comes next as `\\uDC00` to `\\uDFFF`.
+    pub(super) fn take_low_surrogate(&mut self) -> Option<u32> {
+        let begin = self.at;
+        if self.starts_with("\\u") {
+            self.at += 2;
+            let half = self.take_hex4();
+            if let Some(half) = half.filter(|half| (0xdc00..0xe000).contains(half)) {
+                return Some(half);
+            }
+        }
+        self.at = begin;
+        None
+    }
+
+    /// Skips an object or list with all that is in it; false when it has no end.
+    pub(super) fn skip_nested(&mut self) -> bool {
+        let mut depth = 0_usize;
+        while let Some(b) = self.peek() {
+            match b {
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                b'"' => {
+                    self.bump();
+                    self.skip_while(|b| b != b'"' && b != b'\\' && b != b'\n');
+                    while self.peek() == Some(b'\\') {
+                        self.bump();
+                        self.bump();
+                        self.skip_while(|b| b != b'"' && b != b'\\' && b != b'\n');
+                    }
+                }
+                b'/' if self.starts_with("//") => {
+                    self.skip_while(|b| b != b'\n' && b != b'\r');
+                    continue;
+                }
+                b'/' if self.starts_with("/*") => {
+                    self.skip_past_comment();
+                    continue;
+                }
+                _ => {}
+            }
+            self.bump();
+            if depth == 0 {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Line and column of what comes next.
     pub(super) fn place(&mut self) -> Place {
         let (known, mut place) = self.known;

@@ -7,6 +7,7 @@ mod union;
 use super::sentence::{self, Kind};
 use super::{pattern, suggest};
 use crate::document::{Document, shown};
+use crate::jsonc::is_beyond;
 use crate::pointer;
 use open_cowork_contracts::finding::{Finding, Severity};
 use serde_json::{Map, Value};
@@ -192,8 +193,10 @@ impl Walk<'_> {
         if let Some(Value::String(wanted)) = schema.get("pattern")
             && !pattern::matches(wanted, text)
         {
-            let message = format!("{} must match the pattern {wanted}", self.path(at));
-            let help = sentence::expected(about.unwrap_or("a text of that form."));
+            // The pattern itself comes last: it helps only those who read patterns.
+            let message = format!("{} has another form than it must have.", self.path(at));
+            let expected = sentence::expected(about.unwrap_or("a text of that form."));
+            let help = format!("{expected} The pattern is {wanted}");
             out.push(self.finding("CONFIG_PATTERN", at, message).with_help(help));
         }
     }
@@ -348,7 +351,7 @@ impl Walk<'_> {
     fn none_of(&self, members: &[&str], value: &Value, at: &str) -> Finding {
         let listed = members.join(", ");
         let message = match value {
-            Value::String(_) => {
+            Value::String(_) if !is_beyond(value) => {
                 format!(
                     "{} must be one of: {listed}; this text is another.",
                     self.path(at)
@@ -438,7 +441,7 @@ fn is_of_type(wanted: &Value, value: &Value) -> bool {
         Value::String(name) => match name.as_str() {
             "null" => value.is_null(),
             "boolean" => value.is_boolean(),
-            "string" => value.is_string(),
+            "string" => value.is_string() && !is_beyond(value),
             "array" => value.is_array(),
             "object" => value.is_object(),
             "number" => value.is_number(),

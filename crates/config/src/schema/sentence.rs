@@ -1,5 +1,6 @@
 //! The words of findings: kinds of values, what is expected.
 
+use crate::jsonc::is_beyond;
 use serde_json::Value;
 
 /// What to do about another `contractVersion` (02 §1.2).
@@ -14,6 +15,8 @@ pub(super) enum Kind {
     Text,
     Whole,
     Number,
+    /// One that can't be kept.
+    Beyond,
     List,
     Object,
 }
@@ -23,6 +26,7 @@ impl Kind {
         match value {
             Value::Null => Kind::Null,
             Value::Bool(_) => Kind::Boolean,
+            value if is_beyond(value) => Kind::Beyond,
             Value::String(_) => Kind::Text,
             Value::Number(number) if number.as_f64().is_some_and(|n| n.fract() == 0.0) => {
                 Kind::Whole
@@ -58,7 +62,7 @@ impl Kind {
             Kind::Boolean => "true or false",
             Kind::Text => "a text",
             Kind::Whole => "a whole number",
-            Kind::Number => "a number",
+            Kind::Number | Kind::Beyond => "a number",
             Kind::List => "a list",
             Kind::Object => "an object",
         }
@@ -70,6 +74,7 @@ impl Kind {
             Kind::Boolean => "true or false",
             Kind::Number => "a number with a fraction",
             Kind::Whole => "a number",
+            Kind::Beyond => "a number larger than any that can be kept",
             other => other.wanted(),
         }
     }
@@ -78,7 +83,7 @@ impl Kind {
         match self {
             Kind::Text => "a text in double quotes",
             Kind::Whole => "digits without quotes or fraction, such as 28",
-            Kind::Number => "digits without quotes, such as 0.5",
+            Kind::Number | Kind::Beyond => "digits without quotes, such as 0.5",
             Kind::Boolean => "true or false without quotes",
             Kind::List => "a list: […]",
             Kind::Object => "an object: {…}",

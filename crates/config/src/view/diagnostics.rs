@@ -4,7 +4,8 @@ use crate::load::Loaded;
 use crate::redact::{Reader, masked, redacted};
 use serde_json::{Value, json};
 
-/// The whole resolved document without secrets, people and home folders; which files it comes from; what
+/// The whole resolved document without secrets, people and home folders, with what placeholders inserted as
+/// it was written; which files it comes from; what
 /// was noticed; and the names, never the values, of the product's variables that are set.
 pub fn bundle(loaded: &Loaded) -> Value {
     let layers: Vec<Value> = loaded
@@ -24,7 +25,7 @@ pub fn bundle(loaded: &Loaded) -> Value {
         })
         .collect();
     json!({
-        "config": redacted(loaded.value(), "", Reader::Stranger),
+        "config": redacted(&loaded.shown(loaded.value(), ""), "", Reader::Stranger),
         "layers": layers,
         "warnings": warnings,
         "environment": loaded.variables(),

@@ -9,7 +9,8 @@
 //! open_cowork_providers::store_conformance!(fresh);
 //! ```
 //!
-//! Each case gets an empty store of its own. `tokio` must be a dev-dependency of the crate that runs it.
+//! Each case gets an empty store of its own. A store that several processes may use gives two handles with
+//! [`Subject::of_two`]; some cases work through both. `tokio` must be a dev-dependency of the crate that runs it.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,6 +19,7 @@
 )]
 
 pub mod append;
+pub mod crowd;
 pub mod effects;
 pub mod sessions;
 pub mod snapshots;
@@ -35,6 +37,8 @@ use std::sync::Arc;
 pub struct Subject {
     /// The store.
     pub store: Arc<dyn Store>,
+    /// The same store as another process has it; for a store of one process the same handle.
+    pub peer: Arc<dyn Store>,
     _guard: Box<dyn Any + Send>,
 }
 
@@ -46,15 +50,26 @@ impl Subject {
 
     /// A store, and what is dropped after it.
     pub fn guarded(store: impl Store, guard: impl Any + Send) -> Self {
+        let store: Arc<dyn Store> = Arc::new(store);
+        Subject {
+            peer: store.clone(),
+            store,
+            _guard: Box::new(guard),
+        }
+    }
+
+    /// Two handles that share nothing but the data, and what is dropped after them.
+    pub fn of_two(store: impl Store, peer: impl Store, guard: impl Any + Send) -> Self {
         Subject {
             store: Arc::new(store),
+            peer: Arc::new(peer),
             _guard: Box::new(guard),
         }
     }
 }
 
 macro_rules! cases {
-    ($($module:ident: $($case:ident),* $(,)?;)*) => {
+    ($($module:ident: $($case:ident),* $(,)?;)* @of_two $crowd:ident: $($both:ident),* $(,)?;) => {
         /// Makes one `#[tokio::test]` per case of the store's suite. The argument is the path of an
         /// `async fn() -> Subject`.
         #[macro_export]
@@ -67,12 +82,23 @@ macro_rules! cases {
                         $crate::conformance::$module::$case(&subject.store).await;
                     }
                 )*)*
+                $(
+                    #[::tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                    async fn $both() {
+                        let subject = $fresh().await;
+                        $crate::conformance::$crowd::$both(&subject.store, &subject.peer).await;
+                    }
+                )*
             };
         }
 
         /// Runs every case on a fresh store each; panics at the first that fails.
         pub async fn run_all<F: Future<Output = Subject>>(fresh: impl Fn() -> F) {
             $($($module::$case(&fresh().await.store).await;)*)*
+            $({
+                let subject = fresh().await;
+                $crowd::$both(&subject.store, &subject.peer).await;
+            })*
         }
     };
 }
@@ -126,6 +152,13 @@ cases! {
         a_repair_replaces_anything,
         a_snapshot_of_an_unknown_session_is_refused,
         snapshots_of_two_tenants_do_not_meet;
+    @of_two crowd:
+        many_writers_through_two_handles_leave_no_gap_and_nothing_twice,
+        one_id_from_two_handles_at_once_is_one_event,
+        a_handle_sees_what_the_other_wrote,
+        sessions_of_new_users_can_be_made_through_two_handles_at_once,
+        a_session_made_and_filled_at_once_is_whole,
+        the_logs_own_ids_stay_unique_in_a_crowd;
 }
 
 /// The tenant, user and session of most cases.

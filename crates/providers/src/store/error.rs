@@ -58,10 +58,20 @@ pub enum StoreError {
         known: i64,
     },
     /// The file is a database, but not one of ours.
-    #[error("{} holds tables of another program; choose another path.", path.display())]
+    #[error("{} holds tables of another program; choose another place.", path.display())]
     ForeignSchema {
         /// The database.
         path: PathBuf,
+    },
+    /// The server refuses this program: a wrong password, a missing right, no such database.
+    #[error(
+        "{place} refuses this program ({reason}); check its user, password, rights and database."
+    )]
+    Denied {
+        /// The database, without user and password.
+        place: String,
+        /// In the server's words.
+        reason: String,
     },
     /// Locked or gone for the moment; the same call may succeed later.
     #[error("{0}")]

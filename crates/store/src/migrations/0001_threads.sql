@@ -1,12 +1,12 @@
 CREATE TABLE tenants (
     tenant_no {key} PRIMARY KEY,
-    tenant_id TEXT NOT NULL UNIQUE
+    tenant_id {text} NOT NULL UNIQUE
 );
 
 CREATE TABLE users (
     tenant_no BIGINT NOT NULL REFERENCES tenants (tenant_no) ON DELETE CASCADE,
     user_no BIGINT NOT NULL,
-    user_id TEXT NOT NULL,
+    user_id {text} NOT NULL,
     workspace_sequence BIGINT NOT NULL,
     PRIMARY KEY (tenant_no, user_no),
     UNIQUE (tenant_no, user_id)
@@ -15,16 +15,16 @@ CREATE TABLE users (
 CREATE TABLE sessions (
     tenant_no BIGINT NOT NULL REFERENCES tenants (tenant_no) ON DELETE CASCADE,
     session_no BIGINT NOT NULL,
-    session_id TEXT NOT NULL,
+    session_id {text} NOT NULL,
     user_no BIGINT NOT NULL,
-    runtime_id TEXT NOT NULL,
-    profile_name TEXT NOT NULL,
-    status TEXT NOT NULL,
-    title TEXT,
-    directory TEXT,
-    created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL,
-    search TEXT NOT NULL,
+    runtime_id {text} NOT NULL,
+    profile_name {text} NOT NULL,
+    status {text} NOT NULL,
+    title {text},
+    directory {text},
+    created_at {text} NOT NULL,
+    updated_at {text} NOT NULL,
+    search {text} NOT NULL,
     last_sequence BIGINT NOT NULL,
     waiting BIGINT NOT NULL,
     PRIMARY KEY (tenant_no, session_no),
@@ -50,11 +50,11 @@ CREATE TABLE events (
     -- A streamed delta is mostly the same as the one before: then `like_sequence` is an event of this session
     -- that is stored in full, `kind` is null, and `payload` is the text alone, as a JSON string.
     like_sequence BIGINT,
-    kind TEXT,
-    payload TEXT NOT NULL,
+    kind {text},
+    payload {text} NOT NULL,
     -- One of the two: milliseconds since 1970 for the usual form of a time, else the text.
     created_ms BIGINT,
-    created_text TEXT
+    created_text {text}
 );
 
 CREATE UNIQUE INDEX events_by_session ON events (tenant_no, session_no, sequence);
@@ -64,8 +64,8 @@ CREATE UNIQUE INDEX events_by_id ON events (tenant_no, session_no, event_id) WHE
 CREATE TABLE open_asks (
     tenant_no BIGINT NOT NULL,
     session_no BIGINT NOT NULL,
-    kind TEXT NOT NULL,
-    ask_id TEXT NOT NULL,
+    kind {text} NOT NULL,
+    ask_id {text} NOT NULL,
     PRIMARY KEY (tenant_no, session_no, kind, ask_id),
     FOREIGN KEY (tenant_no, session_no) REFERENCES sessions (tenant_no, session_no) ON DELETE CASCADE
 );
@@ -75,8 +75,8 @@ CREATE TABLE snapshots (
     session_no BIGINT NOT NULL,
     sequence BIGINT NOT NULL,
     projector_version BIGINT NOT NULL,
-    view_json TEXT NOT NULL,
-    updated_at TEXT NOT NULL,
+    view_json {text} NOT NULL,
+    updated_at {text} NOT NULL,
     PRIMARY KEY (tenant_no, session_no),
     FOREIGN KEY (tenant_no, session_no) REFERENCES sessions (tenant_no, session_no) ON DELETE CASCADE
 )

@@ -146,8 +146,8 @@ fn a_finding_says_what_is_wrong_and_what_to_write() {
                 "Did you mean \"shortName\"?"
             ),
             (
-                "branding.privacyUrl must match the pattern ^https://.+",
-                "Expected: An https address."
+                "branding.privacyUrl has another form than it must have.",
+                "Expected: An https address. The pattern is ^https://.+"
             ),
             (
                 "branding.signupMode is not allowed.",

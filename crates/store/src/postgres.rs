@@ -1,0 +1,253 @@
+//! The store on PostgreSQL.
+
+use crate::dialect::{Connection, Pool};
+use crate::failure::Failure;
+use crate::schema;
+use crate::store::{Database, SqlStore, sealed};
+use open_cowork_providers::store::StoreError;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection as _};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How a database is opened.
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    /// The schema that holds the tables; made if missing. Others may use the rest of the database.
+    pub schema: SchemaName,
+    /// Connections for reading, beside the one that writes.
+    pub readers: u32,
+    /// How long to try to get a connection before the store is [`StoreError::Unavailable`].
+    pub connect_timeout: Duration,
+    /// How long an answer may take before the store is [`StoreError::Unavailable`].
+    pub patience: Duration,
+    /// Requests that may wait for the writer; callers beyond that wait themselves.
+    pub queue: usize,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        PostgresOptions {
+            schema: SchemaName::default(),
+            readers: 4,
+            connect_timeout: Duration::from_secs(5),
+            patience: Duration::from_secs(30),
+            queue: 1024,
+        }
+    }
+}
+
+/// The name of a schema that needs no quotes: lower-case ASCII letters, digits and `_`, at most 63, no digit
+/// first. Default: `open_cowork`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaName(String);
+
+impl SchemaName {
+    /// `None` for any other name, and for the names that PostgreSQL keeps for itself (`pg_…`).
+    pub fn parse(name: &str) -> Option<Self> {
+        let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+        let fits = (1..=63).contains(&name.len())
+            && !name.starts_with(|first: char| first.is_ascii_digit())
+            && !name.starts_with("pg_")
+            && name.bytes().all(plain);
+        fits.then(|| SchemaName(name.to_owned()))
+    }
+}
+
+impl Default for SchemaName {
+    fn default() -> Self {
+        SchemaName("open_cowork".to_owned())
+    }
+}
+
+impl fmt::Display for SchemaName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// PostgreSQL, for [`PostgresStore`].
+#[derive(Debug)]
+pub enum Postgres {}
+
+impl sealed::Sealed for Postgres {}
+impl Database for Postgres {}
+
+/// A store in one schema of a PostgreSQL database, durable at every `Ok`. Any number of processes may use the
+/// same schema at once: sequences are given out under row locks
+/// (docs/decisions/0010-one-store-for-two-databases.md).
+///
+/// A server that goes away makes requests [`StoreError::Unavailable`]; connections are made anew when it is
+/// back. Whether a request that was under way then is stored is unknown until it is repeated: an event with an
+/// id is stored once however often it is sent.
+pub type PostgresStore = SqlStore<Postgres>;
+
+/// An idle connection of that age is asked for a sign of life before it is used.
+const IDLE: Duration = Duration::from_secs(1);
+
+impl SqlStore<Postgres> {
+    /// Connects to `postgresql://user:password@host:port/database?sslmode=…` and brings the schema up to date.
+    /// What the URL doesn't say comes from the usual variables (`PGHOST`, `PGPASSFILE`, …). TLS needs the
+    /// feature `postgres-tls`. No error, log or `Debug` shows the user's name or password of the URL.
+    ///
+    /// [`StoreError::Denied`] also for a URL that can't be read; [`StoreError::Unavailable`],
+    /// [`StoreError::NewerSchema`], [`StoreError::ForeignSchema`].
+    pub async fn open(url: &SecretString, options: PostgresOptions) -> Result<Self, StoreError> {
+        let connect = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| {
+            // The reason may quote the URL.
+            StoreError::Denied {
+                place: "The address of the PostgreSQL database".to_owned(),
+                reason: "it is not of the form postgresql://user@host:port/database".to_owned(),
+            }
+        })?;
+        // The server gives up too: a statement that nobody waits for anymore, and a transaction whose process
+        // is gone without a word, would keep rows locked for others.
+        let milliseconds = options.patience.as_millis().max(1);
+        let connect = connect
+            .application_name("open-cowork")
+            .options([("search_path", &options.schema)])
+            .options([
+                ("statement_timeout", milliseconds),
+                ("idle_in_transaction_session_timeout", milliseconds),
+            ]);
+        let failure = Failure::of_server(address(&connect, &options.schema));
+        let writer = pool(1, &options).connect_lazy_with(connect.clone());
+        let writer = Pool::Postgres(writer);
+        let preparing = prepare(&writer, &failure, &options.schema);
+        match tokio::time::timeout(options.patience, preparing).await {
+            Ok(prepared) => prepared?,
+            Err(_) => return Err(failure.unavailable()),
+        }
+        let readers = pool(options.readers.max(1), &options)
+            .connect_lazy_with(connect.options([("default_transaction_read_only", "on")]));
+        let readers = Pool::Postgres(readers);
+        let patience = Some(options.patience);
+        Ok(Self::start(
+            failure,
+            readers,
+            writer,
+            patience,
+            options.queue,
+        ))
+    }
+}
+
+/// Where the tables are, without user and password.
+fn address(connect: &PgConnectOptions, schema: &SchemaName) -> String {
+    let host = match connect.get_socket() {
+        Some(folder) => folder.display().to_string(),
+        None => format!("{}:{}", connect.get_host(), connect.get_port()),
+    };
+    let database = connect.get_database().unwrap_or_default();
+    format!("postgresql://{host}/{database}?schema={schema}")
+}
+
+fn pool(size: u32, options: &PostgresOptions) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(options.connect_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|connection, idle| {
+            Box::pin(async move {
+                if idle.idle_for < IDLE {
+                    return Ok(true);
+                }
+                // Gone: the pool makes another one.
+                Ok(connection.ping().await.is_ok())
+            })
+        })
+}
+
+/// Makes the schema and its tables.
+async fn prepare(writer: &Pool, failure: &Failure, name: &SchemaName) -> Result<(), StoreError> {
+    let of = |error: sqlx::Error| failure.of(&error);
+    let mut connection = writer.acquire().await.map_err(of)?;
+    make_schema(&mut connection, name).await.map_err(of)?;
+    schema::migrate(&mut connection, failure).await
+}
+
+async fn make_schema(connection: &mut Connection, name: &SchemaName) -> Result<(), sqlx::Error> {
+    let there = "SELECT COUNT(*) FROM pg_catalog.pg_namespace WHERE nspname = $1";
+    let there = connection.query(there).bind(name.0.as_str());
+    if there.fetch_one().await?.int(0)? > 0 {
+        // Asking first: to make one needs a right that a user of a ready schema needn't have.
+        return Ok(());
+    }
+    // Two processes that both make it: the lock lets one after the other. The name is a plain word.
+    let lock = connection.dialect().lock_migrations().unwrap_or_default();
+    let make = format!("BEGIN; {lock}; CREATE SCHEMA IF NOT EXISTS {name}; COMMIT");
+    connection.run(AssertSqlSafe(make)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_names_are_schemas() {
+        for name in ["open_cowork", "_x1", &"a".repeat(63)] {
+            assert!(SchemaName::parse(name).is_some(), "{name}");
+        }
+        for name in [
+            "",
+            "1x",
+            "pg_catalog",
+            "a b",
+            "A",
+            "ä",
+            "x;y",
+            "x\"y",
+            &"a".repeat(64),
+        ] {
+            assert_eq!(SchemaName::parse(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_address_names_neither_user_nor_password() {
+        let url = "postgresql://alice:hunter2@db.internal:6432/threads";
+        let connect = PgConnectOptions::from_str(url).unwrap();
+        assert_eq!(
+            address(&connect, &SchemaName::default()),
+            "postgresql://db.internal:6432/threads?schema=open_cowork"
+        );
+    }
+
+    /// What a connection of the store says to `SHOW name` inside a writing transaction.
+    async fn shown(url: &SecretString, name: &'static str) -> String {
+        let schema = SchemaName::parse("shown").unwrap();
+        let options = PostgresOptions {
+            schema,
+            ..PostgresOptions::default()
+        };
+        let store = PostgresStore::open(url, options).await.unwrap();
+        let mut connection = store.writer.acquire().await.unwrap();
+        connection.begin().await.unwrap();
+        let row = connection.query("SELECT current_setting($1)").bind(name);
+        row.fetch_one().await.unwrap().text(0).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_doesnt_wait_for_its_disk_is_told_to() {
+        let server = open_cowork_testkit::postgres::Postgres::shared()
+            .await
+            .unwrap();
+        let set = async |value: &str| {
+            let mut admin = sqlx::PgConnection::connect(&server.url()).await.unwrap();
+            let set = format!("ALTER ROLE postgres SET synchronous_commit = {value}");
+            sqlx::raw_sql(AssertSqlSafe(set))
+                .execute(&mut admin)
+                .await
+                .unwrap();
+        };
+        let url = server.url().into();
+        set("off").await;
+        assert_eq!(shown(&url, "synchronous_commit").await, "on");
+        set("remote_apply").await;
+        let stronger = shown(&url, "synchronous_commit").await;
+        assert_eq!(stronger, "remote_apply", "what is stronger stays");
+        assert_eq!(shown(&url, "statement_timeout").await, "30s");
+    }
+}

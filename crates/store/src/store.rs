@@ -1,0 +1,282 @@
+//! The store itself, over whichever database: requests go to the one task that writes, reads to the pool of
+//! readers.
+
+use crate::dialect::{Connection, Pool};
+use crate::failure::Failure;
+use crate::group::{Change, SnapshotChange};
+use crate::read;
+use crate::writer::{self, Job, Pending};
+use async_trait::async_trait;
+use open_cowork_contracts::{RuntimeSessionId, SessionEventRecord, WorkspaceEventRecord};
+use open_cowork_providers::store::{
+    AppendRequest, Appended, CreatedSession, EventStats, EventStore, LeaseToken, NewSession, Scope,
+    SessionKey, SessionPage, SessionQuery, SessionRow, SessionStore, SessionUpdate, Snapshot,
+    SnapshotRule, SnapshotStore, SnapshotWrite, StoreError, WorkspaceCursor,
+};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// A database that the store can be on; see [`crate::SqliteStore`] and `PostgresStore`.
+pub trait Database: sealed::Sealed + Send + Sync + 'static {}
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}
+
+/// A store on that database, durable at every `Ok`.
+///
+/// Make it inside a Tokio runtime. [`SqlStore::close`] it at the end; dropping it finishes what was asked for,
+/// but nobody waits for that.
+pub struct SqlStore<D: Database> {
+    failure: Failure,
+    readers: Pool,
+    pub(crate) writer: Pool,
+    /// How long an answer of the database may take.
+    patience: Option<Duration>,
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    task: Mutex<Option<JoinHandle<()>>>,
+    database: PhantomData<D>,
+}
+
+impl<D: Database> fmt::Debug for SqlStore<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlStore")
+            .field("place", &self.failure.place())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<D: Database> SqlStore<D> {
+    /// `queue`: requests that may wait for the writer; callers beyond that wait themselves.
+    pub(crate) fn start(
+        failure: Failure,
+        readers: Pool,
+        writer: Pool,
+        patience: Option<Duration>,
+        queue: usize,
+    ) -> Self {
+        let (jobs, waiting) = mpsc::channel(queue.max(1));
+        let run = writer::run(writer.clone(), failure.clone(), patience, waiting);
+        SqlStore {
+            failure,
+            readers,
+            writer,
+            patience,
+            jobs: Mutex::new(Some(jobs)),
+            task: Mutex::new(Some(tokio::spawn(run))),
+            database: PhantomData,
+        }
+    }
+
+    /// Finishes what was asked for, refuses the rest with [`StoreError::Closed`], and closes the database.
+    pub async fn close(&self) {
+        drop(
+            self.jobs
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let task = self
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(task) = task
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the store's writer ended badly");
+        }
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    async fn submit<I, O>(
+        &self,
+        input: I,
+        job: impl FnOnce(Pending<I, O>) -> Job,
+    ) -> Result<O, StoreError> {
+        let jobs = self
+            .jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let jobs = jobs.ok_or(StoreError::Closed)?;
+        let (pending, answer) = Pending::new(input);
+        jobs.send(job(pending))
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn reader(&self) -> Result<Connection, StoreError> {
+        let reader = self.readers.acquire().await;
+        reader.map_err(|error| self.failure.of(&error))
+    }
+
+    /// What was read; `None` when it took too long.
+    async fn within<T>(
+        &self,
+        reading: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Option<Result<T, sqlx::Error>> {
+        match self.patience {
+            Some(patience) => tokio::time::timeout(patience, reading).await.ok(),
+            None => Some(reading.await),
+        }
+    }
+
+    fn answer<T>(
+        &self,
+        reader: Connection,
+        read: Option<Result<T, sqlx::Error>>,
+    ) -> Result<T, StoreError> {
+        match read {
+            Some(read) => read.map_err(|error| self.failure.of(&error)),
+            None => {
+                reader.discard();
+                Err(self.failure.unavailable())
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl<D: Database> SessionStore for SqlStore<D> {
+    async fn create_session(&self, new: NewSession) -> Result<CreatedSession, StoreError> {
+        self.submit(new, Job::Create).await
+    }
+
+    async fn session(&self, key: &SessionKey) -> Result<Option<SessionRow>, StoreError> {
+        let mut reader = self.reader().await?;
+        let found = self.within(read::session(&mut reader, key)).await;
+        Ok(self.answer(reader, found)?.map(|located| located.row))
+    }
+
+    async fn page_sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
+        let start = query.start()?;
+        let mut reader = self.reader().await?;
+        let rows = self
+            .within(read::page(&mut reader, query, start.as_ref()))
+            .await;
+        Ok(query.page(self.answer(reader, rows)?))
+    }
+
+    async fn find_by_runtime(
+        &self,
+        id: &RuntimeSessionId,
+    ) -> Result<Option<SessionRow>, StoreError> {
+        let mut reader = self.reader().await?;
+        let found = self.within(read::session_by_runtime(&mut reader, id)).await;
+        self.answer(reader, found)
+    }
+
+    async fn bind_runtime(
+        &self,
+        key: &SessionKey,
+        id: &RuntimeSessionId,
+        at: &str,
+        fence: Option<&LeaseToken>,
+    ) -> Result<SessionRow, StoreError> {
+        let change = Change {
+            key: key.clone(),
+            runtime: Some(id.clone()),
+            update: SessionUpdate::default(),
+            at: at.to_owned(),
+            fence: fence.cloned(),
+        };
+        self.submit(change, Job::Change).await
+    }
+
+    async fn update_session(
+        &self,
+        key: &SessionKey,
+        update: SessionUpdate,
+        at: &str,
+        fence: Option<&LeaseToken>,
+    ) -> Result<SessionRow, StoreError> {
+        let change = Change {
+            key: key.clone(),
+            runtime: None,
+            update,
+            at: at.to_owned(),
+            fence: fence.cloned(),
+        };
+        self.submit(change, Job::Change).await
+    }
+}
+
+#[async_trait]
+impl<D: Database> EventStore for SqlStore<D> {
+    async fn append(&self, request: AppendRequest) -> Result<Appended, StoreError> {
+        self.submit(request, Job::Append).await
+    }
+
+    async fn list_events(
+        &self,
+        key: &SessionKey,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Arc<SessionEventRecord>>, StoreError> {
+        let mut reader = self.reader().await?;
+        let found = self
+            .within(read::events(&mut reader, key, after, limit))
+            .await;
+        self.answer(reader, found)
+    }
+
+    async fn event_stats(&self, key: &SessionKey) -> Result<EventStats, StoreError> {
+        let mut reader = self.reader().await?;
+        let found = self.within(read::event_stats(&mut reader, key)).await;
+        self.answer(reader, found)
+    }
+
+    async fn list_workspace_events(
+        &self,
+        scope: &Scope,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Arc<WorkspaceEventRecord>>, StoreError> {
+        let mut reader = self.reader().await?;
+        let found = self
+            .within(read::workspace_events(&mut reader, scope, after, limit))
+            .await;
+        self.answer(reader, found)
+    }
+
+    async fn workspace_cursor(&self, scope: &Scope) -> Result<WorkspaceCursor, StoreError> {
+        let mut reader = self.reader().await?;
+        let found = self
+            .within(read::workspace_cursor(&mut reader, scope))
+            .await;
+        self.answer(reader, found)
+    }
+}
+
+#[async_trait]
+impl<D: Database> SnapshotStore for SqlStore<D> {
+    async fn snapshot(&self, key: &SessionKey) -> Result<Option<Snapshot>, StoreError> {
+        let mut reader = self.reader().await?;
+        let found = self.within(read::snapshot(&mut reader, key)).await;
+        self.answer(reader, found)
+    }
+
+    async fn write_snapshot(
+        &self,
+        key: &SessionKey,
+        snapshot: Snapshot,
+        rule: SnapshotRule,
+    ) -> Result<SnapshotWrite, StoreError> {
+        self.submit(
+            SnapshotChange {
+                key: key.clone(),
+                snapshot,
+                rule,
+            },
+            Job::Snapshot,
+        )
+        .await
+    }
+}
