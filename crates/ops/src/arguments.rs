@@ -2,6 +2,7 @@
 //! `open-cowork config:validate` is `open-cowork config validate` (09 §1.1).
 
 use crate::output::Format;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -39,7 +40,7 @@ pub struct Global {
         long,
         global = true,
         value_name = "DIR",
-        help_heading = "Options of all commands"
+        help_heading = "Options of all commands", value_parser = path()
     )]
     pub root: Option<PathBuf>,
     /// How the answer is printed.
@@ -114,10 +115,10 @@ pub enum Command {
         open-cowork health --data-dir ~/cowork-data --opencode ~/bin/opencode")]
     Health {
         /// The desktop's data folder; default: the platform's.
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", value_parser = path())]
         data_dir: Option<PathBuf>,
         /// OpenCode's program; default: `opencode` in PATH.
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_parser = path())]
         opencode: Option<PathBuf>,
         /// Only what this purpose needs: desktop-local, gateway-only, cloud-connect, desktop-pairing, full-hybrid.
         #[arg(long, value_name = "ID")]
@@ -140,6 +141,7 @@ pub enum Command {
     )]
     Man {
         /// Where to write one file per command; it must exist.
+        #[arg(value_parser = path())]
         dir: Option<PathBuf>,
     },
 }
@@ -158,7 +160,7 @@ pub enum ConfigCommand {
         open-cowork config validate configs/*.json --format sarif > findings.sarif")]
     Validate {
         /// Files to check.
-        #[arg(value_name = "FILE")]
+        #[arg(value_name = "FILE", value_parser = path())]
         files: Vec<PathBuf>,
         /// What each FILE is.
         #[arg(long = "as", value_enum, default_value_t, value_name = "KIND")]
@@ -178,8 +180,8 @@ pub enum ConfigCommand {
     /// Prints the JSON Schema of the document.
     #[command(after_help = "Examples:\n  \
         open-cowork config schema > open-cowork.config.schema.json\n  \
-        open-cowork config schema --overlay\n\n\
-        An editor checks while you type if the document names the file: \"$schema\": \"./open-cowork.config.schema.json\"")]
+        open-cowork config schema --overlay > open-cowork.overlay.schema.json\n\n\
+        An editor checks while you type if the document names the file: \"$schema\": \"./open-cowork.overlay.schema.json\"")]
     Schema {
         /// The form for overlays and layers, in which little is required.
         #[arg(long, conflicts_with = "fragment")]
@@ -219,13 +221,13 @@ pub enum DistributionCommand {
         open-cowork distribution check . --only DIST_IMAGES_PINNED")]
     Check {
         /// The distribution's folder.
-        #[arg(default_value = ".")]
+        #[arg(default_value = ".", value_parser = path())]
         dir: PathBuf,
         /// The main document; default: the first that a program would find in the folder.
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_parser = path())]
         config: Option<PathBuf>,
         /// Helm values beside those in the folder; may be given more than once.
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_parser = path())]
         values: Vec<PathBuf>,
     },
 }
@@ -243,7 +245,7 @@ pub enum HygieneCommand {
         open-cowork hygiene scan --write-baseline \"documented samples\"")]
     Scan {
         /// The folder.
-        #[arg(default_value = ".")]
+        #[arg(default_value = ".", value_parser = path())]
         dir: PathBuf,
         /// Accepts everything that is found today, for this reason.
         #[arg(long, value_name = "REASON")]
@@ -265,7 +267,7 @@ pub enum BrandingCommand {
         #[command(flatten)]
         layers: Layers,
         /// Where to write the page: one file, without script, that loads nothing.
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_parser = path())]
         out: Option<PathBuf>,
     },
 }
@@ -297,7 +299,7 @@ pub enum ProofCommand {
 #[derive(Debug, Args)]
 pub struct Layers {
     /// A file that lies above the layers found here; may be given more than once, the last wins.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path())]
     pub config: Vec<PathBuf>,
 }
 
@@ -337,6 +339,14 @@ pub enum Reader {
     Gateway,
     /// A diagnostics bundle.
     Diagnostics,
+}
+
+/// The name of a file or folder. An empty one comes from a variable of a script that isn't set.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|name| match name.is_empty() {
+        true => Err("the name is empty; was a variable not set?"),
+        false => Ok(PathBuf::from(name)),
+    })
 }
 
 /// `deploy:validate` becomes `deploy validate`, and the contract's `proof:opencode:compatibility` our

@@ -8,6 +8,7 @@
 //! | [`exit`] | exit codes |
 //! | [`distribution`] | the downstream completion checklist |
 //! | [`hygiene`] | what a public repository must not hold |
+//! | `look` | what a page will not show as a configuration asks for it |
 //! | [`error`] | why a command couldn't do its job |
 //!
 //! A validator collects all findings and says nothing on standard output but its report. Nothing is printed that
@@ -19,6 +20,7 @@ pub mod distribution;
 pub mod error;
 pub mod exit;
 pub mod hygiene;
+mod look;
 pub mod output;
 
 use arguments::{Arguments, Colour};

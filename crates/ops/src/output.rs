@@ -91,9 +91,21 @@ impl Reported {
             .filter(|check| !self.lists_checks || rules.keeps(&check.id))
             .cloned()
             .collect();
-        let failed = findings
+        let failing: Vec<&Finding> = findings
             .iter()
-            .any(|finding| rules.strict || finding.severity == Severity::Error);
+            .filter(|finding| rules.strict || finding.severity == Severity::Error)
+            .collect();
+        let failed = !failing.is_empty();
+        // A file that isn't there proves nothing about what it would hold.
+        let only_missing = failing
+            .iter()
+            .all(|finding| finding.code == "CONFIG_SOURCE_MISSING");
+        let exit = match (failed, self.inconclusive) {
+            (true, _) if only_missing => Exit::Missing,
+            (true, _) => Exit::Failed,
+            (false, true) => Exit::Missing,
+            (false, false) => Exit::Passed,
+        };
         let report = FindingReport {
             schema_version: 1,
             command: self.command.to_owned(),
@@ -102,11 +114,6 @@ impl Reported {
             checks,
             skipped: self.skipped.clone(),
             redacted: true,
-        };
-        let exit = match (failed, self.inconclusive) {
-            (true, _) => Exit::Failed,
-            (false, true) => Exit::Missing,
-            (false, false) => Exit::Passed,
         };
         (report, exit)
     }
@@ -158,6 +165,18 @@ mod tests {
             strict: true,
         };
         assert_eq!(reported().judge(&none).1, Exit::Passed);
+    }
+
+    #[test]
+    fn a_missing_file_alone_proves_nothing() {
+        let mut reported = reported();
+        let missing = Finding::error("CONFIG_SOURCE_MISSING", "c.json", "isn't there");
+        reported.findings = vec![missing];
+        let (report, exit) = reported.judge(&Rules::default());
+        assert!(!report.ok && exit == Exit::Missing);
+        let wrong = Finding::error("CONFIG_TYPE", "a.json", "wrong");
+        reported.findings.push(wrong);
+        assert_eq!(reported.judge(&Rules::default()).1, Exit::Failed);
     }
 
     #[test]

@@ -232,3 +232,46 @@ fn progress_counts_every_file() {
     .unwrap();
     assert_eq!(calls.into_inner(), 3);
 }
+
+#[test]
+fn a_zero_byte_hides_nothing_in_a_file_that_is_text_by_its_name() {
+    let line = format!("TOKEN={}\n", token());
+    let stray = [b"a\0b\n".as_slice(), line.as_bytes()].concat();
+    let wide: Vec<u8> = line.bytes().flat_map(|byte| [byte, 0]).collect();
+    let dir = folder(&[("a.txt", &stray), ("b.env", &wide), ("c.bin", &stray)]);
+    let scan = scan(dir.path());
+    assert_eq!(
+        found(&scan),
+        [
+            pair("a.txt:2", "HYGIENE_GIT_HOST_TOKEN"),
+            pair("b.env:1", "HYGIENE_GIT_HOST_TOKEN"),
+        ]
+    );
+    assert_eq!(scan.binaries, 1);
+}
+
+#[test]
+fn a_token_in_a_path_is_found_and_not_shown() {
+    let dir = folder(&[(format!("notes/{}.txt", token()).as_str(), b"fine\n")]);
+    let scan = scan(dir.path());
+    assert_eq!(found(&scan), [pair("notes/***.txt", "HYGIENE_PATH")]);
+    assert!(!format!("{scan:?}").contains(&token()));
+}
+
+#[test]
+fn a_reason_with_a_secret_is_not_written() {
+    let line = format!("TOKEN={}\n", token());
+    let dir = folder(&[("a.env", line.as_bytes())]);
+    let scan = scan(dir.path());
+    let reason = format!("because {} is old", token());
+    let refused = hygiene::write_baseline(dir.path(), &scan, &reason).unwrap_err();
+    assert!(!refused.to_string().contains(&token()), "{refused}");
+    assert!(!dir.path().join(BASELINE_FILE).exists());
+}
+
+#[test]
+fn a_file_is_no_folder_to_scan() {
+    let dir = folder(&[("a.env", b"")]);
+    let refused = hygiene::scan(&dir.path().join("a.env"), &Options::default()).unwrap_err();
+    assert!(refused.to_string().contains("is a file"), "{refused}");
+}

@@ -167,6 +167,8 @@ pub fn roster(input: &RosterInput<'_>) -> Roster {
 /// Rules that hold for every agent and for the top level alike.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shared {
+    /// Names of the MCP servers that OpenCode gets. What no pattern names of their tools is denied (05 §6.5).
+    pub registered: Vec<String>,
     /// Rule of reading files.
     pub read: Rule,
     /// Rule of files outside the workspace.
@@ -186,6 +188,7 @@ impl Shared {
         // An agent that is granted less must say so itself: its rules stand behind the top-level ones.
         let withheld = [&self.allow[..], &self.ask[..]].concat();
         PermissionInput {
+            registered: self.registered.clone(),
             withheld,
             read: self.read.clone(),
             external_directory: self.external_directory.clone(),
@@ -274,6 +277,7 @@ mod tests {
 
     fn shared() -> Shared {
         Shared {
+            registered: vec![],
             read: permission::read_with_secrets_asked(),
             external_directory: permission::external_roots(Ask, ["/skills"], Allow),
             allow: vec![],

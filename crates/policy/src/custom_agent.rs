@@ -156,7 +156,7 @@ impl CustomAgent {
 }
 
 /// Whether an agent may have this name: words of lower-case letters and digits, joined by single hyphens, at
-/// most 64 characters.
+/// most 64 characters, and not a plain number, see [`crate::pattern::is_index`].
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     let word = |word: &str| {
@@ -165,7 +165,7 @@ pub fn is_name(name: &str) -> bool {
                 .chars()
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
     };
-    (1..=64).contains(&name.len()) && name.split('-').all(word)
+    (1..=64).contains(&name.len()) && name.split('-').all(word) && !crate::pattern::is_index(name)
 }
 
 /// The agent's name and whether it is enabled, from its file's name; `None`: no agent's file.

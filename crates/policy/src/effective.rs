@@ -131,6 +131,7 @@ mod tests {
                 ..Dimensions::desktop()
             },
             Shared {
+                registered: vec![],
                 read: permission::read_with_secrets_asked(),
                 external_directory: permission::deny_all(),
                 allow: strings(&["mcp__clock__now"]),

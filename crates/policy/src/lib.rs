@@ -28,6 +28,7 @@
 //! | [`role`] | roles, permissions, sections of the administration | 07 §4.4, §19.4 |
 //! | [`remote_approval`] | who may answer an approval from where | 07 §7 |
 //! | [`health`] | evaluating setup and health | 07 §6 |
+//! | [`setup_bundle`] | taking a setup elsewhere without its secrets | 07 §6.5, 02 §11 |
 
 pub mod action;
 pub mod agent;
@@ -44,6 +45,7 @@ pub mod pattern;
 pub mod permission;
 pub mod remote_approval;
 pub mod role;
+pub mod setup_bundle;
 pub mod support;
 pub mod tool;
 

@@ -27,12 +27,6 @@ pub(crate) fn overlap(a: &str, b: &str) -> Overlap {
             .find(['*', '?'])
             .map(|end| pattern[..end].to_owned())
     };
-    let matches = |pattern: &str, text: &str| {
-        pattern::matches(pattern, text)
-            || pattern
-                .strip_suffix(" *")
-                .is_some_and(|bare| pattern::matches(bare, text))
-    };
     let only_prefix =
         |pattern: &str, head: &str| pattern.len() == head.len() + 1 && pattern.ends_with('*');
     if a == b {
@@ -43,8 +37,8 @@ pub(crate) fn overlap(a: &str, b: &str) -> Overlap {
         false => Overlap::None,
     };
     match (head(a), head(b)) {
-        (None, _) => either(matches(b, a), a),
-        (_, None) => either(matches(a, b), b),
+        (None, _) => either(pattern::matches(b, a), a),
+        (_, None) => either(pattern::matches(a, b), b),
         (Some(head_a), Some(head_b)) => {
             if only_prefix(a, &head_a) && head_b.starts_with(&head_a) {
                 Overlap::Is(b.to_owned())

@@ -22,22 +22,32 @@ pub fn expand<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Vec<Strin
     expanded.into_iter().collect()
 }
 
-/// Glob match over the whole text: `*` is any run of characters, `?` exactly one (05 §6.4).
+/// OpenCode's glob match over the whole text (05 §6.4): `*` is any run, `?` one UTF-16 unit, and a pattern that
+/// ends with ` *` matches without arguments too: `git *` is also `git`.
 #[must_use]
 pub fn matches(pattern: &str, text: &str) -> bool {
-    let pattern: Vec<char> = pattern.chars().collect();
-    let text: Vec<char> = text.chars().collect();
+    is_match(pattern, text)
+        || pattern
+            .strip_suffix(" *")
+            .is_some_and(|bare| is_match(bare, text))
+}
+
+fn is_match(pattern: &str, text: &str) -> bool {
+    const STAR: u16 = b'*' as u16;
+    const ONE: u16 = b'?' as u16;
+    let pattern: Vec<u16> = pattern.encode_utf16().collect();
+    let text: Vec<u16> = text.encode_utf16().collect();
     let (mut p, mut t) = (0, 0);
     // The last `*` seen and where its run ends so far: on a mismatch the run grows by one. Linear memory,
     // quadratic time at worst, no recursion.
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {
-            Some('*') => {
+            Some(&STAR) => {
                 retry = Some((p + 1, t));
                 p += 1;
             }
-            Some(&c) if c == '?' || c == text[t] => {
+            Some(&c) if c == ONE || c == text[t] => {
                 p += 1;
                 t += 1;
             }
@@ -51,7 +61,15 @@ pub fn matches(pattern: &str, text: &str) -> bool {
             }
         }
     }
-    pattern[p..].iter().all(|c| *c == '*')
+    pattern[p..].iter().all(|c| *c == STAR)
+}
+
+/// Whether JavaScript takes a key for the index of an array (`7`, not `07`). It moves such keys to the front of
+/// an object, and in a permission object the order decides; so nobody may write one.
+#[must_use]
+pub fn is_index(key: &str) -> bool {
+    key.parse::<u32>()
+        .is_ok_and(|index| index != u32::MAX && index.to_string() == key)
 }
 
 fn is_server_name(name: &str) -> bool {
@@ -102,6 +120,25 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_javascript_moves_to_the_front_are_known() {
+        for key in ["0", "7", "4294967294"] {
+            assert!(is_index(key), "{key}");
+        }
+        for key in [
+            "",
+            "07",
+            "+7",
+            "-1",
+            "7a",
+            "1.5",
+            "4294967295",
+            "99999999999",
+        ] {
+            assert!(!is_index(key), "{key}");
+        }
+    }
+
+    #[test]
     fn globs_match_the_whole_text() {
         for (pattern, text, expected) in [
             ("*", "", true),
@@ -114,6 +151,13 @@ mod tests {
             ("*a*b", "aaba", false),
             ("?", "", false),
             ("**", "abc", true),
+            ("git *", "git", true),
+            ("git *", "git push", true),
+            ("git *", "gitk", false),
+            ("* *", "git", true),
+            // JavaScript counts UTF-16 units: this one character is two of them.
+            ("?", "😀", false),
+            ("??", "😀", true),
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} on {text}");
         }

@@ -159,6 +159,8 @@ impl PermissionObject {
 /// Input of [`build`]. The default denies everything that can be denied.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PermissionInput {
+    /// Names of the MCP servers that OpenCode gets. A tool of theirs that no pattern names is denied (step 2).
+    pub registered: Vec<String>,
     /// Loading skills: an action, or `{"*":"deny", …}` from [`Rule::patterns`].
     pub skill: Rule,
     /// Asking the user questions.
@@ -194,6 +196,7 @@ pub struct PermissionInput {
 impl Default for PermissionInput {
     fn default() -> Self {
         Self {
+            registered: Vec::new(),
             skill: deny_all(),
             question: Action::Deny,
             task: Action::Deny.into(),
@@ -259,6 +262,11 @@ pub fn build(input: &PermissionInput) -> PermissionObject {
     let mut object = PermissionObject::default();
     object.set("skill", input.skill.clone()); // 1
     object.set("mcp__*", Action::Deny); // 2
+    // OpenCode 1.18 calls the tools `<server>_<tool>` and lets run what no rule names (08 §9.10, §11): the line
+    // above reaches none of them. Upstream writes only that one.
+    for server in &input.registered {
+        object.set(format!("{server}_*"), Action::Deny);
+    }
     object.set("question", input.question); // 3
     object.set("task", input.task.clone()); // 4
     object.set("external_directory", input.external_directory.clone()); // 5
@@ -424,6 +432,38 @@ mod tests {
             assert_eq!(object.action_for(tool, "*"), Some(Ask), "{tool}");
         }
         assert_eq!(object.action_for("wiki_read", "*"), Some(Allow));
+    }
+
+    #[test]
+    fn a_tool_of_a_registered_server_that_no_pattern_names_is_denied() {
+        let object = build(&PermissionInput {
+            registered: strings(&["wiki", "bare"]),
+            allow: strings(&["mcp__wiki__get_*"]),
+            ..PermissionInput::default()
+        });
+        assert_eq!(keys(&object)[..4], ["skill", "mcp__*", "wiki_*", "bare_*"]);
+        for (tool, expected) in [
+            ("wiki_get_page", Allow),
+            ("wiki_delete_all", Deny),
+            ("mcp__wiki__delete_all", Deny),
+            ("bare_run", Deny),
+        ] {
+            assert_eq!(object.action_for(tool, "x"), Some(expected), "{tool}");
+        }
+        let whole = build(&PermissionInput {
+            registered: strings(&["wiki"]),
+            allow: strings(&["mcp__wiki__*"]),
+            ..PermissionInput::default()
+        });
+        assert_eq!(whole.action_for("wiki_delete_all", "x"), Some(Allow));
+    }
+
+    #[test]
+    fn a_command_pattern_matches_without_arguments_too() {
+        let object: PermissionObject =
+            serde_json::from_str(r#"{"bash":{"*":"deny","git *":"ask"}}"#).unwrap();
+        assert_eq!(object.action_for("bash", "git"), Some(Ask));
+        assert_eq!(object.action_for("bash", "gitk"), Some(Deny));
     }
 
     #[test]

@@ -123,10 +123,33 @@ pub fn support(
     online: WorkspaceStatus,
     operation: Operation,
 ) -> WorkspaceApiSupport {
-    let status = status(column, operation);
+    verdict(
+        column,
+        online,
+        operation.as_str(),
+        Some(operation),
+        status(column, operation),
+    )
+}
+
+/// Status, reason and context of an operation as its column writes them; `None` is one that nobody knows.
+fn verdict(
+    column: Column<'_>,
+    online: WorkspaceStatus,
+    name: &str,
+    operation: Option<Operation>,
+    status: SupportStatus,
+) -> WorkspaceApiSupport {
+    let path_like = operation.is_some_and(is_path_like);
     let mut context = AuthorityContext::of(authority(column), status);
     context.online_state = online;
-    let reason = reason(status, operation);
+    let reason = match operation {
+        Some(operation) => reason(status, operation),
+        None => Some((
+            ReasonCode::NotSupported,
+            "This version doesn't know this operation.",
+        )),
+    };
     let policy_code = match (column, reason) {
         (_, None) | (Column::Local | Column::CloudWeb(_), _) => None,
         (Column::Gateway | Column::Paired, Some(_)) => listed(status).map(ReasonCode::as_str),
@@ -140,15 +163,15 @@ pub fn support(
                 _ => MutationSupport::NotSupported,
             };
             match operation {
-                Operation::ArtifactsIndex | Operation::ArtifactsStatus => {
+                Some(Operation::ArtifactsIndex | Operation::ArtifactsStatus) => {
                     context.artifacts.body = ArtifactAccess::RedactedMetadataOnly;
                 }
-                operation if is_path_like(operation) => {
+                _ if path_like || operation.is_none() => {
                     context.artifacts.body = ArtifactAccess::None;
                 }
                 _ => {}
             }
-            if is_artifact(operation) || is_path_like(operation) {
+            if operation.is_none_or(is_artifact) || path_like {
                 context.artifacts.reveal = ArtifactAccess::None;
             }
             context.blocked_reason = listed(status);
@@ -157,7 +180,10 @@ pub fn support(
             if status == SupportStatus::NotSupported {
                 context.path_exposure = PathExposure::NotExposed;
             }
-            if operation == Operation::ArtifactsReveal {
+            if operation.is_none() {
+                context.artifacts.body = ArtifactAccess::None;
+            }
+            if operation.is_none_or(|operation| operation == Operation::ArtifactsReveal) {
                 context.artifacts.reveal = ArtifactAccess::None;
             }
             context.blocked_reason = listed(status);
@@ -166,7 +192,7 @@ pub fn support(
             context.surface = Surface::CloudWeb;
             let artifacts_off = features.get("artifacts") == Some(&false);
             let blocked = status == SupportStatus::BlockedByPolicy;
-            if artifacts_off || blocked {
+            if artifacts_off || blocked || operation.is_none() {
                 context.artifacts.body = ArtifactAccess::None;
             }
             context.artifacts.reveal = ArtifactAccess::None;
@@ -181,7 +207,7 @@ pub fn support(
         };
     }
     WorkspaceApiSupport {
-        api: operation.as_str().to_owned(),
+        api: name.to_owned(),
         status,
         verdict: Some(WorkspaceActionVerdict {
             allowed: is_allowed(status),
@@ -200,23 +226,12 @@ pub fn support_named(
     online: WorkspaceStatus,
     operation: &str,
 ) -> WorkspaceApiSupport {
-    if let Some(operation) = Operation::parse(operation) {
-        return support(column, online, operation);
-    }
-    let status = SupportStatus::NotSupported;
-    WorkspaceApiSupport {
-        api: operation.to_owned(),
-        status,
-        verdict: Some(WorkspaceActionVerdict {
-            allowed: false,
-            reason: Some("This version doesn't know this operation.".to_owned()),
-            policy_code: None,
-            reason_code: Some(ReasonCode::NotSupported),
-        }),
-        context: Some(AuthorityContext {
-            online_state: online,
-            ..AuthorityContext::of(authority(column), status)
-        }),
+    match Operation::parse(operation) {
+        Some(known) => support(column, online, known),
+        None => {
+            let status = SupportStatus::NotSupported;
+            verdict(column, online, operation, None, status)
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tools of the config as permission patterns (05 §6.4, §6.6).
 
+use crate::meet::{Overlap, overlap};
 use crate::{Action, pattern};
 
 /// OpenCode's own tools and permission keys. Whatever else a pattern names is taken for an MCP tool.
@@ -136,6 +137,16 @@ pub fn tool_policy(mcp: Action, tools: &[Tool], servers: &[CustomServer]) -> Too
     }
 }
 
+/// Whether a pattern may name a tool of this MCP server, in either spelling.
+#[must_use]
+pub fn names_tool_of(pattern: &str, server: &str) -> bool {
+    pattern::expand([pattern]).iter().any(|key| {
+        [format!("{server}_*"), format!("mcp__{server}__*")]
+            .iter()
+            .any(|tools| overlap(key, tools) != Overlap::None)
+    })
+}
+
 /// Whether a pattern covers one of OpenCode's own tools. Such a pattern is not granted when MCP is denied, but
 /// to deny it would deny that tool too.
 pub(crate) fn reaches_native(pattern: &str) -> bool {
@@ -174,6 +185,23 @@ mod tests {
     fn a_tool_without_patterns_is_its_whole_server_in_both_spellings() {
         assert_eq!(tools()[0].allow(), ["mcp__wiki__*", "wiki_*"]);
         assert_eq!(tools()[1].allow(), ["mcp__clock__now", "clock_now"]);
+    }
+
+    #[test]
+    fn a_pattern_names_a_server_in_either_spelling_or_by_a_glob() {
+        for pattern in [
+            "mcp__wiki__read",
+            "wiki_read",
+            "wiki_*",
+            "mcp__*",
+            "*",
+            "w*_read",
+        ] {
+            assert!(names_tool_of(pattern, "wiki"), "{pattern}");
+        }
+        for pattern in ["bash", "mcp__wikis__read", "wikis_*", "mcp__mail__*"] {
+            assert!(!names_tool_of(pattern, "wiki"), "{pattern}");
+        }
     }
 
     #[test]

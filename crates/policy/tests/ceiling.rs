@@ -9,7 +9,7 @@ use open_cowork_policy::custom_agent::{CustomAgent, Override, OverrideKey, Overr
 use open_cowork_policy::effective::EffectivePolicy;
 use open_cowork_policy::inheritance::{Node, enforce, report};
 use open_cowork_policy::tool::{CustomServer, Tool, tool_policy};
-use open_cowork_policy::{Action, Dimensions, PermissionObject, Rule, permission};
+use open_cowork_policy::{Action, Dimensions, PermissionObject, Rule, pattern, permission};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -145,6 +145,7 @@ fn policy_of(dimensions: Dimensions, tools: &[Tool], denied: &[String]) -> Effec
     EffectivePolicy::new(
         dimensions,
         Shared {
+            registered: SERVERS.map(str::to_owned).to_vec(),
             read: permission::read_with_secrets_asked(),
             external_directory: permission::external_roots(
                 dimensions.external_directory,
@@ -173,13 +174,19 @@ fn effective(
 }
 
 /// Every tool, both spellings, every subject: nothing above the ceiling. Where the object is silent, the top
-/// level decides; see the last property.
+/// level decides, and where that is silent too, OpenCode lets the tool run.
 fn within(
     name: &str,
     object: &PermissionObject,
     policy: &EffectivePolicy,
 ) -> Result<(), TestCaseError> {
     let ceiling = policy.ceiling();
+    let top = open_cowork_policy::agent::top_level(&policy.dimensions, &policy.shared, &[]);
+    for (_, short) in mcp_tools() {
+        let action = effective(&top, object, &short, "x");
+        let most = ceiling.action_for(&short, "x").unwrap_or(Action::Allow);
+        prop_assert!(action <= most, "{name}: {short}: {action:?} above {most:?}");
+    }
     let mcp = mcp_tools()
         .into_iter()
         .flat_map(|(long, short)| [long, short]);
@@ -271,6 +278,39 @@ proptest! {
             within(&agent.name, &agent.permission, &policy)?;
         }
         within("custom", &custom.permission(&tools, &policy), &policy)?;
+    }
+
+    /// OpenCode's own default is to let a tool run: what nobody named must be denied by a rule (05 §6.5).
+    #[test]
+    fn a_tool_of_a_registered_server_that_no_pattern_names_is_denied_for_everybody(
+        dimensions in dimensions(), tools in tools(), configured in configured(), custom in custom(Just("wiki_read".to_owned()).boxed()),
+    ) {
+        let policy = policy_of(dimensions, &tools, &[]);
+        let overrides = BTreeMap::new();
+        let mut agents = roster(&RosterInput {
+            policy: &policy, tools: &tools, skills: &[], overrides: &overrides,
+            configured: std::slice::from_ref(&configured), custom: &[], product_agents: true,
+        }).agents;
+        enforce(&mut agents);
+        let top = open_cowork_policy::agent::top_level(&policy.dimensions, &policy.shared, &[]);
+        let mut objects: Vec<(&str, &PermissionObject)> =
+            agents.iter().map(|agent| (agent.name.as_str(), &agent.permission)).collect();
+        let bare = CustomAgent { tools: vec![], overrides: vec![], ..custom };
+        let custom = bare.permission(&tools, &policy);
+        let silent = PermissionObject::default();
+        objects.extend([("custom", &custom), ("top level", &silent)]);
+        let shared = [&policy.shared.allow[..], &policy.shared.ask].concat();
+        let own = [&configured.allow[..], &configured.ask].concat();
+        for (long, short) in mcp_tools() {
+            let named = |patterns: &[String]| pattern::expand(patterns).iter()
+                .any(|key| pattern::matches(key, &long) || pattern::matches(key, &short) || key == "mcp__*");
+            for (name, object) in &objects {
+                if named(&shared) || (*name == "configured" && named(&own)) {
+                    continue;
+                }
+                prop_assert_eq!(effective(&top, object, &short, "x"), Action::Deny, "{} {}", name, short);
+            }
+        }
     }
 
     #[test]

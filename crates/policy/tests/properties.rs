@@ -172,6 +172,7 @@ proptest! {
         let ceilings = Ceilings { bash: Some(ceiling), file_write: Some(ceiling), web_search: Some(ceiling), ..Ceilings::default() };
         let dimensions = Dimensions::resolve(&app, &settings, &ceilings);
         let shared = agent::Shared {
+            registered: vec![],
             read: permission::read_with_secrets_asked(),
             external_directory: permission::deny_all(),
             allow, ask, denied: denied.clone(),

@@ -206,6 +206,9 @@ impl ComposedConfig {
 /// Composes the document (05 §6.1–6.8). Errors are settings to mend; trying again won't help.
 pub fn compose(input: &ComposeInput, home: &HomePaths) -> Result<ComposedConfig, HostError> {
     let product = input.product.as_deref();
+    if let Some(config) = product {
+        product::check_keys(config)?;
+    }
     let choice = &input.provider;
     choice.check()?;
     let chosen = provider::chosen(input)?;
@@ -309,6 +312,7 @@ fn effective_policy(
     home: &HomePaths,
 ) -> EffectivePolicy {
     let ready = |server: &&crate::mcp::Server| matches!(server.state, State::Ready(_));
+    let registered = registered_servers(&input.servers, dimensions.mcp);
     let own: Vec<CustomServer> = input
         .servers
         .rows
@@ -322,6 +326,7 @@ fn effective_policy(
         .collect();
     let patterns = tool::tool_policy(dimensions.mcp, tools, &own);
     let shared = Shared {
+        registered: registered.keys().cloned().collect(),
         read: permission::read_with_secrets_asked(),
         external_directory: external_directories(dimensions.external_directory, home),
         allow: patterns.allow,

@@ -76,6 +76,38 @@ pub async fn evaluate(input: &McpInput<'_>, resolver: &dyn Resolve) -> Servers {
     }
 }
 
+/// Another server that counts and whose tools would be called like this one's: `wiki` with a tool `admin_run`
+/// and `wiki_admin` with `run` are one name for OpenCode, so that a rule about the one would hold for the other
+/// (05 §6.6). Servers that are off count too: patterns may name their tools. The longer name gives way; between
+/// a server of the distribution and an own one, the own one does.
+fn namesake<'a>(input: &McpInput<'a>, name: &str, is_own: bool) -> Option<&'a str> {
+    let inside = |long: &str, short: &str| {
+        let rest = long.strip_prefix(short);
+        rest.is_some_and(|rest| rest.starts_with('_'))
+    };
+    let names = || input.product.iter().map(|server| server.name.as_str());
+    let shorter_product = |name: &str| names().find(|other| inside(name, other));
+    if !is_own {
+        return shorter_product(name);
+    }
+    // One that gives way to another of the distribution takes nobody's place.
+    let longer = || names().find(|other| inside(other, name) && shorter_product(other).is_none());
+    let own = || effective_own(input.own).map(|server| server.name.as_str());
+    shorter_product(name)
+        .or_else(longer)
+        .or_else(|| own().find(|other| inside(name, other)))
+}
+
+fn ambiguous(other: &str) -> Verdict {
+    Verdict::refused(
+        Reason::McpInvalid,
+        format!(
+            "Its tools could have the same names as those of the server `{other}`; rename one so that neither \
+             name is the other one with _ and more behind it."
+        ),
+    )
+}
+
 async fn product_server(server: &Mcp, input: &McpInput<'_>, resolver: &dyn Resolve) -> Server {
     let verdict = match input.mcp == Action::Deny {
         true => Verdict::off(Reason::McpPolicyDenied),
@@ -174,6 +206,9 @@ async fn product(server: &Mcp, input: &McpInput<'_>, resolver: &dyn Resolve) -> 
             "The name of a server is letters, digits, single _ and -.",
         );
     }
+    if let Some(other) = namesake(input, &server.name, false) {
+        return ambiguous(other);
+    }
     let empty = BTreeMap::new();
     let stored = settings.credentials.get(&server.name).unwrap_or(&empty);
     let value = |key: &str| {
@@ -266,6 +301,9 @@ async fn own(server: &OwnServer, input: &McpInput<'_>, resolver: &dyn Resolve) -
             Reason::McpInvalid,
             "The name of a server is letters, digits, single _ and -.",
         );
+    }
+    if let Some(other) = namesake(input, &server.name, true) {
+        return ambiguous(other);
     }
     let google = match server.google_auth {
         true if input.settings.google.is_none() => {

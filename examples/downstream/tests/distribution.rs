@@ -315,3 +315,26 @@ fn the_summary_shows_the_brand() {
         "{lines:?}"
     );
 }
+
+#[test]
+fn a_logo_that_is_named_must_be_there() {
+    let copy = copy();
+    let logo = copy.path().join("branding/logo.svg");
+    std::fs::write(&logo, "no picture").unwrap();
+    let report = check(copy.path());
+    assert_eq!(
+        failed(&report),
+        ["DIST_BRANDING_SOURCE"],
+        "{}",
+        shown(&report)
+    );
+    std::fs::remove_file(logo).unwrap();
+    let report = check(copy.path());
+    assert_eq!(
+        failed(&report),
+        ["DIST_BRANDING_SOURCE"],
+        "{}",
+        shown(&report)
+    );
+    assert!(shown(&report).contains("logoAsset"), "{}", shown(&report));
+}

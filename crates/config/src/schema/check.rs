@@ -11,6 +11,7 @@ use crate::jsonc::is_beyond;
 use crate::pointer;
 use open_cowork_contracts::finding::{Finding, Severity};
 use serde_json::{Map, Value};
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 /// The keywords that the walk understands; the second half only describes.
@@ -50,7 +51,11 @@ pub(super) fn check(document: &Document, root: &'static Value) -> Vec<Finding> {
     let Value::Object(root) = root else {
         return Vec::new();
     };
-    let walk = Walk { document, root };
+    let walk = Walk {
+        document,
+        root,
+        suggestions: Cell::new(MAX_SUGGESTIONS),
+    };
     let mut violations = Vec::new();
     walk.value(root, None, document.value(), "", &mut violations);
     let mut seen = HashSet::new();
@@ -105,7 +110,13 @@ impl<'d> Positions<'d> {
 struct Walk<'d> {
     document: &'d Document,
     root: Schema,
+    /// How many unknown keys may still be compared with the known ones: nobody reads more suggestions, and each
+    /// costs a comparison with every name.
+    suggestions: Cell<usize>,
 }
+
+/// See [`Walk::suggestions`].
+const MAX_SUGGESTIONS: usize = 200;
 
 impl Walk<'_> {
     /// Everything in which a value violates a schema. `about` describes the form that is expected:
@@ -409,6 +420,11 @@ impl Walk<'_> {
         if let Some(help) = suggest::elsewhere(&here) {
             return finding.with_help(help);
         }
+        let left = self.suggestions.get();
+        if left == 0 {
+            return finding.with_help("Remove it, or look it up in the schema.");
+        }
+        self.suggestions.set(left - 1);
         if let Some(near) = suggest::nearest(name, free) {
             return finding.with_help(format!("Did you mean \"{near}\"?"));
         }

@@ -3,18 +3,13 @@
 use super::{Place, layers};
 use crate::arguments::Layers;
 use crate::error::CommandError;
+use crate::look;
 use crate::output::{Outcome, Reported};
-use open_cowork_config::load::Loaded;
-use open_cowork_contracts::finding::{Check, CheckStatus, Finding};
-use open_cowork_theme::apply::Remark;
+use open_cowork_contracts::finding::{Check, CheckStatus};
 use open_cowork_theme::check::pairs;
-use open_cowork_theme::look::look;
 use open_cowork_theme::preview::{self, Preview};
 use open_cowork_theme::{Palette, Scheme};
-use serde_json::Value;
 use std::path::Path;
-
-const PUBLIC_THEME: &str = "/cloud/publicBranding/theme";
 
 pub(super) fn run(
     place: &Place,
@@ -26,14 +21,7 @@ pub(super) fn run(
         Err(refused) => return Ok(refused.into_outcome("branding:preview")),
     };
     let value = loaded.value();
-    let (theme, remarks) = look(
-        &value["branding"],
-        // What somebody wrote: every resolved document has the built-in tokens too.
-        loaded
-            .written()
-            .pointer(PUBLIC_THEME)
-            .and_then(Value::as_object),
-    );
+    let (theme, remarks) = look::theme(&loaded);
     let name = value["branding"]["name"].as_str().unwrap_or_default();
     let mut notes = Vec::new();
     if let Some(out) = out {
@@ -57,10 +45,7 @@ pub(super) fn run(
     checks.extend(contrasts(&theme.dark, Scheme::Dark));
     Ok(Outcome::Report(Box::new(Reported {
         command: "branding:preview",
-        findings: remarks
-            .iter()
-            .map(|remark| finding(remark, &loaded))
-            .collect(),
+        findings: look::findings(&loaded, &place.folder()?),
         checks,
         lists_checks: true,
         looked_at: format!("{name:?}, light and dark"),
@@ -103,33 +88,4 @@ fn contrasts(palette: &Palette, scheme: Scheme) -> Vec<Check> {
             )),
         })
         .collect()
-}
-
-/// What the theme has to say, at the place where somebody said it.
-fn finding(remark: &Remark, loaded: &Loaded) -> Finding {
-    let (code, pointer) = match remark {
-        Remark::Contrast(warning) => (
-            "BRANDING_CONTRAST",
-            format!("{PUBLIC_THEME}/{}", warning.token),
-        ),
-        Remark::NotAColor { token } => ("BRANDING_NOT_A_COLOR", format!("{PUBLIC_THEME}/{token}")),
-        Remark::UnknownTheme { .. } => (
-            "BRANDING_THEME_UNKNOWN",
-            "/branding/defaultTheme".to_owned(),
-        ),
-    };
-    let mut finding = Finding::error(code, "branding", remark.to_string()).into_warning();
-    let setting = loaded
-        .explain(&pointer)
-        .ok()
-        .and_then(|explained| explained.set_by);
-    if let Some((setting, file)) =
-        setting.and_then(|setting| Some((setting.clone(), setting.file?)))
-    {
-        finding.path = format!("{file}{}", pointer.replace('/', "."));
-        finding.file = Some(file);
-        (finding.line, finding.column) = (setting.line, setting.column);
-        finding.pointer = Some(pointer);
-    }
-    finding
 }

@@ -54,12 +54,15 @@ fn text(explanation: &Explanation) -> String {
         Origin::Merged => "several layers say parts of it, the highest is listed first",
         Origin::Derived => "it follows from another key of the same layer",
         Origin::Normalised => "it is written in another form in the layer",
-        Origin::Inferred => "it follows from other keys",
+        Origin::Inferred => follows_from(&explanation.pointer),
         Origin::Default => "nobody says it; it is built in",
         Origin::Unset => "nobody says it, and nothing is built in",
     };
     if !how.is_empty() {
         let _ = writeln!(out, "  {how}");
+    }
+    if let Some(note) = &explanation.note {
+        let _ = writeln!(out, "  {note}");
     }
     if let Some(setting) = &explanation.set_by {
         let _ = writeln!(out, "\n  from  {}", shown(setting));
@@ -70,11 +73,39 @@ fn text(explanation: &Explanation) -> String {
     out.trim_end().to_owned()
 }
 
+/// What decides a value that nobody wrote (02 §2.4, §4.10, §6).
+fn follows_from(pointer: &str) -> &'static str {
+    for (start, from) in [
+        (
+            "/cloud/auth",
+            "it follows from cloud.auth: signupMode, else allowSelfServiceSignup, mode and allowedEmailDomains",
+        ),
+        (
+            "/cloud/profiles",
+            "it follows from the profile, else cloud.features and cloud.runtime, else the built-in profile",
+        ),
+        (
+            "/cloud/defaultProfile",
+            "it follows from cloud.profiles: an unknown default becomes \"full\"",
+        ),
+        (
+            "/gateway/providers",
+            "it follows from the provider's kind and its place in the list",
+        ),
+    ] {
+        if pointer.starts_with(start) {
+            return from;
+        }
+    }
+    "it follows from other keys; docs/contract/02-config.md §2.4 says from which"
+}
+
 /// `team.json:3:17 (command line): "deny"`.
 fn shown(setting: &Setting) -> String {
     let value = short(&setting.value);
     let label = setting.layer.label();
     match (&setting.file, setting.line, setting.column) {
+        (Some(file), ..) if file == layers::PRODUCT => format!("{file}: {value}"),
         (Some(file), Some(line), Some(column)) => {
             format!("{file}:{line}:{column} ({label}): {value}")
         }

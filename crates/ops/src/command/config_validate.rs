@@ -4,6 +4,7 @@ use super::progress::Counter;
 use super::{Place, layers};
 use crate::arguments::DocumentKind;
 use crate::error::CommandError;
+use crate::look;
 use crate::output::{Reported, count};
 use open_cowork_config::document::Document;
 use open_cowork_config::load;
@@ -18,6 +19,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 const COMMAND: &str = "config:validate";
+/// The folder that names of files on the command line are relative to: they are shown as they are opened.
+const AS_OPENED: &str = "";
 
 pub(super) fn run(
     place: &Place,
@@ -47,7 +50,7 @@ fn found_layers(place: &Place) -> Result<Reported, CommandError> {
             return Ok(refused.into_report(COMMAND));
         }
     };
-    Ok(together(sources, started))
+    Ok(together(sources, &place.folder()?, started))
 }
 
 fn named_layers(place: &Place, files: &[PathBuf]) -> Reported {
@@ -61,14 +64,14 @@ fn named_layers(place: &Place, files: &[PathBuf]) -> Reported {
             Err(finding) => unread.push(*finding),
         }
     }
-    let mut reported = together(sources, started);
+    let mut reported = together(sources, Path::new(AS_OPENED), started);
     reported.findings.splice(0..0, unread);
     reported
 }
 
-/// One report of all layers.
-fn together(sources: Sources, started: Instant) -> Reported {
-    let findings = load::review(&sources);
+/// One report of all layers, whose names are relative to `folder`.
+fn together(sources: Sources, folder: &Path, started: Instant) -> Reported {
+    let findings = review(&sources, folder);
     let number = sources.layers.len();
     let names: Vec<String> = sources
         .layers
@@ -95,6 +98,21 @@ fn together(sources: Sources, started: Instant) -> Reported {
         },
         ..Reported::default()
     }
+}
+
+/// All that the configuration has to say: what is wrong with it, or else what its page will not show as it asks.
+fn review(sources: &Sources, folder: &Path) -> Vec<Finding> {
+    let (loaded, mut findings) = load::reviewed(sources);
+    let Some(loaded) = loaded else {
+        return findings;
+    };
+    findings.extend(look::findings(&loaded, folder));
+    let layer = |finding: &Finding| {
+        let mut layers = sources.layers.iter();
+        layers.position(|layer| finding.file.as_deref() == Some(layer.file.as_str()))
+    };
+    findings.sort_by_key(|finding| (layer(finding), finding.line, finding.column));
+    findings
 }
 
 /// Each file for itself, on all cores.
@@ -178,7 +196,7 @@ fn one(place: &Place, file: &Path, kind: DocumentKind, environment: &Environment
             };
         }
     };
-    let mut findings = load::review(&sources);
+    let mut findings = review(&sources, Path::new(AS_OPENED));
     let mut form = Form::Overlay;
     if let Some(layer) = sources.layers.first()
         && let Ok(document) = Document::parse(layer.file.as_str(), &layer.text)

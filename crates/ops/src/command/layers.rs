@@ -9,6 +9,9 @@ use open_cowork_config::source::{self, Environment, Sources, Surface};
 use open_cowork_contracts::finding::Finding;
 use std::path::{Path, PathBuf};
 
+/// The name of the document that is compiled in.
+pub(super) const PRODUCT: &str = "the product's own document";
+
 /// A configuration that can't be used, with the texts to show lines of.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -74,7 +77,11 @@ pub(super) fn discover(
     Ok(found
         .map(|mut sources| {
             for layer in &mut sources.layers {
-                layer.file = relative(&layer.file, &folder);
+                layer.file = match layer.file.as_str() {
+                    // It is in no file that anybody could open.
+                    "bundled config" => PRODUCT.to_owned(),
+                    file => relative(file, &folder),
+                };
             }
             for warning in &mut sources.warnings {
                 shorten(warning, &folder);

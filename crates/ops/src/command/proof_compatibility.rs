@@ -9,13 +9,24 @@ use open_cowork_runtime_host::compatibility::{
     CompatibilityIssue, CompatibilityReport, IssueSeverity, ProofOptions, prove,
 };
 
+/// What every checkout has.
+const CHECKOUT: [&str; 2] = ["Cargo.toml", "crates/runtime-host"];
+
 /// With JSON, the result that 05 §13.3 gives; else findings, whose codes are the contract's in capitals.
 pub(super) fn run(
     place: &Place,
     options: ProofOptions,
     format: Format,
 ) -> Result<Outcome, CommandError> {
-    let report = prove(&place.folder()?, options);
+    let root = place.folder()?;
+    // Elsewhere a list of all that is missing would say nothing.
+    if let Some(missing) = CHECKOUT.iter().find(|name| !root.join(name).exists()) {
+        return Err(CommandError::Missing(format!(
+            "{} is no checkout of Open Cowork in Rust: it has no {missing}; go into one, or name it with --root",
+            root.display()
+        )));
+    }
+    let report = prove(&root, options);
     if format == Format::Json {
         let text = serde_json::to_string_pretty(&report).map_err(|error| {
             CommandError::Internal(format!("the report has no JSON form: {error}"))

@@ -2,9 +2,11 @@
 
 use super::folder::{ConfigFile, Folder};
 use super::{Verdict, crates};
+use crate::look;
 use open_cowork_config::document::Document;
 use open_cowork_contracts::finding::{Finding, Severity};
 use serde_json::Value;
+use std::path::Path;
 
 const ID: &str = "DIST_BRANDING_SOURCE";
 
@@ -124,6 +126,7 @@ pub(super) fn agrees(folder: &Folder) -> Verdict {
             findings.push(finding);
         }
     }
+    findings.extend(pictures(folder));
     findings.extend(crates::unreleased(folder));
     Verdict::Looked(
         format!(
@@ -134,6 +137,31 @@ pub(super) fn agrees(folder: &Folder) -> Verdict {
         ),
         findings,
     )
+}
+
+/// A picture that is named is there, where programs look for it: below the document, or below the distribution's
+/// folder, which they know as the downstream root (02 §8.1).
+fn pictures(folder: &Folder) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in &folder.documents {
+        let Some(document) = file.parsed() else {
+            continue;
+        };
+        for pointer in look::PICTURES {
+            let Some(name) = text(document, pointer) else {
+                continue;
+            };
+            let beside = file.path.parent().map(Path::to_owned);
+            if let Err(why) = look::picture(beside.into_iter().chain([folder.dir.clone()]), name) {
+                findings.push(
+                    document
+                        .finding(ID, Severity::Error, pointer, look::sentence(&why))
+                        .with_help(look::PICTURE_HELP),
+                );
+            }
+        }
+    }
+    findings
 }
 
 fn compare(facet: &Facet, main: &Document, folder: &Folder, findings: &mut Vec<Finding>) {
@@ -186,7 +214,7 @@ fn compare(facet: &Facet, main: &Document, folder: &Folder, findings: &mut Vec<F
 /// Blank and placeholder values say nothing.
 fn text<'a>(document: &'a Document, pointer: &str) -> Option<&'a str> {
     let text = document.value().pointer(pointer).and_then(Value::as_str)?;
-    (!text.trim().is_empty() && !text.contains("{env:")).then_some(text)
+    (!text.trim().is_empty() && !text.contains("{env:") && !text.contains("{file:")).then_some(text)
 }
 
 /// `https://a.example.com` and `https://a.example.com/` are one address.

@@ -4,6 +4,7 @@ use super::crates::Manifest;
 use super::yaml::Leaf;
 use super::{Options, Override};
 use crate::error::CommandError;
+use crate::hygiene::masked;
 use ignore::WalkBuilder;
 use open_cowork_config::document::Document;
 use open_cowork_contracts::finding::Finding;
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// The files that matter, read.
 pub(super) struct Folder {
+    /// The folder itself.
+    pub(super) dir: PathBuf,
     /// The main document first, when there is one, then overlays in the order of their names.
     pub(super) documents: Vec<ConfigFile>,
     /// Helm values.
@@ -116,7 +119,10 @@ impl Folder {
             "compose",
             self.compose.iter().map(|file| file.name.clone()).collect(),
         );
-        add("content", self.content.clone());
+        add(
+            "content",
+            self.content.iter().map(|name| masked(name)).collect(),
+        );
         add(
             "code",
             self.manifests
@@ -138,6 +144,7 @@ pub(super) fn read(dir: &Path, options: &Options) -> Result<Folder, CommandError
     }
     let names = list(dir);
     let mut folder = Folder {
+        dir: dir.to_owned(),
         documents: Vec::new(),
         values: Vec::new(),
         compose: Vec::new(),

@@ -184,8 +184,11 @@ fn look(id: &'static str, folder: &Folder, scan: &hygiene::Scan, options: &Optio
 
 /// The scanner's findings of some classes; what concerns the scan itself goes with files.
 fn of_classes(scan: &hygiene::Scan, classes: &[Class]) -> Vec<Finding> {
-    let class =
-        |finding: &Finding| rule::rule(&finding.code).map_or(Class::File, |rule| rule.class);
+    let class = |finding: &Finding| match (finding.code.as_str(), rule::rule(&finding.code)) {
+        ("HYGIENE_PATH", _) => Class::Secret,
+        (_, Some(rule)) => rule.class,
+        (_, None) => Class::File,
+    };
     scan.findings
         .iter()
         .filter(|finding| classes.contains(&class(finding)))

@@ -32,6 +32,7 @@ use inspect::CommentProblem;
 use lines::Lines;
 use open_cowork_contracts::finding::{Check, CheckStatus, Finding, Severity};
 use place::Place;
+use rule::Class;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -107,6 +108,7 @@ struct Looked {
 /// [`CommandError::Usage`] when the folder isn't there or its baseline can't be understood.
 pub fn scan(root: &Path, options: &Options<'_>) -> Result<Scan, CommandError> {
     let start = Instant::now();
+    walk::must_be_folder(root)?;
     let baseline = Accepted::read(root)?;
     let (files, problems) = walk::list(root, &baseline)?;
     let done = AtomicUsize::new(0);
@@ -120,7 +122,7 @@ pub fn scan(root: &Path, options: &Options<'_>) -> Result<Scan, CommandError> {
         ..Scan::default()
     };
     for problem in problems {
-        scan.findings.push(unreadable(".", &problem));
+        scan.findings.push(unreadable(".", &masked(&problem)));
     }
     let mut used = vec![false; baseline.file.entries.len()];
     for file in looked {
@@ -144,11 +146,12 @@ pub fn scan(root: &Path, options: &Options<'_>) -> Result<Scan, CommandError> {
             }
         }
     }
+    let of_files = milliseconds(start);
+    let start = Instant::now();
     if options.use_baseline {
         scan.findings.extend(judge_baseline(&baseline, &used));
     }
-    let duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    scan.checks = checks(&scan, duration_ms);
+    scan.checks = checks(&scan, of_files, milliseconds(start));
     Ok(scan)
 }
 
@@ -162,6 +165,13 @@ pub fn write_baseline(root: &Path, scan: &Scan, reason: &str) -> Result<usize, C
         return Err(CommandError::Usage(
             "a baseline needs a reason: say why these findings are accepted".to_owned(),
         ));
+    }
+    // As a file of this name would be looked at, if it weren't the baseline.
+    if let Some(found) = scan_text("reason.json", reason).first() {
+        return Err(CommandError::Usage(format!(
+            "the reason itself has a finding, and it would be written into the repository: {}",
+            found.message
+        )));
     }
     let old = Accepted::read(root)?;
     let with_reason = |entry: &Entry| Entry {
@@ -186,7 +196,43 @@ pub fn scan_text(path: &str, text: &str) -> Vec<Finding> {
 }
 
 fn look(root: &Path, file: &Path, limit: u64) -> Looked {
-    let path = walk::shown(root, file);
+    let written = walk::shown(root, file);
+    let path = masked(&written);
+    let mut looked = look_inside(file, &path, limit);
+    if path != written {
+        let finding = Finding::error(
+            "HYGIENE_PATH",
+            &path,
+            "the name of this file or of a folder above it holds a secret, which every listing shows.",
+        )
+        .with_help("revoke the secret, then rename the file");
+        looked
+            .findings
+            .insert(0, (place(finding, &path, None), None));
+    }
+    looked
+}
+
+/// A path, or a sentence with one, in which secrets are replaced.
+pub(crate) fn masked(text: &str) -> String {
+    let place = Place::of(text);
+    let hits = inspect::inspect(text, &place, &Lines::of(text, &place)).hits;
+    let mut masked = text.to_owned();
+    for hit in hits
+        .iter()
+        .rev()
+        .filter(|hit| hit.rule.class == Class::Secret)
+    {
+        masked.replace_range(hit.value.clone(), "***");
+    }
+    masked
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn look_inside(file: &Path, path: &str, limit: u64) -> Looked {
     let only = |finding| Looked {
         findings: vec![(finding, None)],
         ..Looked::default()
@@ -194,7 +240,7 @@ fn look(root: &Path, file: &Path, limit: u64) -> Looked {
     match walk::read(file, limit) {
         // Its own fingerprints are no findings.
         Content::Text(_) if path == BASELINE_FILE => Looked::default(),
-        Content::Text(text) => look_at_text(&path, &text),
+        Content::Text(text) => look_at_text(path, &text),
         Content::Binary => Looked {
             is_binary: true,
             ..Looked::default()
@@ -202,17 +248,17 @@ fn look(root: &Path, file: &Path, limit: u64) -> Looked {
         Content::TooLarge(size) => only(place(
             Finding::error(
                 "HYGIENE_FILE_TOO_LARGE",
-                &path,
+                path,
                 format!("this text of {size} bytes is larger than {limit} and was not looked at"),
             )
             .into_warning()
             .with_help(
                 "look at it yourself, raise the limit, or exclude it in the baseline with a reason",
             ),
-            &path,
+            path,
             None,
         )),
-        Content::Unreadable(error) => only(unreadable(&path, &error)),
+        Content::Unreadable(error) => only(unreadable(path, &error)),
     }
 }
 
@@ -309,7 +355,7 @@ fn judge_baseline(baseline: &Accepted, used: &[bool]) -> Vec<Finding> {
         if exclusion.reason.trim().is_empty() {
             findings.push(without_reason(format!(
                 "the exclusion of {}",
-                exclusion.path
+                masked(&exclusion.path)
             )));
         }
     }
@@ -317,12 +363,14 @@ fn judge_baseline(baseline: &Accepted, used: &[bool]) -> Vec<Finding> {
         if entry.reason.trim().is_empty() {
             findings.push(without_reason(format!(
                 "the entry {} of {}",
-                entry.code, entry.path
+                entry.code,
+                masked(&entry.path)
             )));
         } else if !used {
             let message = format!(
                 "the entry {} of {} accepts something that is no longer there.",
-                entry.code, entry.path
+                entry.code,
+                masked(&entry.path)
             );
             let finding = Finding::error("HYGIENE_BASELINE_STALE", BASELINE_FILE, message)
                 .into_warning()
@@ -333,7 +381,7 @@ fn judge_baseline(baseline: &Accepted, used: &[bool]) -> Vec<Finding> {
     findings
 }
 
-fn checks(scan: &Scan, duration_ms: u64) -> Vec<Check> {
+fn checks(scan: &Scan, of_files: u64, of_baseline: u64) -> Vec<Check> {
     let looked_at = format!(
         "{} files, {} lines, {} binaries skipped",
         scan.files, scan.lines, scan.binaries
@@ -349,18 +397,25 @@ fn checks(scan: &Scan, duration_ms: u64) -> Vec<Check> {
             CheckStatus::Pass
         }
     };
-    let check = |id: &str, status, detail: String| Check {
+    let check = |id: &str, status, duration_ms, detail: String| Check {
         id: id.to_owned(),
         status,
         duration_ms,
         detail: Some(detail),
     };
-    let is_rule = |code: &str| rule::rule(code).is_some();
+    let is_about_baseline =
+        |code: &str| code.starts_with("HYGIENE_BASELINE_") || code.starts_with("HYGIENE_ALLOW_");
     vec![
-        check("hygiene.files", failed(&is_rule), looked_at),
+        check(
+            "hygiene.files",
+            failed(&|code| !is_about_baseline(code)),
+            of_files,
+            looked_at,
+        ),
         check(
             "hygiene.baseline",
-            failed(&|code| !is_rule(code)),
+            failed(&is_about_baseline),
+            of_baseline,
             format!(
                 "{} findings accepted, {} allowed by a comment",
                 scan.accepted, scan.allowed

@@ -2,6 +2,7 @@
 //! order every time.
 
 use super::baseline::Accepted;
+use super::place::{Language, Place};
 use crate::error::CommandError;
 use ignore::WalkBuilder;
 use std::fs::File;
@@ -9,17 +10,25 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// Whether there is a folder to look at.
+pub(super) fn must_be_folder(root: &Path) -> Result<(), CommandError> {
+    let shown = root.display();
+    match root.metadata() {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(CommandError::Usage(format!(
+            "{shown} is a file; name the folder to look at, and all files in it are scanned"
+        ))),
+        Err(_) => Err(CommandError::Usage(format!(
+            "{shown} is no folder; name the folder to look at"
+        ))),
+    }
+}
+
 /// The files to look at, sorted by path, and the entries that couldn't be listed.
 pub(super) fn list(
     root: &Path,
     accepted: &Accepted,
 ) -> Result<(Vec<PathBuf>, Vec<String>), CommandError> {
-    if !root.is_dir() {
-        return Err(CommandError::Usage(format!(
-            "{} is no folder; name the folder to look at",
-            root.display()
-        )));
-    }
     let walk = WalkBuilder::new(root)
         .hidden(false)
         .ignore(false)
@@ -85,7 +94,7 @@ fn try_read(path: &Path, limit: u64) -> std::io::Result<Content> {
     let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit)).unwrap_or(0).max(HEAD));
     file.by_ref().take(HEAD as u64).read_to_end(&mut bytes)?;
     let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
-    if !is_utf16 && bytes.contains(&0) {
+    if !is_utf16 && bytes.contains(&0) && !is_text_by_name(path) {
         return Ok(Content::Binary);
     }
     if size > limit {
@@ -109,8 +118,22 @@ fn decode(bytes: Vec<u8>) -> String {
     if bytes.starts_with(&[0xfe, 0xff]) {
         return wide(u16::from_be_bytes);
     }
-    String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    let text = String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    // A zero byte between two letters must not hide what they say together; so UTF-16 without a mark is read too.
+    match text.contains('\0') {
+        true => text.replace('\0', ""),
+        false => text,
+    }
+}
+
+/// Whether a file is text by its name, whatever bytes somebody put into it.
+fn is_text_by_name(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Place::of(&name).language != Language::Other
+        || [".log", ".csv", ".tsv", ".xml", ".pem", ".key", ".lock"]
+            .iter()
+            .any(|ending| name.to_ascii_lowercase().ends_with(ending))
 }
 
 /// Runs `look` on every item on several threads; the answers come in the order of the items.

@@ -1,10 +1,17 @@
 //! One line of a JSON document as a message may show it: keys and structure, and of all the values at most the
-//! one that the message is about. A line can hold a key next to the mistake.
+//! one that the message is about. A line can hold a key next to the mistake. What is left out is as wide as it was,
+//! so that columns stay what they are in the file.
 
-/// What stands for a value that isn't shown.
-const HIDDEN: &str = "…";
-/// A longer line is cut around its caret, in characters.
+use std::ops::Range;
+
+/// Stands for a character that isn't shown.
+const HIDDEN: char = '*';
+/// Stands for the rest of a line that is cut.
+const CUT: char = '…';
+/// A longer line is cut around its mark, in characters.
 const WIDEST: usize = 96;
+/// A longer value is never shown, in characters.
+const LONGEST_VALUE: usize = 200;
 
 /// A line and what to mark in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,68 +24,95 @@ pub struct Excerpt {
     pub width: usize,
 }
 
-/// The line with a mark at `column` (characters, from 1). The value at the mark is shown if `may_show` says so of
-/// its text; all other strings that aren't keys, numbers, words and comments never are.
-pub fn excerpt(line: &str, column: u32, may_show: impl Fn(&str) -> bool) -> Excerpt {
-    let chars: Vec<char> = line.trim_end().chars().collect();
-    let at = (column.saturating_sub(1) as usize).min(chars.len());
-    let tokens = tokens(&chars);
-    let mut shown: Vec<char> = Vec::with_capacity(chars.len());
-    let mut mark = None;
-    for (index, token) in tokens.iter().enumerate() {
-        let start = shown.len();
-        let marked = (token.start..token.end).contains(&at) && token.kind != Kind::Space;
-        let text: String = chars[token.start..token.end].iter().collect();
-        let harmless = match token.kind {
-            Kind::Space | Kind::Punctuation => true,
-            Kind::String => is_key(&tokens, index, &chars),
-            Kind::Word => matches!(text.as_str(), "true" | "false" | "null"),
-            Kind::Comment => false,
-        };
-        let meant = marked && token.kind != Kind::Comment;
-        let hidden = !(harmless || meant && may_show(&text));
-        match (hidden, token.kind) {
-            (false, _) => shown.extend(text.chars().map(visible)),
-            (true, Kind::String) => shown.extend(format!("\"{HIDDEN}\"").chars()),
-            (true, Kind::Comment) => shown.extend(format!("// {HIDDEN}").chars()),
-            (true, _) => shown.extend(HIDDEN.chars()),
-        }
-        if marked {
-            mark = Some((start, shown.len() - start));
-        } else if token.kind == Kind::Space && (token.start..token.end).contains(&at) {
-            mark = Some((start + at - token.start, 1));
-        }
-    }
-    let (before, width) = mark.unwrap_or((shown.len(), 1));
-    cut(&shown, before, width)
+/// A line that is split once and shown for many findings.
+#[derive(Clone, Debug)]
+pub struct Line {
+    chars: Vec<char>,
+    tokens: Vec<Token>,
 }
 
-/// The window of a long line that has the mark in it.
-fn cut(shown: &[char], before: usize, width: usize) -> Excerpt {
-    if shown.len() <= WIDEST {
-        return Excerpt {
-            line: shown.iter().collect(),
-            before,
-            width,
+impl Line {
+    /// Splits a line.
+    pub fn new(line: &str) -> Line {
+        let chars: Vec<char> = line.trim_end().chars().collect();
+        let tokens = tokens(&chars);
+        Line { chars, tokens }
+    }
+
+    /// The line with a mark at `column` (characters, from 1). The value at the mark is shown if `may_show` says so of
+    /// its text; all other strings that aren't keys, numbers, words and comments never are.
+    pub fn excerpt(&self, column: u32, may_show: impl Fn(&str) -> bool) -> Excerpt {
+        let at = (column.saturating_sub(1) as usize).min(self.chars.len());
+        let marked = self.token_at(at);
+        let mark = match marked.map(|index| self.tokens[index]) {
+            Some(token) if token.kind != Kind::Space => token.start..token.end,
+            _ => at..at + 1,
         };
+        let window = self.window(&mark);
+        let first = self
+            .tokens
+            .partition_point(|token| token.end <= window.start);
+        let inside = self.tokens[first..].iter().enumerate();
+        let mut line = String::new();
+        if window.start > 0 {
+            line.push(CUT);
+        }
+        for (index, token) in inside.take_while(|(_, token)| token.start < window.end) {
+            let index = first + index;
+            let meant = marked == Some(index)
+                && token.kind != Kind::Comment
+                && token.end - token.start <= LONGEST_VALUE;
+            let shown = self.is_harmless(index) || meant && may_show(&self.text(token));
+            for place in token.start.max(window.start)..token.end.min(window.end) {
+                line.push(if shown || token.frames(place, &self.chars) {
+                    visible(self.chars[place])
+                } else {
+                    HIDDEN
+                });
+            }
+        }
+        if window.end < self.chars.len() {
+            line.push(CUT);
+        }
+        Excerpt {
+            line,
+            before: mark.start - window.start + usize::from(window.start > 0),
+            width: window.end.clamp(mark.start + 1, mark.end) - mark.start,
+        }
     }
-    let width = width.min(WIDEST / 2);
-    let start = before.saturating_sub((WIDEST - width) / 2);
-    let end = (start + WIDEST).min(shown.len());
-    let mut line = String::new();
-    let mut ahead = before - start;
-    if start > 0 {
-        line.push_str(HIDDEN);
-        ahead += 1;
+
+    fn token_at(&self, at: usize) -> Option<usize> {
+        let index = self.tokens.partition_point(|token| token.end <= at);
+        (index < self.tokens.len()).then_some(index)
     }
-    line.extend(&shown[start..end]);
-    if end < shown.len() {
-        line.push_str(HIDDEN);
+
+    fn text(&self, token: &Token) -> String {
+        self.chars[token.start..token.end].iter().collect()
     }
-    Excerpt {
-        line,
-        before: ahead,
-        width,
+
+    /// The part of the line that is shown, with the mark in it.
+    fn window(&self, mark: &Range<usize>) -> Range<usize> {
+        let all = self.chars.len();
+        if all <= WIDEST {
+            return 0..all;
+        }
+        let width = mark.len().min(WIDEST / 2);
+        let start = mark.start.saturating_sub((WIDEST - width) / 2);
+        start..(start + WIDEST).min(all)
+    }
+
+    /// Structure, keys, and words that are the same in every document.
+    fn is_harmless(&self, index: usize) -> bool {
+        let token = &self.tokens[index];
+        match token.kind {
+            Kind::Space | Kind::Punctuation => true,
+            Kind::String => is_key(&self.tokens, index, &self.chars),
+            Kind::Word => {
+                token.end - token.start <= 5
+                    && matches!(self.text(token).as_str(), "true" | "false" | "null")
+            }
+            Kind::Comment => false,
+        }
     }
 }
 
@@ -105,6 +139,17 @@ struct Token {
     kind: Kind,
     start: usize,
     end: usize,
+}
+
+impl Token {
+    /// Whether a character is a quote around a string, or begins a comment.
+    fn frames(self, place: usize, chars: &[char]) -> bool {
+        match self.kind {
+            Kind::String => (place == self.start || place + 1 == self.end) && chars[place] == '"',
+            Kind::Comment => place < self.start + 2,
+            _ => false,
+        }
+    }
 }
 
 /// Splits any text; what isn't JSON becomes words and is hidden.
@@ -179,7 +224,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn marked(line: &str, column: u32, show_value: bool) -> (String, String) {
-        let excerpt = excerpt(line, column, |_| show_value);
+        let excerpt = Line::new(line).excerpt(column, |_| show_value);
         let mark = excerpt
             .line
             .chars()
@@ -195,18 +240,18 @@ mod tests {
         let (shown, mark) = marked(line, 11, true);
         assert_eq!(
             shown,
-            r#"  "mode": "hybird", "token": "…", "n": …, "on": true"#
+            r#"  "mode": "hybird", "token": "******", "n": ****, "on": true"#
         );
         assert_eq!(mark, r#""hybird""#);
         let (shown, mark) = marked(line, 11, false);
         assert!(!shown.contains("hybird"));
-        assert_eq!(mark, r#""…""#);
+        assert_eq!(mark, r#""******""#);
     }
 
     #[test]
     fn the_mark_at_a_key_shows_the_key_and_not_its_value() {
         let (shown, mark) = marked(r#"{"botTokn": "123:sesame"} // sesame"#, 2, true);
-        assert_eq!(shown, r#"{"botTokn": "…"} // …"#);
+        assert_eq!(shown, r#"{"botTokn": "**********"} //*******"#);
         assert_eq!(mark, r#""botTokn""#);
     }
 
@@ -243,6 +288,23 @@ mod tests {
     }
 
     #[test]
+    fn columns_are_those_of_the_file() {
+        let line = r#"{"token": "sesame and more", "mode": "hybird"}"#;
+        let at = line.find(r#""hybird""#).unwrap();
+        let excerpt = Line::new(line).excerpt(at as u32 + 1, |_| true);
+        assert_eq!((excerpt.before, excerpt.width), (at, 8));
+        assert_eq!(excerpt.line.len(), line.len());
+        assert!(!excerpt.line.contains("sesame"));
+    }
+
+    #[test]
+    fn a_long_value_is_hidden_without_being_looked_at() {
+        let line = format!(r#"{{"mode": "{}"}}"#, "a".repeat(LONGEST_VALUE));
+        let excerpt = Line::new(&line).excerpt(10, |_| panic!("asked"));
+        assert!(excerpt.line.starts_with(r#"{"mode": "***"#), "{excerpt:?}");
+    }
+
+    #[test]
     fn control_characters_do_not_reach_the_terminal() {
         let (shown, _) = marked("{\"a\u{1b}[31m\": \u{7}1}", 2, true);
         assert!(!shown.contains('\u{1b}') && !shown.contains('\u{7}'));
@@ -251,9 +313,13 @@ mod tests {
     proptest! {
         #[test]
         fn any_line_at_any_column_is_shown_with_its_mark_inside(line in "\\PC{0,300}", column in 0u32..400) {
-            let excerpt = excerpt(&line, column, |_| true);
+            let excerpt = Line::new(&line).excerpt(column, |_| true);
+            let shown = excerpt.line.chars().count();
+            prop_assert!(shown <= WIDEST + 2);
             prop_assert!(excerpt.width >= 1);
-            prop_assert!(excerpt.before <= excerpt.line.chars().count());
+            prop_assert!(excerpt.before <= shown);
+            // One place may be behind the end.
+            prop_assert!(excerpt.before + excerpt.width <= shown + 1);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The form for people: each finding with its place, the line, a caret and the way out; then a summary.
 
-use super::excerpt::excerpt;
+use super::excerpt::Line;
 use super::{Reported, count};
 use anstyle::{AnsiColor, Style};
 
@@ -15,21 +15,22 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
 const PLACE: Style = Style::new().bold();
+/// Nobody reads more at once.
+const MOST: usize = 200;
 
 /// The text of a report. With `colour`, ANSI styles.
 pub fn render(reported: &Reported, report: &FindingReport, colour: bool) -> String {
     let mut out = String::new();
     let paint = Paint(colour);
-    let lines: HashMap<&str, Vec<&str>> = reported
-        .texts
-        .iter()
-        .map(|(file, text)| (file.as_str(), text.lines().collect()))
-        .collect();
     if reported.lists_checks {
         write_checks(&mut out, report, paint);
     }
-    for finding in &report.findings {
-        write_finding(&mut out, finding, &lines, paint);
+    let mut lines = Lines::of(reported);
+    for finding in report.findings.iter().take(MOST) {
+        write_finding(&mut out, finding, &mut lines, paint);
+    }
+    if let Some(more @ 1..) = report.findings.len().checked_sub(MOST) {
+        let _ = writeln!(out, "… and {more} more; --format json prints all");
     }
     for remark in &reported.remarks {
         let _ = writeln!(out, "{}", plain(remark));
@@ -70,12 +71,7 @@ fn write_checks(out: &mut String, report: &FindingReport, paint: Paint) {
 }
 
 /// `[CODE] place: sentence`, the line with its caret, the way out (09 §1.2).
-fn write_finding(
-    out: &mut String,
-    finding: &Finding,
-    lines: &HashMap<&str, Vec<&str>>,
-    paint: Paint,
-) {
+fn write_finding(out: &mut String, finding: &Finding, lines: &mut Lines<'_>, paint: Paint) {
     let (word, style) = match finding.severity {
         Severity::Error => ("error", ERROR),
         Severity::Warning => ("warning", WARNING),
@@ -83,8 +79,8 @@ fn write_finding(
     let head = paint.of(style, &format!("{word} [{}]", finding.code));
     let place = paint.of(PLACE, &place(finding));
     let _ = writeln!(out, "{head} {place}: {}", plain(&finding.message));
-    if let Some((number, line)) = line_of(finding, lines) {
-        let shown = excerpt(line, finding.column.unwrap_or(1), |value| {
+    if let Some((number, line)) = lines.of_finding(finding) {
+        let shown = line.excerpt(finding.column.unwrap_or(1), |value| {
             may_show(finding, value)
         });
         let margin = number.to_string();
@@ -116,23 +112,50 @@ fn place(finding: &Finding) -> String {
     }
 }
 
-fn line_of<'a>(finding: &Finding, lines: &HashMap<&str, Vec<&'a str>>) -> Option<(u32, &'a str)> {
-    let number = finding.line?;
-    let lines = lines.get(finding.file.as_deref()?)?;
-    let line = lines.get(number.checked_sub(1)? as usize)?;
-    (!line.trim().is_empty()).then_some((number, line))
+/// The lines of the texts. One that has many findings is split once.
+struct Lines<'a> {
+    texts: HashMap<&'a str, Vec<&'a str>>,
+    split: HashMap<(&'a str, u32), Line>,
 }
 
-/// Whether the value that a finding is about may be printed: not where secrets stand, not if it looks like one,
-/// and not where nobody knows what it is: in text that couldn't be parsed, at a key that doesn't exist.
+impl<'a> Lines<'a> {
+    fn of(reported: &'a Reported) -> Self {
+        let texts = reported.texts.iter();
+        Lines {
+            texts: texts
+                .map(|(file, text)| (file.as_str(), text.lines().collect()))
+                .collect(),
+            split: HashMap::new(),
+        }
+    }
+
+    /// The line that a finding is about, with its number; none if it is blank or isn't there.
+    fn of_finding(&mut self, finding: &Finding) -> Option<(u32, &Line)> {
+        let number = finding.line?;
+        let (file, lines) = self.texts.get_key_value(finding.file.as_deref()?)?;
+        let line = lines.get(number.checked_sub(1)? as usize)?;
+        if line.trim().is_empty() {
+            return None;
+        }
+        let split = self.split.entry((file, number));
+        Some((number, split.or_insert_with(|| Line::new(line))))
+    }
+}
+
+/// Whether the value that a finding is about may be printed: only where the schema says that it is one of a few
+/// words, a number in a range, a version or a text of a certain form. Whatever may be free text stays hidden, and so
+/// does what stands where secrets do, looks like one, or is an address, which may carry one.
 fn may_show(finding: &Finding, value: &str) -> bool {
     let Some(pointer) = &finding.pointer else {
         return false;
     };
-    !matches!(
-        finding.code.as_str(),
-        "CONFIG_SYNTAX" | "CONFIG_UNKNOWN_KEY"
-    ) && secret::place_of(pointer).is_none()
+    let is_narrow = match finding.code.as_str() {
+        "CONFIG_ENUM" | "CONFIG_RANGE" | "CONFIG_VERSION" => true,
+        "CONFIG_PATTERN" => !value.contains("://") && !value.contains('@'),
+        _ => false,
+    };
+    is_narrow
+        && secret::place_of(pointer).is_none()
         && Redactor::default().redact(value, Redaction::Full) == value
 }
 
@@ -154,6 +177,9 @@ fn summary(reported: &Reported, report: &FindingReport, paint: Paint) -> String 
     }
     if !report.skipped.is_empty() {
         found.push(format!("{} skipped", report.skipped.len()));
+    }
+    if let Some(hidden @ 1..) = reported.findings.len().checked_sub(report.findings.len()) {
+        found.push(format!("{} not shown (--only)", count(hidden, "finding")));
     }
     let verdict = if report.ok {
         paint.of(GOOD, "ok")
@@ -246,6 +272,65 @@ mod tests {
         assert!(!shown(vec![like_one], &text, false).contains("a1B2"));
         let unparsed = placed("CONFIG_SYNTAX", "", 1, 16, "no JSON");
         assert!(!shown(vec![unparsed], r#"{"adminToken": "sesame"#, false).contains("sesame"));
+    }
+
+    #[test]
+    fn free_text_is_hidden_and_a_word_of_a_list_is_shown() {
+        let text = r#"{"a": "canary", "b": 4711}"#;
+        let at = |code, pointer, column| placed(code, pointer, 1, column, "wrong");
+        assert!(shown(vec![at("CONFIG_ENUM", "/gateway/mode", 7)], text, false).contains("canary"));
+        for code in [
+            "CONFIG_TYPE",
+            "CONFIG_LENGTH",
+            "CONFIG_SEMANTIC_URL",
+            "CONFIG_UNKNOWN_KEY",
+            "CONFIG_DUPLICATE",
+            "CONFIG_PLACEHOLDER",
+        ] {
+            let shown = shown(
+                vec![
+                    at(code, "/branding/name", 7),
+                    at(code, "/branding/name", 22),
+                ],
+                text,
+                false,
+            );
+            assert!(
+                !shown.contains("canary") && !shown.contains("4711"),
+                "{shown}"
+            );
+        }
+        let address = r#"{"a": "http://canary"}"#;
+        let pattern = at("CONFIG_PATTERN", "/branding/legalUrl", 7);
+        assert!(!shown(vec![pattern], address, false).contains("canary"));
+    }
+
+    #[test]
+    fn only_the_first_findings_are_printed_and_all_are_counted() {
+        let finding = placed("CONFIG_ENUM", "/a", 1, 1, "no");
+        let text = shown(vec![finding; MOST + 3], "{}", false);
+        assert_eq!(text.matches("[CONFIG_ENUM]").count(), MOST);
+        assert!(text.contains("\n… and 3 more; --format json prints all\nfailed: "));
+        assert!(text.ends_with("203 errors\n"), "{text}");
+    }
+
+    #[test]
+    fn what_a_filter_hides_is_said() {
+        let reported = Reported {
+            command: "config:validate",
+            findings: vec![placed("CONFIG_ENUM", "/a", 1, 1, "no")],
+            looked_at: "1 file".into(),
+            ..Reported::default()
+        };
+        let rules = Rules {
+            only: vec!["HYGIENE_".into()],
+            strict: false,
+        };
+        let text = render(&reported, &reported.judge(&rules).0, false);
+        assert_eq!(
+            text,
+            "ok: config validate: 1 file; 1 finding not shown (--only)\n"
+        );
     }
 
     #[test]

@@ -31,8 +31,15 @@ fn command_shows_real_output() {
     is_current("docs/command.md");
 }
 
-/// Codes about the environment of the cloud's and the gateway's own programs, which no document can cause.
-const OF_PROGRAMS: [&str; 3] = ["CONFIG_CREDENTIALS", "CONFIG_ENV", "CONFIG_GATEWAY"];
+/// Codes about the environment of the cloud's and the gateway's own programs, and of programs that change a document:
+/// no document can cause them.
+const OF_PROGRAMS: [&str; 5] = [
+    "CONFIG_CREDENTIALS",
+    "CONFIG_ENV",
+    "CONFIG_GATEWAY",
+    "CONFIG_READ",
+    "CONFIG_WRITE",
+];
 
 #[test]
 fn every_code_of_the_loader_is_shown() {

@@ -69,7 +69,7 @@ pub fn issues(agent: &CustomAgent, known: &Known<'_>) -> Vec<Issue> {
     } else if !is_name(name) {
         add(
             "invalid_name",
-            "Use lower-case letters, digits and single hyphens in the name, at most 64 characters."
+            "Use lower-case letters, digits and single hyphens in the name, at most 64 characters and not only digits."
                 .into(),
         );
     } else if RESERVED.contains(&name) || known.configured.iter().any(|other| other == name) {
@@ -116,7 +116,13 @@ pub fn issues(agent: &CustomAgent, known: &Known<'_>) -> Vec<Issue> {
     }
     for (i, change) in agent.overrides.iter().enumerate() {
         for (j, rule) in change.rules.iter().enumerate() {
-            if change.key == OverrideKey::Mcp && !is_mcp_pattern(&rule.pattern) {
+            if crate::pattern::is_index(&rule.pattern) {
+                add(
+                    &format!("permission_rule_pattern_number_{i}_{j}"),
+                    "A pattern can't be a plain number: it would lose its place in the order; add ` *`."
+                        .into(),
+                );
+            } else if change.key == OverrideKey::Mcp && !is_mcp_pattern(&rule.pattern) {
                 add(
                     &format!("permission_rule_pattern_invalid_mcp_{i}_{j}"),
                     "Write the pattern as `mcp__server__tool` or `server_tool`.".into(),
@@ -315,6 +321,12 @@ mod tests {
         for (code, agent, known) in [
             ("missing_name", edit(&|a| a.name = " ".into()), nothing),
             ("invalid_name", edit(&|a| a.name = "A b".into()), nothing),
+            ("invalid_name", edit(&|a| a.name = "7".into()), nothing),
+            (
+                "permission_rule_pattern_number_0_0",
+                edit(&|a| a.overrides.push(rule(OverrideKey::Bash, 1, "7"))),
+                nothing,
+            ),
             ("reserved_name", edit(&|a| a.name = "cleo".into()), nothing),
             (
                 "reserved_name",

@@ -210,6 +210,7 @@ mod tests {
         EffectivePolicy::new(
             dimensions,
             Shared {
+                registered: vec![],
                 read: permission::read_with_secrets_asked(),
                 external_directory: dimensions.external_directory.into(),
                 allow: vec![],

@@ -39,12 +39,9 @@ impl Network {
     }
 }
 
-/// Where clouds serve credentials to their machines: the common address, container credentials (AWS), wire
-/// server (Azure), and the addresses of Alibaba, Oracle, Tencent and Scaleway.
-const METADATA_V4: [[u8; 4]; 8] = [
-    [169, 254, 169, 254],
-    [169, 254, 170, 2],
-    [169, 254, 170, 23],
+/// Where clouds serve credentials to their machines: wire server (Azure), and the addresses of Alibaba, Oracle,
+/// Tencent and Scaleway. The common ones are ranges, see [`RANGES_V4`].
+const METADATA_V4: [[u8; 4]; 5] = [
     [168, 63, 129, 16],
     [100, 100, 100, 200],
     [192, 0, 0, 192],
@@ -52,10 +49,8 @@ const METADATA_V4: [[u8; 4]; 8] = [
     [169, 254, 42, 42],
 ];
 
-/// The same over IPv6: AWS (two), Google, Oracle, OpenStack, Scaleway.
-const METADATA_V6: [[u16; 8]; 6] = [
-    [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254],
-    [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0023],
+/// The same over IPv6: Google, Oracle, OpenStack, Scaleway. For AWS see [`RANGES_V6`].
+const METADATA_V6: [[u16; 8]; 4] = [
     [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254],
     [0xfd00, 0x00c1, 0, 0, 0, 0, 0xa9fe, 0xa9fe],
     [0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe],
@@ -63,7 +58,11 @@ const METADATA_V6: [[u16; 8]; 6] = [
 ];
 
 /// IPv4 ranges that are not the internet, in the order of decision.
-const RANGES_V4: [([u8; 4], u32, Network); 16] = [
+const RANGES_V4: [([u8; 4], u32, Network); 18] = [
+    // The metadata address of most clouds, and the time and name servers beside it (AWS).
+    ([169, 254, 169, 0], 24, Network::CloudMetadata),
+    // Credentials of containers (AWS).
+    ([169, 254, 170, 0], 23, Network::CloudMetadata),
     ([127, 0, 0, 0], 8, Network::Loopback),
     ([169, 254, 0, 0], 16, Network::LinkLocal),
     ([10, 0, 0, 0], 8, Network::Private),
@@ -84,7 +83,13 @@ const RANGES_V4: [([u8; 4], u32, Network); 16] = [
 ];
 
 /// IPv6 ranges that are not the internet. Outside of 2000::/3 nothing is assigned, see [`classify`].
-const RANGES_V6: [([u16; 8], u32, Network); 9] = [
+const RANGES_V6: [([u16; 8], u32, Network); 10] = [
+    // Everything that AWS serves to its machines: metadata, credentials, time, names.
+    (
+        [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0],
+        32,
+        Network::CloudMetadata,
+    ),
     ([0, 0, 0, 0, 0, 0, 0, 1], 128, Network::Loopback),
     ([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10, Network::LinkLocal),
     ([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7, Network::Private),
@@ -204,8 +209,9 @@ fn v4(high: u16, low: u16) -> Ipv4Addr {
 /// name must be looked up. `name` is lower-case and without a final dot.
 #[must_use]
 pub fn classify_name(name: &str) -> Option<Network> {
-    const METADATA: [&str; 11] = [
+    const METADATA: [&str; 12] = [
         "metadata",
+        "metadata.internal",
         "metadata.google.internal",
         "metadata.goog",
         "metadata.azure.internal",
@@ -220,13 +226,31 @@ pub fn classify_name(name: &str) -> Option<Network> {
     if METADATA.contains(&name) {
         return Some(Network::CloudMetadata);
     }
-    let loopback = [
+    // The last ones are what containers call the machine that they run on.
+    const LOOPBACK: [&str; 11] = [
         "localhost",
+        "localhost6",
+        "localhost.localdomain",
+        "localhost6.localdomain6",
         "ip6-localhost",
         "ip6-loopback",
-        "localhost.localdomain",
+        "host.docker.internal",
+        "gateway.docker.internal",
+        "kubernetes.docker.internal",
+        "host.containers.internal",
+        "host.lima.internal",
     ];
-    (loopback.contains(&name) || name.ends_with(".localhost")).then_some(Network::Loopback)
+    if LOOPBACK.contains(&name) || name.ends_with(".localhost") {
+        return Some(Network::Loopback);
+    }
+    [
+        "ip6-localnet",
+        "ip6-mcastprefix",
+        "ip6-allnodes",
+        "ip6-allrouters",
+    ]
+    .contains(&name)
+    .then_some(Network::NonRoutable)
 }
 
 #[cfg(test)]
@@ -245,6 +269,15 @@ mod tests {
             ("192.0.0.192", CloudMetadata),
             ("169.254.170.2", CloudMetadata),
             ("fd20:ce::254", CloudMetadata),
+            ("169.254.169.123", CloudMetadata),
+            ("169.254.169.253", CloudMetadata),
+            ("169.254.170.3", CloudMetadata),
+            ("169.254.171.255", CloudMetadata),
+            ("fd00:ec2::253", CloudMetadata),
+            ("fd00:ec2::123", CloudMetadata),
+            ("169.254.168.255", LinkLocal),
+            ("169.254.172.0", LinkLocal),
+            ("fd00:ec3::253", Private),
             ("127.0.0.1", Loopback),
             ("127.255.255.255", Loopback),
             ("::1", Loopback),
@@ -321,6 +354,12 @@ mod tests {
             ("localhost", Some(Loopback)),
             ("app.localhost", Some(Loopback)),
             ("ip6-loopback", Some(Loopback)),
+            ("localhost6", Some(Loopback)),
+            ("host.docker.internal", Some(Loopback)),
+            ("gateway.docker.internal", Some(Loopback)),
+            ("ip6-localnet", Some(NonRoutable)),
+            ("metadata.internal", Some(CloudMetadata)),
+            ("mcp.corp.internal", None),
             ("metadata.google.internal", Some(CloudMetadata)),
             ("instance-data", Some(CloudMetadata)),
             ("example.test", None),

@@ -61,8 +61,75 @@ pub fn is_pinned_go(spec: &str) -> bool {
     })
 }
 
+/// The package's own name: without scope, version, extras and the folders before it, in small letters.
+/// `@acme/node@1.2.3` is `node`, `git+https://code.test/a/npx.git#…` is `npx`.
+pub(super) fn name(spec: &str) -> String {
+    let path = full_name(spec);
+    let last = path.rsplit('/').next().unwrap_or(path);
+    let last = [".git", ".tar.gz", ".tgz"]
+        .iter()
+        .find_map(|suffix| last.strip_suffix(suffix))
+        .unwrap_or(last);
+    last.to_ascii_lowercase()
+}
+
+/// May the program come with the package? A name tells nothing for certain; a program that a package brings shares
+/// a word with it: `@playwright/mcp` brings `mcp-server-playwright`, but nobody's package brings `rm`.
+pub(super) fn may_bring(spec: &str, program: &str) -> bool {
+    let squeeze = |text: &str| {
+        let letters = text.chars().filter(char::is_ascii_alphanumeric);
+        letters.collect::<String>().to_ascii_lowercase()
+    };
+    // Scope or owner count, a host or a folder does not.
+    let full = full_name(spec);
+    let own: Vec<&str> = full.rsplit('/').take(2).collect();
+    let package = squeeze(&own.concat());
+    let words = |text: &str| {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        let long = words.filter(|word| word.len() > 2);
+        long.map(str::to_ascii_lowercase).collect::<Vec<_>>()
+    };
+    let brought = squeeze(program);
+    name(spec) == program.to_ascii_lowercase()
+        || words(program).iter().any(|word| package.contains(word))
+        || own
+            .iter()
+            .flat_map(|part| words(part))
+            .any(|word| brought.contains(&word))
+}
+
+/// The spec without version, extras and fragment.
+fn full_name(spec: &str) -> &str {
+    let spec = spec.split('#').next().unwrap_or(spec).trim_end_matches('/');
+    let start = spec.rfind('/').map_or(0, |slash| slash + 1);
+    let end = spec[start..]
+        .find(['@', '=', '['])
+        .map_or(spec.len(), |end| start + end);
+    &spec[..end]
+}
+
+/// An address of a repository. Its host is a name: ssh takes `-oProxyCommand=…` in its place as an option.
 fn is_git(spec: &str) -> bool {
-    spec.starts_with("git+https://") || spec.starts_with("git+ssh://")
+    let address = ["git+https://", "git+ssh://"]
+        .iter()
+        .find_map(|scheme| spec.strip_prefix(scheme));
+    let Some((authority, path)) = address.and_then(|address| address.split_once('/')) else {
+        return false;
+    };
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("git", authority));
+    let (host, port) = host.split_once(':').unwrap_or((host, "22"));
+    // npm writes the owner in the port's place: `git+ssh://git@host:owner/repository`.
+    let named = |text: &str| text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    named(user) && is_host(host) && is_name(port) && named(path)
+}
+
+fn is_host(host: &str) -> bool {
+    host.split('.').all(|label| {
+        label.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    })
 }
 
 /// A full SHA-1 or SHA-256; shorter ones can be made to collide.
@@ -125,6 +192,9 @@ mod tests {
             "/opt/server.tar.gz",
             &format!("git+https://code.test/a/b.git#{COMMIT}"),
             &format!("git+ssh://git@code.test/a/b.git#{COMMIT}"),
+            &format!("git+ssh://git@code.test:a/b.git#{COMMIT}"),
+            &format!("git+ssh://git@code.test:2222/a/b.git#{COMMIT}"),
+            &format!("git+https://me:token@code.test/a/b.git#{COMMIT}"),
         ] {
             assert!(is_pinned_npm(good), "{good}");
         }
@@ -148,6 +218,12 @@ mod tests {
             "git+https://code.test/a/b.git#main",
             "git+https://code.test/a/b.git#0123456",
             "git+https://code.test/a/b.git#semver:1.2.3",
+            &format!("git+ssh://-oProxyCommand=x/a#{COMMIT}"),
+            &format!("git+ssh://git@-oProxyCommand=x/a#{COMMIT}"),
+            &format!("git+ssh://-oProxyCommand=x@code.test/a#{COMMIT}"),
+            &format!("git+ssh://%2doProxyCommand=x/a#{COMMIT}"),
+            &format!("git+ssh:///a#{COMMIT}"),
+            &format!("git+https://code.test#{COMMIT}"),
             "https://code.test/a.tgz",
             "acme/server",
             "github:acme/server",
@@ -183,11 +259,61 @@ mod tests {
             "server==1,<2",
             "server==",
             "git+https://code.test/a/b@main",
+            &format!("git+ssh://-oProxyCommand=x/a@{COMMIT}"),
             "https://code.test/a.whl",
             "-x==1",
             "server[==1",
         ] {
             assert!(!is_pinned_python(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_package_has_one_name() {
+        for (spec, expected) in [
+            ("server@1.2.3", "server"),
+            ("@acme/Node@1.2.3", "node"),
+            ("mcp[cli]==1.2", "mcp"),
+            ("python@3.12", "python"),
+            ("file:/opt/npx/", "npx"),
+            ("/opt/npm-10.0.0.tgz", "npm-10.0.0"),
+            (&format!("git+https://code.test/a/npx.git#{COMMIT}"), "npx"),
+            (&format!("git+ssh://git@code.test/a/uv@{COMMIT}"), "uv"),
+            ("code.test/cmd/gosh@v1.2.3", "gosh"),
+        ] {
+            assert_eq!(name(spec), expected, "{spec}");
+        }
+    }
+
+    #[test]
+    fn a_program_shares_a_word_with_its_package() {
+        for (spec, program, expected) in [
+            ("@acme/server@1.2.3", "acme-server", true),
+            ("@playwright/mcp@0.0.30", "mcp-server-playwright", true),
+            ("@upstash/context7-mcp@1.0.0", "context7-mcp", true),
+            ("mcp[cli]==1.2.3", "mcp", true),
+            (
+                "office-powerpoint-mcp-server==2.0.6",
+                "ppt_mcp_server",
+                true,
+            ),
+            (
+                &format!("git+https://code.test/oraios/serena@{COMMIT}"),
+                "serena",
+                true,
+            ),
+            ("fastmcp-server@1.0.0", "fastmcpserver", true),
+            ("qr@1.0.0", "qr", true),
+            ("good@1.0.0", "rm", false),
+            ("good@1.0.0", "evil", false),
+            ("good@1.0.0", "busctl", false),
+            (
+                &format!("git+https://evil.test/a/b#{COMMIT}"),
+                "evil",
+                false,
+            ),
+        ] {
+            assert_eq!(may_bring(spec, program), expected, "{spec} {program}");
         }
     }
 

@@ -6,7 +6,11 @@
 //! in it is refused, whatever stands behind the script belongs to the script.
 
 use super::grammar;
+use super::program::{family, program_name};
 use serde::{Deserialize, Serialize};
+
+pub use super::environment::check_environment;
+pub use super::program::check_program_name;
 
 /// Who asks for the server. It decides about relative paths and unknown names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -116,6 +120,22 @@ pub enum StdioRefusal {
         /// How a pinned one is written.
         example: &'static str,
     },
+    /// A package or module that is a way to run something else: an interpreter, a runner, a shell.
+    #[error(
+        "`{program}` would fetch or load something that runs whatever its arguments say; name the server's own package or module."
+    )]
+    RunsOthers {
+        /// Name of the program.
+        program: String,
+    },
+    /// A package is named, and a program that does not belong to it.
+    #[error(
+        "`{program}` names a package and then a program that is not named after it; name the package's own, or install it and write the absolute path of its program."
+    )]
+    ForeignProgram {
+        /// Name of the program.
+        program: String,
+    },
     /// A relative path where none may be: it would be looked for in whatever folder is open.
     #[error("{place} is a relative path; write the absolute one.")]
     RelativePath {
@@ -136,9 +156,9 @@ pub enum StdioRefusal {
         /// Name of the program.
         program: String,
     },
-    /// A variable that changes which code runs.
+    /// A variable that changes which code runs, or whom it trusts.
     #[error(
-        "The variable {name} changes which code runs; remove it from the server's environment."
+        "The variable {name} changes which code runs or whom it trusts; remove it from the server's environment."
     )]
     Environment {
         /// Name of the variable.
@@ -151,131 +171,12 @@ const COMMAND_BYTES: usize = 1024;
 /// Longest argument, in bytes (05 §7.2).
 const ARGUMENT_BYTES: usize = 4096;
 /// Most arguments, and most variables (05 §7.2).
-const MAX_COUNT: usize = 64;
-/// Longest name of a variable, in bytes (05 §7.2).
-const NAME_BYTES: usize = 256;
+pub(super) const MAX_COUNT: usize = 64;
 
 /// Programs that may be named without a path (05 §7.3).
 const RUNTIMES: [&str; 14] = [
     "node", "npx", "npm", "pnpm", "bun", "bunx", "python", "python3", "uv", "uvx", "deno", "go",
     "ruby", "java",
-];
-
-const SHELLS: &[&str] = &[
-    "ash",
-    "bash",
-    "busybox",
-    "cmd",
-    "csh",
-    "dash",
-    "elvish",
-    "fish",
-    "ksh",
-    "mksh",
-    "nu",
-    "oksh",
-    "powershell",
-    "pwsh",
-    "rbash",
-    "rc",
-    "sh",
-    "tcsh",
-    "toybox",
-    "xonsh",
-    "yash",
-    "zsh",
-];
-
-/// Programs whose arguments are programs. Not complete, and it can't be: a foreign program at an absolute path
-/// is the user's choice. It closes the known detours around the grammars.
-const LAUNCHERS: &[&str] = &[
-    "at",
-    "awk",
-    "batch",
-    "bwrap",
-    "cargo",
-    "chroot",
-    "conda",
-    "cscript",
-    "curl",
-    "docker",
-    "doas",
-    "dotnet",
-    "env",
-    "expect",
-    "find",
-    "firejail",
-    "flock",
-    "gawk",
-    "gdb",
-    "git",
-    "groovy",
-    "ionice",
-    "ipython",
-    "irb",
-    "jshell",
-    "julia",
-    "kubectl",
-    "lldb",
-    "ltrace",
-    "lua",
-    "luajit",
-    "make",
-    "mamba",
-    "mawk",
-    "mono",
-    "mshta",
-    "nc",
-    "ncat",
-    "nerdctl",
-    "nice",
-    "nohup",
-    "nsenter",
-    "osascript",
-    "parallel",
-    "perl",
-    "php",
-    "pip",
-    "pipx",
-    "pkexec",
-    "podman",
-    "poetry",
-    "pypy",
-    "pythonw",
-    "r",
-    "regsvr",
-    "rscript",
-    "rundll",
-    "runuser",
-    "scala",
-    "script",
-    "sed",
-    "setsid",
-    "socat",
-    "ssh",
-    "stdbuf",
-    "strace",
-    "su",
-    "sudo",
-    "systemd-run",
-    "tar",
-    "tclsh",
-    "telnet",
-    "time",
-    "timeout",
-    "ts-node",
-    "tsx",
-    "unshare",
-    "vi",
-    "vim",
-    "watch",
-    "wget",
-    "wine",
-    "wish",
-    "wscript",
-    "xargs",
-    "yarn",
-    "yarnpkg",
 ];
 
 /// Judges a command line.
@@ -300,105 +201,21 @@ pub fn check(command: &str, args: &[String], origin: Origin) -> Result<Launch, S
     Ok(Launch { program, files })
 }
 
-/// Judges the name of a program that was found behind a path or a link: no shell and no launcher hides there.
-pub fn check_program_name(path: &str) -> Result<(), StdioRefusal> {
-    let program = program_name(path);
-    let family = family(&program);
-    if SHELLS.contains(&family) {
-        return Err(StdioRefusal::Shell { program });
-    }
-    // The dynamic loader runs the program that its argument names.
-    let loader = ["ld.so", "ld-linux", "ld-musl"]
-        .iter()
-        .any(|name| program.starts_with(name));
-    if LAUNCHERS.contains(&family) || loader {
-        return Err(StdioRefusal::Launcher { program });
-    }
-    Ok(())
-}
-
 /// Judges a program that was found behind a link, with the arguments that it would get: the grammar of the
 /// runtime that is really there counts too.
+///
+/// Call it after [`check`] has judged the name that the program is started by: some programs act by that name.
+/// `bunx` is a link to `bun`, and the shims of version managers (`npx` → `mise`) become what they are called.
 pub fn check_resolved(path: &str, args: &[String], origin: Origin) -> Result<(), StdioRefusal> {
-    check_program_name(path)?;
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    grammar::judge(&program_name(path), &args, &grammar::Place::new(origin)).map(drop)
-}
-
-/// Judges the names of a server's variables: none may change which code runs.
-pub fn check_environment<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<(), StdioRefusal> {
-    const NAMES: &[&str] = &[
-        "PATH",
-        "HOME",
-        "SHELL",
-        "IFS",
-        "ENV",
-        "BASH_ENV",
-        "SHELLOPTS",
-        "BASHOPTS",
-        "PROMPT_COMMAND",
-        "NODE_OPTIONS",
-        "NODE_PATH",
-        "NODE_REPL_EXTERNAL_MODULE",
-        "BUN_OPTIONS",
-        "BUN_CONFIG_REGISTRY",
-        "RUBYOPT",
-        "RUBYLIB",
-        "PERL5OPT",
-        "PERL5LIB",
-        "CLASSPATH",
-        "JAVA_TOOL_OPTIONS",
-        "JDK_JAVA_OPTIONS",
-        "_JAVA_OPTIONS",
-        "GOFLAGS",
-        "GOPROXY",
-        "GONOSUMDB",
-        "GONOSUMCHECK",
-        "GOINSECURE",
-        "GOTOOLCHAIN",
-        "GOROOT",
-        "GOPATH",
-        "GCONV_PATH",
-        "OPENSSL_CONF",
-        "SSLKEYLOGFILE",
-        "DENO_DIR",
-        "DENO_INSTALL_ROOT",
-    ];
-    const PREFIXES: [&str; 9] = [
-        "LD_",
-        "DYLD_",
-        "PYTHON",
-        "NPM_CONFIG_",
-        "PNPM_",
-        "UV_",
-        "PIP_",
-        "GIT_",
-        "OPENCODE_",
-    ];
-    for (index, name) in names.into_iter().enumerate() {
-        if index == MAX_COUNT || name.len() > NAME_BYTES {
-            return Err(StdioRefusal::TooLong {
-                place: "The server's environment".into(),
-                limit: format!("{MAX_COUNT} variables with names of {NAME_BYTES} bytes"),
-            });
-        }
-        let upper = name.to_ascii_uppercase();
-        let named = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        // Output settings of Python change no code, and servers need them.
-        let harmless =
-            ["PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONUTF8"].contains(&upper.as_str());
-        let listed = NAMES.contains(&upper.as_str())
-            || PREFIXES.iter().any(|prefix| upper.starts_with(prefix));
-        if !named || (listed && !harmless) {
-            return Err(StdioRefusal::Environment {
-                name: name.escape_debug().to_string(),
-            });
-        }
+    let place = grammar::Place::new(origin);
+    let program = program_name(path);
+    match family(&program) {
+        "mise" | "rtx" | "rye" => return Ok(()),
+        "bun" if grammar::judge("bunx", &args, &place).is_ok() => return Ok(()),
+        _ => check_program_name(path)?,
     }
-    Ok(())
+    grammar::judge(&program, &args, &place).map(drop)
 }
 
 /// How the program is named, and whether it may be named so.
@@ -456,22 +273,6 @@ pub(super) fn is_absolute(path: &str) -> bool {
             && bytes[0].is_ascii_alphabetic()
             && bytes[1] == b':'
             && matches!(bytes[2], b'/' | b'\\'))
-}
-
-/// Last part of the path, lower-case, without Windows' suffixes.
-pub(super) fn program_name(command: &str) -> String {
-    let name = command.rsplit(['/', '\\']).next().unwrap_or(command);
-    let name = name.to_ascii_lowercase();
-    let bare = [".exe", ".cmd", ".bat", ".com", ".ps1"]
-        .iter()
-        .find_map(|suffix| name.strip_suffix(suffix));
-    bare.unwrap_or(&name).to_owned()
-}
-
-/// The name without the version behind it: `python3.11` is `python`, `bash-5` is `bash`.
-pub(super) fn family(program: &str) -> &str {
-    let family = program.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-'));
-    if family.is_empty() { program } else { family }
 }
 
 fn plain(place: &str, text: &str, limit: usize) -> Result<(), StdioRefusal> {

@@ -281,6 +281,33 @@ fn an_unknown_operation_is_not_supported_anywhere() {
     let answer = support_named(Column::Local, WorkspaceStatus::Online, "sessions.teleport");
     assert_eq!(answer.status, NotSupported);
     assert!(!can_read(Some(&answer)));
+    let none = Features::new();
+    for (column, surface, policy_code, paths) in [
+        (Column::Gateway, None, Some("workspace.not_supported"), None),
+        (Column::Paired, None, Some("workspace.not_supported"), None),
+        (
+            Column::CloudFromDesktop(&none),
+            None,
+            Some("not_supported"),
+            Some(PathExposure::NotExposed),
+        ),
+        (Column::CloudWeb(&none), Some(Surface::CloudWeb), None, None),
+    ] {
+        let answer = support_named(column, WorkspaceStatus::Online, "sessions.teleport");
+        let (verdict, context) = (answer.verdict.unwrap(), answer.context.unwrap());
+        assert_eq!(verdict.policy_code.as_deref(), policy_code, "{column:?}");
+        assert_eq!(verdict.reason_code, Some(ReasonCode::NotSupported));
+        assert_eq!(context.artifacts.body, ArtifactAccess::None, "{column:?}");
+        assert_eq!(context.artifacts.reveal, ArtifactAccess::None, "{column:?}");
+        let blocked = policy_code.map(|_| ReasonCode::NotSupported);
+        assert_eq!(context.blocked_reason, blocked, "{column:?}");
+        if let Some(surface) = surface {
+            assert_eq!(context.surface, surface);
+        }
+        if let Some(paths) = paths {
+            assert_eq!(context.path_exposure, paths);
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod contract;
 mod prove;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,17 @@ pub(crate) const CATEGORIES: [&str; 7] = [
     "sdk-import",
 ];
 
+/// All product modes.
+pub(crate) const PRODUCT_MODES: [&str; 7] = [
+    "desktop-local",
+    "desktop-cloud",
+    "cloud-web",
+    "cloud-channel-gateway",
+    "standalone-gateway",
+    "paired-desktop",
+    "headless-host",
+];
+
 /// One thing that we rely on, work around or forbid. Words stay strings, because a word that is not understood
 /// has to be reported, not dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +64,7 @@ pub struct Assumption {
     pub source_version: String,
     /// What is relied on, and why.
     pub reason: String,
-    /// Files of the repository that prove it; behind `::` the function in it.
+    /// Test functions of the repository that prove it: a file, `::` and the function's name.
     pub tests: Vec<String>,
     /// When a shim or a block may go.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,9 @@
 //! The proof: registry and runtime contract against a source tree (05 §13.1–13.3).
 
 use super::contract::{RuntimeContract, runtime_contract};
-use super::{Assumption, BUNDLED, CATEGORIES, REQUIRED_CATEGORIES, Registry, registry};
+use super::{
+    Assumption, BUNDLED, CATEGORIES, PRODUCT_MODES, REQUIRED_CATEGORIES, Registry, registry, source,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,7 +125,7 @@ enum Reference {
     Found,
     /// Not a path inside the tree.
     Invalid,
-    /// No such file, or no such function in it.
+    /// No such file, no function named, or no test of that name in it that runs.
     Missing,
 }
 
@@ -167,7 +169,7 @@ impl Tree {
         let Some(text) = self.read(&path) else {
             return Reference::Missing;
         };
-        match function.is_none_or(|name| text.contains(&format!("fn {name}("))) {
+        match function.is_some_and(|name| source::has_test(&text, name)) {
             true => Reference::Found,
             false => Reference::Missing,
         }
@@ -229,6 +231,14 @@ impl Proof {
     }
 
     fn registry(&mut self, registry: &Registry, version: Option<&str>) {
+        if registry.format_version != 1 {
+            self.error(
+                None,
+                "compatibility_registry_empty",
+                "The registry must have the format version 1; of another one nothing is understood.",
+            );
+            return;
+        }
         if registry.assumptions.is_empty() {
             self.error(
                 None,
@@ -335,6 +345,18 @@ impl Proof {
                 self.error(id, code, message);
             }
         }
+        for mode in &row.product_modes {
+            if !is_blank(mode) && !PRODUCT_MODES.contains(&mode.as_str()) {
+                self.error(
+                    id,
+                    "compatibility_product_modes_missing",
+                    format!(
+                        "The product mode {mode:?} is none of {}.",
+                        PRODUCT_MODES.join(", ")
+                    ),
+                );
+            }
+        }
         let drifted = row.source_version != BUNDLED && version != Some(row.source_version.as_str());
         if drifted {
             self.error(
@@ -370,7 +392,9 @@ impl Proof {
                 Reference::Missing => self.error(
                     id,
                     &format!("{prefix}test_missing"),
-                    format!("The test {test} does not exist."),
+                    format!(
+                        "{test} is no test that runs; write `<file>::<function>` of one that is not ignored."
+                    ),
                 ),
             }
         }
@@ -441,7 +465,7 @@ impl Proof {
         for row in &contract.client_methods {
             self.row(&mut seen, &row.id, &row.owner, &row.tests);
             let named = !row.method.is_empty() && row.method.bytes().all(is_method_byte);
-            if !named || !self.mentions(&row.evidence, &format!("fn {}(", row.method)) {
+            if !named || !self.declares(&row.evidence, &row.method) {
                 self.error(
                     Some(&row.id),
                     "runtime_contract_client_method_invalid",
@@ -499,6 +523,12 @@ impl Proof {
             );
         }
         self.tests(Some(id), tests, "runtime_contract_");
+    }
+
+    fn declares(&self, path: &str, function: &str) -> bool {
+        let file = self.tree.inside(path);
+        file.and_then(|file| self.tree.read(&file))
+            .is_some_and(|content| source::has_function(&content, function))
     }
 
     fn mentions(&self, path: &str, text: &str) -> bool {

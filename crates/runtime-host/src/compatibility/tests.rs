@@ -116,7 +116,8 @@ fn small() -> (tempfile::TempDir, Registry, RuntimeContract) {
     write("opencode.lock.json", r#"{"version":"1.2.3"}"#);
     write(
         "test.rs",
-        "fn it_holds() {} const KEY: &str = \"provider\";",
+        "#[test] fn it_holds() {} const KEY: &str = \"provider\"; fn helper() {}\n\
+         #[test] #[ignore] fn it_is_ignored() {}\n// #[test] fn it_is_a_comment() {}\n",
     );
     write(
         "stream.jsonl",
@@ -254,6 +255,25 @@ const BROKEN: &[(&str, Breakage)] = &[
     ("compatibility_test_missing", |_, registry, _| {
         registry.assumptions[0].tests = vec!["test.rs::it_is_gone".into()];
     }),
+    // What is no test, doesn't run or names none proves nothing.
+    ("compatibility_test_missing", |_, registry, _| {
+        registry.assumptions[0].tests = vec!["test.rs".into()];
+    }),
+    ("compatibility_test_missing", |_, registry, _| {
+        registry.assumptions[0].tests = vec!["test.rs::helper".into()];
+    }),
+    ("compatibility_test_missing", |_, registry, _| {
+        registry.assumptions[0].tests = vec!["test.rs::it_is_ignored".into()];
+    }),
+    ("compatibility_test_missing", |_, registry, _| {
+        registry.assumptions[0].tests = vec!["test.rs::it_is_a_comment".into()];
+    }),
+    ("compatibility_registry_empty", |_, registry, _| {
+        registry.format_version = 2;
+    }),
+    ("compatibility_product_modes_missing", |_, registry, _| {
+        registry.assumptions[0].product_modes = vec!["moon".into()];
+    }),
     ("compatibility_test_missing", |tree, registry, _| {
         std::os::unix::fs::symlink("/etc/hostname", tree.join("link.rs")).unwrap();
         registry.assumptions[0].tests = vec!["link.rs".into()];
@@ -291,7 +311,7 @@ const BROKEN: &[(&str, Breakage)] = &[
     (
         "runtime_contract_client_method_invalid",
         |_, _, contract| {
-            contract.client_methods[0].method = "it_is_gone".into();
+            contract.client_methods[0].method = "it_is_a_comment".into();
         },
     ),
     ("runtime_contract_id_invalid", |_, _, contract| {

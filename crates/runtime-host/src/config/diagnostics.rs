@@ -6,7 +6,8 @@
 use super::ComposeInput;
 use super::provider::{Chosen, ProviderChoice};
 use crate::compatibility::{self, Compatibility};
-use crate::mcp::{Source, State};
+use crate::mcp::{Server, Source, State};
+use open_cowork_config::model::Config;
 use open_cowork_contracts::JsonObject;
 use open_cowork_contracts::health::{
     CapabilityKind as Kind, CapabilityReason as Reason, CapabilityRow, CapabilityStatus as Status,
@@ -14,6 +15,7 @@ use open_cowork_contracts::health::{
 };
 use open_cowork_policy::agent::Roster;
 use open_cowork_policy::inheritance::Issue;
+use open_cowork_policy::tool;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -96,6 +98,33 @@ struct ServerFact {
     remark: Option<String>,
 }
 
+/// The sentence for a server of the distribution that is registered although no pattern names a tool of it: all
+/// its tools are denied (05 §6.5), and nobody should have to guess why.
+fn unnamed(config: Option<&Config>, server: &Server) -> Option<String> {
+    let (State::Ready(_), Source::Product, Some(config)) = (&server.state, server.source, config)
+    else {
+        return None;
+    };
+    let tools = super::product::tools(&config.tools);
+    let of_tools = tools
+        .iter()
+        .flat_map(|tool| tool.allow().into_iter().chain(tool.ask()));
+    let of_agents = config.agents.iter().flat_map(|agent| {
+        let lists = [&agent.allow_tools, &agent.ask_tools];
+        lists.into_iter().flatten().flatten().cloned()
+    });
+    let named = of_tools
+        .chain(of_agents)
+        .any(|pattern| tool::names_tool_of(&pattern, &server.name));
+    (!named).then(|| {
+        format!(
+            "No pattern names a tool of this server, so all of them are denied; add an entry to `tools` with \
+             the namespace `{}`.",
+            server.name
+        )
+    })
+}
+
 /// A skill and how it stands.
 struct SkillFact {
     name: String,
@@ -167,7 +196,7 @@ impl Provenance {
                 State::Ready(_) => None,
             },
             evidence: server.evidence.clone(),
-            remark: server.remark.clone(),
+            remark: server.remark.clone().or_else(|| unnamed(config, server)),
         });
         let own_scope = |name: &str| {
             let row = input.servers.rows.iter().find(|row| row.name == name);

@@ -9,7 +9,7 @@ use open_cowork_config::model::{JsNumber, Secret, Whole};
 use open_cowork_policy::agent::native::Override;
 use open_cowork_policy::agent::{Configured, Inference, Mode};
 use open_cowork_policy::dimension::Ceilings;
-use open_cowork_policy::{Action, Dimensions, tool};
+use open_cowork_policy::{Action, Dimensions, pattern, tool};
 use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;
 
@@ -123,6 +123,34 @@ pub(super) fn overrides(
             Ok((name.to_owned(), change))
         })
         .collect()
+}
+
+/// Agent names and patterns are keys of permission objects. OpenCode reads those in JavaScript, which moves plain
+/// numbers to the front, and the order decides; so none is taken.
+pub(super) fn check_keys(config: &Config) -> Result<(), HostError> {
+    let refuse = |place: String, key: &str| {
+        Err(HostError::Config(format!(
+            "{place} can't be the plain number {key}: it would lose its place in the order of rules; add a letter."
+        )))
+    };
+    let named = |lists: &[&Option<Vec<String>>]| {
+        let all = lists.iter().copied().flatten().flatten();
+        all.into_iter().find(|key| pattern::is_index(key)).cloned()
+    };
+    for (i, agent) in config.agents.iter().enumerate() {
+        if pattern::is_index(&agent.name) {
+            return refuse(format!("agents[{i}].name"), &agent.name);
+        }
+        if let Some(key) = named(&[&agent.allow_tools, &agent.ask_tools]) {
+            return refuse(format!("A pattern of agents[{i}]"), &key);
+        }
+    }
+    for (i, tool) in config.tools.iter().enumerate() {
+        if let Some(key) = named(&[&tool.patterns, &tool.allow_patterns, &tool.ask_patterns]) {
+            return refuse(format!("A pattern of tools[{i}]"), &key);
+        }
+    }
+    Ok(())
 }
 
 /// Agents of the config, in its order.

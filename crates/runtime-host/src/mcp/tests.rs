@@ -597,3 +597,47 @@ async fn a_silent_name_server_is_not_waited_for() {
     let servers = evaluate(&input, &Silent).await;
     assert_eq!(reason(&servers.rows[0]), Some(Reason::McpUrlPolicyBlocked));
 }
+
+/// `wiki` with a tool `admin_run` and `wiki_admin` with `run` are one name for OpenCode.
+#[tokio::test]
+async fn servers_whose_tools_could_be_confused_are_refused() {
+    let case = Case::new();
+    let names = Names::new(&[("mcp.example.test", &["93.184.216.34"])]);
+    let product = |name: &str| remote(name, json!({"url": "https://mcp.example.test/x"}));
+    let own = |name: &str| own_http(name, "https://mcp.example.test/x");
+    for (products, owns, refused) in [
+        (&["wiki", "wiki_admin"][..], &[][..], &["wiki_admin"][..]),
+        (&["wiki_admin", "wiki"], &[], &["wiki_admin"]),
+        (&["wiki", "wikis", "wiki-admin", "a_wiki"], &[], &[]),
+        // The distribution's server stays, whichever name is the longer one.
+        (&["wiki_admin"], &["wiki"], &["wiki"]),
+        (&["wiki"], &["wiki_admin"], &["wiki_admin"]),
+        (&[], &["wiki", "wiki_admin"], &["wiki_admin"]),
+        // An own `wiki` in the place of the distribution's one.
+        (&["wiki", "wiki_admin"], &["wiki"], &["wiki_admin"]),
+    ] {
+        let servers: Vec<Value> = products.iter().map(|name| product(name)).collect();
+        let owns: Vec<OwnServer> = owns.iter().map(|name| own(name)).collect();
+        let rows = case.run(json!(servers), &owns, &names).await.rows;
+        let off: Vec<&str> = rows
+            .iter()
+            .filter(|row| reason(row) == Some(Reason::McpInvalid))
+            .map(|row| row.name.as_str())
+            .collect();
+        assert_eq!(off, refused, "{products:?}");
+        for row in rows
+            .iter()
+            .filter(|row| refused.contains(&row.name.as_str()))
+        {
+            assert!(row.remark.as_ref().unwrap().contains("rename one"));
+        }
+    }
+    // One that is switched off counts: patterns may still name its tools.
+    let mut off = Case::new();
+    off.settings.enabled.insert("wiki".into(), false);
+    let rows = off
+        .run(json!([product("wiki"), product("wiki_admin")]), &[], &names)
+        .await
+        .rows;
+    assert_eq!(reason(&rows[1]), Some(Reason::McpInvalid));
+}

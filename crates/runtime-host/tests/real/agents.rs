@@ -32,6 +32,7 @@ fn distribution() -> Arc<Config> {
             "mcps": [
                 {"name": "clock", "type": "local", "command": ["node", script], "description": "A clock.",
                     "authMode": "none", "envSettings": [{"env": "CLOCK_TOKEN", "key": "token"}]},
+                {"name": "bare", "type": "local", "command": ["node", script], "description": "No pattern names it.", "authMode": "none"},
                 {"name": "evil", "type": "local", "command": ["node", "-e", "1"], "description": "d", "authMode": "none"},
             ],
             "agents": [{"name": "timekeeper", "description": "Tells the time.", "instructions": "Tell the time.",
@@ -88,7 +89,7 @@ async fn turn_of(running: &Running, folder: &Path, agent: &str, text: &str) -> V
         .id;
     let prompt = Prompt {
         agent: Some(agent.to_owned()),
-        ..Prompt::text("msg_01", text)
+        ..Prompt::text(format!("msg_{agent}"), text)
     };
     client.prompt_async(&session, prompt).await.unwrap();
     let idle = async {
@@ -161,6 +162,48 @@ async fn real_a_configured_agent_uses_its_server_and_a_denied_server_is_not_regi
         .await
         .unwrap();
     assert_eq!(get_json(&running, "/mcp").await, json!({}));
+    running.stop().await.unwrap();
+}
+
+/// OpenCode lets run what no rule names (08 §9.10). `clock_wipe` is in no pattern, and `bare` in none at all; the
+/// model is not told of them, and calling them all the same runs nothing.
+#[tokio::test]
+async fn real_a_tool_that_nobody_named_does_not_run() {
+    let (data, workspace) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let model = ScriptedModel::start().await.unwrap();
+    let input = input(&model.base_url(), Action::Allow).await;
+    let running = Supervisor::default()
+        .start(&spec_of(data.path(), &input))
+        .await
+        .unwrap();
+    let registered = get_json(&running, "/mcp").await;
+    assert_eq!(registered["bare"]["status"], "connected", "{registered}");
+    for agent in ["timekeeper", "build"] {
+        let tools = turn_of(
+            &running,
+            workspace.path(),
+            agent,
+            r#"[[steps:[{"tool_calls":[{"name":"clock_wipe","arguments":{}}]},{"tool_calls":[{"name":"bare_now","arguments":{}}]},{"tool_calls":[{"name":"clock_now","arguments":{}}]},{"text":"Done."}]]]"#,
+        )
+        .await;
+        assert_eq!(tools.len(), 3, "{agent}: {tools:?}");
+        for tool in &tools[..2] {
+            let output = tool["state"]["output"].as_str().unwrap_or_default();
+            assert!(!output.contains("twelve o'clock"), "{agent}: {tool}");
+        }
+        assert_eq!(tools[2]["state"]["status"], "completed", "{}", tools[2]);
+    }
+    let requests = model.requests();
+    let offered: Vec<&str> = requests
+        .iter()
+        .filter_map(|request| request.body["tools"].as_array())
+        .flatten()
+        .filter_map(|tool| tool["function"]["name"].as_str())
+        .collect();
+    assert!(offered.contains(&"clock_now"), "{offered:?}");
+    for absent in ["clock_wipe", "bare_now", "bare_wipe"] {
+        assert!(!offered.contains(&absent), "{absent}: {offered:?}");
+    }
     running.stop().await.unwrap();
 }
 

@@ -13,7 +13,7 @@ process.stdin.on("data", (chunk) => {
       });
     } else if (method === "tools/list") {
       const inputSchema = { type: "object", properties: {} };
-      answer(id, { tools: ["now", "set"].map((name) => ({ name, description: name, inputSchema })) });
+      answer(id, { tools: ["now", "set", "wipe"].map((name) => ({ name, description: name, inputSchema })) });
     } else if (method === "tools/call") {
       const seen = { password: process.env.OPENCODE_SERVER_PASSWORD || "none", token: process.env.CLOCK_TOKEN };
       answer(id, { content: [{ type: "text", text: "twelve o'clock " + JSON.stringify(seen) }] });

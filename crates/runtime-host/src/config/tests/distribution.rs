@@ -396,8 +396,12 @@ impl Resolve for Known {
 }
 
 /// The distribution with its servers evaluated under its own effective dimensions.
-async fn with_servers(mut input: ComposeInput, own: &[OwnServer]) -> ComposeInput {
-    input.product = product(with_agents());
+async fn with_servers(input: ComposeInput, own: &[OwnServer]) -> ComposeInput {
+    servers_of(with_agents(), input, own).await
+}
+
+async fn servers_of(config: Value, mut input: ComposeInput, own: &[OwnServer]) -> ComposeInput {
+    input.product = product(config);
     input.skills = vec!["reports".into()];
     let settings = ServerSettings {
         credentials: BTreeMap::from([(
@@ -477,6 +481,69 @@ async fn agents_tools_and_servers_of_the_config_are_composed() {
         permission(&config, None).get("skill"),
         Some(&serde_json::from_value(json!({"*": "deny", "reports": "allow"})).unwrap())
     );
+}
+
+/// OpenCode runs an MCP tool that no rule names. So a rule names them all, for everybody.
+#[tokio::test]
+async fn a_tool_that_nobody_named_is_denied_for_everybody() {
+    for mcp in [Action::Ask, Action::Allow] {
+        let mut input = distribution("acme");
+        input.dimensions.mcp = mcp;
+        let mut with = with_agents();
+        with["mcps"].as_array_mut().unwrap().push(
+            json!({"name": "bare", "type": "remote", "url": "https://bare.example.test/mcp", "description": "d", "authMode": "none"}),
+        );
+        let input = servers_of(with, input, &[own_wiki(Action::Allow)]).await;
+        let config = composed(&input);
+        assert!(document(&config)["mcp"]["bare"].is_object());
+        let top = permission(&config, None);
+        for agent in ["build", "plan", "general", "scribe"] {
+            let permission = permission(&config, Some(agent));
+            let effective = |tool: &str| {
+                let own = permission.action_for(tool, "x");
+                own.or_else(|| top.action_for(tool, "x"))
+            };
+            for tool in ["wiki_delete_all", "bare_run", "mcp__bare__run"] {
+                assert_eq!(effective(tool), Some(Action::Deny), "{agent} {tool}");
+                assert_eq!(top.action_for(tool, "x"), Some(Action::Deny), "{tool}");
+            }
+            if agent != "scribe" {
+                assert_eq!(effective("mine_act"), Some(mcp), "{agent}");
+            }
+            assert_eq!(effective("wiki_read"), Some(mcp), "{agent}");
+        }
+        let rows = config.diagnostics(None, "desktop-local").capabilities;
+        let remark = |name: &str| {
+            let row = rows.iter().find(|row| row.id == name).unwrap();
+            row.evidence.as_ref()?.get("reason").cloned()
+        };
+        let text = remark("bare").unwrap();
+        assert!(
+            text.as_str().unwrap().contains("namespace `bare`"),
+            "{text}"
+        );
+        assert_eq!((remark("wiki"), remark("mine")), (None, None));
+    }
+}
+
+#[test]
+fn a_plain_number_is_no_name_of_an_agent_and_no_pattern() {
+    for (config, place) in [
+        (
+            json!({"agents": [{"name": "7", "description": "d", "instructions": "i"}]}),
+            "agents[0].name",
+        ),
+        (
+            json!({"tools": [{"id": "t", "name": "T", "description": "d", "kind": "mcp", "askPatterns": ["7"]}]}),
+            "tools[0]",
+        ),
+    ] {
+        let error = refused(&ComposeInput {
+            product: product(config),
+            ..input()
+        });
+        assert!(error.to_string().contains(place), "{error}");
+    }
 }
 
 #[tokio::test]
