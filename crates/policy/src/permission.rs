@@ -294,6 +294,23 @@ pub fn build(input: &PermissionInput) -> PermissionObject {
             object.decide(key, action);
         }
     }
+    // Neither does a pattern of `wiki` speak for the server `wiki_admin`, although its short spelling reaches it.
+    for server in &input.registered {
+        let own = format!("{server}_");
+        if !allow
+            .iter()
+            .chain(&ask)
+            .any(|key| reaches_longer(key, server))
+        {
+            continue;
+        }
+        object.append(&format!("{own}*"), Action::Deny);
+        for (patterns, action) in [(&allow, Action::Allow), (&ask, Action::Ask)] {
+            for key in patterns.iter().filter(|key| key.starts_with(&own)) {
+                object.append(key, action);
+            }
+        }
+    }
     // A broad pattern above must not decide about native tools; each gets the last word again.
     for key in ROLE_KEYS {
         object.reassert(key, &base, &allow, &ask);
@@ -323,6 +340,14 @@ pub fn build(input: &PermissionInput) -> PermissionObject {
         object.decide(key, Action::Deny); // 18
     }
     object
+}
+
+/// Whether a pattern is about the tools of another server whose name this one only begins with.
+fn reaches_longer(key: &str, server: &str) -> bool {
+    key.strip_prefix("mcp__")
+        .and_then(|rest| rest.split_once("__"))
+        .and_then(|(named, _)| server.strip_prefix(named))
+        .is_some_and(|rest| rest.starts_with('_'))
 }
 
 /// Native keys that an agent's role decides about, not the policy's dimensions of step 17.
@@ -456,6 +481,24 @@ mod tests {
             ..PermissionInput::default()
         });
         assert_eq!(whole.action_for("wiki_delete_all", "x"), Some(Allow));
+    }
+
+    #[test]
+    fn a_grant_for_one_server_does_not_lift_the_denial_of_a_longer_name() {
+        let object = build(&PermissionInput {
+            registered: strings(&["wiki_admin", "wiki"]),
+            allow: strings(&["mcp__wiki_admin__look", "mcp__wiki__*"]),
+            ask: strings(&["mcp__wiki__s*"]),
+            ..PermissionInput::default()
+        });
+        for (tool, expected) in [
+            ("wiki_read", Allow),
+            ("wiki_save", Ask),
+            ("wiki_admin_look", Allow),
+            ("wiki_admin_drop", Deny),
+        ] {
+            assert_eq!(object.action_for(tool, "x"), Some(expected), "{tool}");
+        }
     }
 
     #[test]
