@@ -34,7 +34,7 @@ pub const NATIVE_TOOLS: [&str; 17] = [
 ];
 
 /// The product's own agents that a configuration may change (02 §4.6).
-const BUILT_IN_AGENTS: [&str; 4] = ["build", "plan", "general", "explore"];
+pub const BUILT_IN_AGENTS: [&str; 4] = ["build", "plan", "general", "explore"];
 
 type Report<'a> = &'a mut dyn FnMut(&str, &str, String, &str);
 

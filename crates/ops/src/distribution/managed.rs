@@ -3,6 +3,7 @@
 
 use super::folder::{ConfigFile, Folder};
 use super::{Verdict, at, crates};
+use open_cowork_config::advice::{BUILT_IN_AGENTS, NATIVE_TOOLS};
 use open_cowork_config::document::Document;
 use open_cowork_contracts::finding::Severity;
 use serde_json::Value;
@@ -87,30 +88,6 @@ pub(super) fn overlay_only(folder: &Folder) -> Verdict {
         findings,
     )
 }
-
-/// Tool ids that the runtime itself has (02 §4.10).
-const NATIVE_TOOLS: [&str; 17] = [
-    "bash",
-    "edit",
-    "write",
-    "apply_patch",
-    "web",
-    "codesearch",
-    "webfetch",
-    "websearch",
-    "read",
-    "grep",
-    "glob",
-    "list",
-    "lsp",
-    "skill",
-    "task",
-    "todowrite",
-    "question",
-];
-
-/// Agents that every distribution has.
-const NATIVE_AGENTS: [&str; 4] = ["build", "plan", "general", "explore"];
 
 /// Every profile says what it allows.
 pub(super) fn profiles_defined(folder: &Folder) -> Verdict {
@@ -252,7 +229,7 @@ fn is_known(documents: &[&Document], list: &str, name: &str) -> bool {
     };
     let is_native = match list {
         "tools" => NATIVE_TOOLS.contains(&name),
-        "agents" => NATIVE_AGENTS.contains(&name),
+        "agents" => BUILT_IN_AGENTS.contains(&name),
         _ => false,
     };
     is_native || documents.iter().any(defines)
