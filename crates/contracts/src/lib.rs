@@ -30,6 +30,7 @@
 mod names;
 
 pub mod access;
+pub mod api;
 pub mod authority;
 pub mod automation;
 pub mod error;

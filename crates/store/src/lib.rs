@@ -10,6 +10,7 @@
 //! | `insert` | multi-row writes at the end of a group |
 //! | `read` | rows and queries |
 //! | `schema` | versioned forward migrations |
+//! | `domain` | the domains beside the log, one file each |
 //! | `dialect` | everything that differs between databases |
 //! | `compact` | event ids and times in few bytes |
 //! | `failure` | database errors as [`StoreError`](open_cowork_providers::store::StoreError) |
@@ -20,6 +21,7 @@
 
 mod compact;
 mod dialect;
+mod domain;
 mod failure;
 mod group;
 mod insert;

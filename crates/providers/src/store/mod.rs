@@ -11,10 +11,27 @@
 //! - A method that returns `Ok` is durable: it survives `kill -9` and loss of power (decision 17).
 
 pub mod append;
+pub mod artifacts;
 pub mod asks;
+pub mod browser;
+pub mod channels;
 mod error;
+pub mod execution;
+pub mod governance;
+pub mod identity;
 pub mod page;
 mod rows;
+pub mod threads;
+pub mod workflows;
+
+pub use artifacts::ArtifactStore;
+pub use browser::BrowserStore;
+pub use channels::ChannelStore;
+pub use execution::ExecutionStore;
+pub use governance::GovernanceStore;
+pub use identity::IdentityStore;
+pub use threads::ThreadIndexStore;
+pub use workflows::WorkflowStore;
 
 pub use append::{AppendRequest, Appended, AppendedEvent, NewEvent};
 pub use error::StoreError;
@@ -157,3 +174,30 @@ pub trait SnapshotStore: Send + Sync + 'static {
 pub trait Store: SessionStore + EventStore + SnapshotStore {}
 
 impl<T: SessionStore + EventStore + SnapshotStore> Store for T {}
+
+/// Everything that a cloud needs of a store; split by domain so that an adapter author can see each.
+pub trait ControlPlane:
+    Store
+    + ArtifactStore
+    + BrowserStore
+    + ChannelStore
+    + ExecutionStore
+    + GovernanceStore
+    + IdentityStore
+    + ThreadIndexStore
+    + WorkflowStore
+{
+}
+
+impl<T> ControlPlane for T where
+    T: Store
+        + ArtifactStore
+        + BrowserStore
+        + ChannelStore
+        + ExecutionStore
+        + GovernanceStore
+        + IdentityStore
+        + ThreadIndexStore
+        + WorkflowStore
+{
+}

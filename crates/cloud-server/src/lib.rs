@@ -1,0 +1,1 @@
+//! The cloud's control plane: services, HTTP and SSE.

@@ -1,0 +1,1 @@
+//! Runs what the cloud has queued.

@@ -1,0 +1,1 @@
+//! Members, roles, audit (03 §8.17).

@@ -1,0 +1,1 @@
+//! Provider keys (03 §8.14).

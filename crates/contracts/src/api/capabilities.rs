@@ -1,0 +1,1 @@
+//! The catalogue of tools and skills (03 §8.9).

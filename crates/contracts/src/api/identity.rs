@@ -1,0 +1,1 @@
+//! Principals and sign-in (03 §6).

@@ -1,0 +1,1 @@
+//! The feed of the start page (03 §8.12).

@@ -1,0 +1,1 @@
+//! The managed policy (03 §8.15).

@@ -1,0 +1,1 @@
+//! Sessions, commands, fences, import (03 §8.3, §8.4).

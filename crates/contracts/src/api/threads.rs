@@ -1,0 +1,1 @@
+//! Threads, tags, smart filters (03 §8.7).

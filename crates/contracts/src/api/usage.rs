@@ -1,0 +1,1 @@
+//! Usage, diagnostics, billing (03 §8.13).

@@ -1,0 +1,1 @@
+//! Workflows and runs (03 §8.6).

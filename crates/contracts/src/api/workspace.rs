@@ -1,0 +1,1 @@
+//! Config, workspace, runtime, health (03 §4, §8.1).

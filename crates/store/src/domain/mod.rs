@@ -1,0 +1,10 @@
+//! The domains beside the log, one file each.
+
+mod artifacts;
+mod browser;
+mod channels;
+mod execution;
+mod governance;
+mod identity;
+mod threads;
+mod workflows;

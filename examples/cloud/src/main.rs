@@ -1,0 +1,3 @@
+//! The cloud program.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Follows a thread of a cloud.
+
+fn main() {}
