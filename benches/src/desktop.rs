@@ -142,7 +142,7 @@ impl Drop for Program {
 }
 
 impl Memory {
-    fn parse(status: &str) -> Memory {
+    pub(crate) fn parse(status: &str) -> Memory {
         let number = |name: &str| {
             let line = status
                 .lines()

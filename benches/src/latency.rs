@@ -227,6 +227,7 @@ async fn turn(
         agent: None,
         model: None,
         maybe_sent: false,
+        attempt: 1,
     };
     let relay = Relay::start().await?;
     desktop.host().prompt(&thread, prompt).await?;

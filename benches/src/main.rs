@@ -9,12 +9,15 @@
 //! | [`footprint`] | memory and start of the desktop program with a long thread |
 //! | [`config`] | loading a configuration in a new process |
 //! | [`command`] | `open-cowork config validate` of many files |
+//! | [`cloud`] | memory, start, requests and streams of the cloud program |
 //!
 //! What they stand on: [`figure`] (a figure, its target, its verdict), [`machine`], [`report`], [`thread`] (a
 //! generated thread), [`proxy`] and [`browser`] (both ends of the latency), [`relay`] (its limit), [`desktop`]
-//! (the program as a child process), [`program`] (building one).
+//! (the program as a child process), [`program`] (building one), [`server`] (the cloud as a child process),
+//! [`load`] and [`streams`] (its clients).
 
 mod browser;
+mod cloud;
 mod command;
 mod config;
 mod desktop;
@@ -22,17 +25,21 @@ mod durable;
 mod figure;
 mod footprint;
 mod latency;
+mod load;
 mod machine;
 mod program;
 mod proxy;
 mod reducer;
 mod relay;
 mod report;
+mod server;
 mod store;
+mod streams;
 mod thread;
 
 use clap::Parser;
 use figure::Figure;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -57,6 +64,12 @@ struct Arguments {
     /// Smaller runs: rougher figures in less time.
     #[arg(long)]
     quick: bool,
+    /// Serves the bytes of a file instead: the limit that the cloud is compared with.
+    #[arg(long, hide = true, requires = "bare_port")]
+    bare_route: Option<PathBuf>,
+    /// On this port.
+    #[arg(long, hide = true)]
+    bare_port: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -73,6 +86,8 @@ enum Bench {
     Config,
     /// The command's validation of many files.
     Command,
+    /// The cloud program.
+    Cloud,
 }
 
 impl Bench {
@@ -83,6 +98,7 @@ impl Bench {
         Bench::Footprint,
         Bench::Config,
         Bench::Command,
+        Bench::Cloud,
     ];
 
     fn name(self) -> &'static str {
@@ -93,6 +109,7 @@ impl Bench {
             Bench::Footprint => "footprint",
             Bench::Config => "config",
             Bench::Command => "command",
+            Bench::Cloud => "cloud",
         }
     }
 
@@ -104,12 +121,22 @@ impl Bench {
             Bench::Footprint => footprint::run(quick),
             Bench::Config => config::run(quick),
             Bench::Command => command::run(quick),
+            Bench::Cloud => cloud::run(quick),
         }
     }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let (Some(file), Some(port)) = (&arguments.bare_route, arguments.bare_port) {
+        return match server::serve_bare(file, port) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("the bare route can't be served: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let mut report = report::Report::new(machine::read(), arguments.quick);
     let mut failed = false;
     for bench in Bench::ALL

@@ -1,4 +1,4 @@
-//! Build tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask fuzz`.
+//! Build tasks: `cargo xtask demo`, `test`, `bench`, `fuzz`, `api`, `soak`, `chaos`.
 //!
 //! | module | holds |
 //! |---|---|
@@ -6,13 +6,17 @@
 //! | [`suite`] | everything that CI checks, step by step |
 //! | [`mod@bench`] | the benches |
 //! | [`fuzz`] | the fuzz targets |
+//! | [`api`] | schemathesis against a running cloud |
+//! | [`campaign`] | the long campaigns of the cloud: soak, chaos |
 //! | [`layers`] | the dependency boundary (docs/dependency-layers.toml) |
 //! | [`supply`] | licences, bans and sources of dependencies (deny.toml) |
 //! | [`pages`] | links and hygiene of the documentation |
 //! | [`machine`] | programs that the machine must have |
 //! | [`step`] | named steps with progress, timing and a log |
 
+mod api;
 mod bench;
+mod campaign;
 mod demo;
 mod fuzz;
 mod layers;
@@ -78,6 +82,17 @@ enum Task {
         after_help = "Examples:\n  cargo xtask fuzz\n  cargo xtask fuzz --seconds 60 --target loader"
     )]
     Fuzz(fuzz::Options),
+    /// Starts the cloud and lets schemathesis compare it with its own API document; needs Python.
+    #[command(after_help = "Examples:\n  cargo xtask api\n  cargo xtask api --seconds 60")]
+    Api(api::Options),
+    /// Cuts the connections of many subscribers at random; all must end with the same view.
+    #[command(after_help = "Examples:\n  cargo xtask soak\n  cargo xtask soak --seconds 600")]
+    Soak(campaign::Soak),
+    /// Kills workers and servers at random while clients work; nothing may be lost or happen twice.
+    #[command(
+        after_help = "Examples:\n  cargo xtask chaos\n  cargo xtask chaos --kills 20 --seed 7"
+    )]
+    Chaos(campaign::Chaos),
 }
 
 fn main() -> ExitCode {
@@ -86,6 +101,12 @@ fn main() -> ExitCode {
         Task::Test { quick, only } => suite::run(quick, only),
         Task::Bench { json, rest } => bench::run(json, &rest).map(|()| ExitCode::SUCCESS),
         Task::Fuzz(options) => fuzz::run(&options).map(|()| ExitCode::SUCCESS),
+        Task::Api(options) => api::run(&options).map(|note| {
+            println!("{note}");
+            ExitCode::SUCCESS
+        }),
+        Task::Soak(options) => campaign::soak(&options).map(|()| ExitCode::SUCCESS),
+        Task::Chaos(options) => campaign::chaos(&options).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("xtask: {error:#}");

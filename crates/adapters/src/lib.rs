@@ -1,1 +1,12 @@
 //! Real adapters of the ports, one feature each.
+
+#[cfg(feature = "objects")]
+pub mod objects;
+#[cfg(feature = "oidc")]
+pub mod oidc;
+#[cfg(feature = "envelope")]
+pub mod secrets;
+#[cfg(feature = "prometheus")]
+pub mod telemetry;
+#[cfg(feature = "tokens")]
+pub mod tokens;

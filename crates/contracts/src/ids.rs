@@ -48,6 +48,22 @@ ids! {
     PermissionId;
     /// A question ask.
     QuestionId;
+    /// An organisation; equal to its tenant unless told otherwise (04 §1.1).
+    OrgId;
+    /// A person, over all tenants.
+    AccountId;
+    /// An API token (`tok_…`); the public half of the credential.
+    TokenId;
     /// A workspace: `local`, `cloud:<hash>`, … (07 §2.4).
     WorkspaceId;
+    /// A workflow (playbook).
+    WorkflowId;
+    /// One run of a workflow.
+    RunId;
+    /// A deliverable of a thread.
+    ArtifactId;
+    /// A tag that threads carry.
+    TagId;
+    /// A stored search.
+    FilterId;
 }

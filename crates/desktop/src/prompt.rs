@@ -3,8 +3,9 @@
 use open_cowork_config::model::Config;
 use open_cowork_config::model::agents::{AgentMode, BuiltInAgent};
 use open_cowork_contracts::{CommandId, SessionId};
+pub(crate) use open_cowork_runtime_host::message_id::tail_of;
+use open_cowork_runtime_host::message_id::{self, base62};
 use open_cowork_workbench::{Coworker, PromptInput, WorkspaceError};
-use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -95,8 +96,6 @@ impl Sending {
     }
 }
 
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
 /// A command of its own.
 pub(crate) fn new_command() -> CommandId {
     command_now(&base62(uuid::Uuid::new_v4().as_bytes()))
@@ -107,23 +106,10 @@ pub(crate) fn command_now(tail: &str) -> CommandId {
     CommandId::new(format!("{}{tail}", time_prefix()))
 }
 
-/// What all commands of an idempotency key end with.
-pub(crate) fn tail_of(prompt_key: &str) -> String {
-    base62(&Sha256::digest(prompt_key.as_bytes()))
-}
-
-fn base62(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .take(14)
-        .map(|byte| BASE62[usize::from(*byte) % 62] as char)
-        .collect()
-}
-
 /// OpenCode's ids begin with twelve hex digits of the time, so that they sort (08 §2).
 fn time_prefix() -> String {
     let ms = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
-    format!("{:012x}", (ms << 12) & 0xffff_ffff_ffff)
+    message_id::time_prefix(ms)
 }
 
 #[cfg(test)]
@@ -165,13 +151,7 @@ mod tests {
 
     #[test]
     fn command_ids_sort_among_the_message_ids_of_opencode() {
-        // Recorded: a message of 2026-11-20T07:36:25.910Z is msg_1f7e29c36001…
-        let ms: u64 = 1_795_160_185_910;
-        assert_eq!(
-            format!("{:012x}", (ms << 12) & 0xffff_ffff_ffff),
-            "1f7e29c36000"
-        );
-        assert_eq!(new_command().as_str().len(), 26);
+        assert!(message_id::is_message_form(new_command().as_str()));
         assert_eq!(
             command_now(&tail_of("a key")).as_str()[12..],
             tail_of("a key")

@@ -405,6 +405,7 @@ impl Workspace for LocalWorkspace {
             agent: prompt.agent.clone(),
             model: None,
             maybe_sent: false,
+            attempt: 1,
         };
         match self.shared.host.prompt(id, turn(command.clone())).await {
             Err(TurnError::NotOpen(_)) => {
@@ -518,6 +519,7 @@ impl Workspace for LocalWorkspace {
             provider: stored.provider,
             base_url: stored.base_url,
             model: stored.model,
+            keys: Vec::new(),
         })
     }
 

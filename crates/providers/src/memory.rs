@@ -4,7 +4,7 @@ use crate::store::append::{self, StoredEvent, workspace_event};
 use crate::store::asks::AskKind;
 use crate::store::page::search_text;
 use crate::store::{
-    AppendRequest, Appended, CreatedSession, EVENT_PAGE, EventStats, EventStore, LeaseToken,
+    AppendRequest, Appended, CreatedSession, EVENT_PAGE, EventStats, EventStore, LeaseFence,
     NewSession, Scope, SessionKey, SessionPage, SessionQuery, SessionRow, SessionStore,
     SessionUpdate, Snapshot, SnapshotRule, SnapshotStore, SnapshotWrite, StoreError,
     WorkspaceCursor,
@@ -58,7 +58,7 @@ impl State {
 }
 
 /// There are no leases here, so no token can be the current one.
-fn refuse_fence(fence: Option<&LeaseToken>) -> Result<(), StoreError> {
+fn refuse_fence(fence: Option<&LeaseFence>) -> Result<(), StoreError> {
     if fence.is_some() {
         Err(StoreError::StaleFence)
     } else {
@@ -185,7 +185,7 @@ impl SessionStore for MemoryStore {
         key: &SessionKey,
         id: &RuntimeSessionId,
         at: &str,
-        fence: Option<&LeaseToken>,
+        fence: Option<&LeaseFence>,
     ) -> Result<SessionRow, StoreError> {
         let mut state = self.state();
         let thread = state.thread(key)?;
@@ -200,7 +200,7 @@ impl SessionStore for MemoryStore {
         key: &SessionKey,
         update: SessionUpdate,
         at: &str,
-        fence: Option<&LeaseToken>,
+        fence: Option<&LeaseFence>,
     ) -> Result<SessionRow, StoreError> {
         let mut state = self.state();
         let thread = state.thread(key)?;

@@ -13,9 +13,11 @@ mod handover;
 mod product;
 mod provider;
 mod redact;
+mod restriction;
 
 pub use diagnostics::{InputSource, RuntimeInputDiagnostics};
 pub use provider::{ModelCost, ModelEntry, ModelLimit, ProviderChoice};
+pub use restriction::Restriction;
 
 pub(crate) use redact::is_secret_name;
 
@@ -74,6 +76,8 @@ pub struct ComposeInput {
     pub selected_provider: Option<String>,
     /// The model that the user chose.
     pub selected_model: Option<String>,
+    /// What a cloud profile takes away; absent: nothing.
+    pub restriction: Option<Restriction>,
 }
 
 impl ComposeInput {
@@ -95,6 +99,7 @@ impl ComposeInput {
             files: BTreeMap::new(),
             selected_provider: None,
             selected_model: None,
+            restriction: None,
         }
     }
 
@@ -221,7 +226,11 @@ pub fn compose(input: &ComposeInput, home: &HomePaths) -> Result<ComposedConfig,
     let runtime_id = choice.runtime_id();
 
     let dimensions = input.effective_dimensions();
-    let tools = product.map_or_else(Vec::new, |config| product::tools(&config.tools));
+    let mut tools = product.map_or_else(Vec::new, |config| product::tools(&config.tools));
+    if let Some(restriction) = &input.restriction {
+        restriction.check(&tools)?;
+        tools.retain(|tool| restriction.allows(tool));
+    }
     let policy = effective_policy(input, &dimensions, &tools, home);
     let name_model = |agent: &str, model: &str| provider::name_model(input, &enabled, agent, model);
     let overrides = match product {
@@ -242,6 +251,9 @@ pub fn compose(input: &ComposeInput, home: &HomePaths) -> Result<ComposedConfig,
         product_agents: false,
     });
     let issues = inheritance::enforce(&mut roster.agents);
+    if let Some(restriction) = &input.restriction {
+        roster = restriction.roster(roster);
+    }
 
     let mut document = Map::new();
     let mut set = |key: &str, value: Value| document.insert(key.to_owned(), value);
@@ -268,7 +280,10 @@ pub fn compose(input: &ComposeInput, home: &HomePaths) -> Result<ComposedConfig,
     if !entries.document.is_empty() {
         set("provider", Value::Object(entries.document));
     }
-    let top = agent::top_level(&dimensions, &policy.shared, &input.skills);
+    let mut top = agent::top_level(&dimensions, &policy.shared, &input.skills);
+    if let Some(restriction) = &input.restriction {
+        top = restriction.object(&top);
+    }
     set("permission", to_value(&top)?);
     let mut agents = Map::new();
     for agent in &roster.agents {

@@ -245,6 +245,11 @@ impl RuntimeHost {
         lock(&self.shared.routes).retain(|_, routed| routed != thread);
     }
 
+    /// Threads that have a task.
+    pub fn open_threads(&self) -> Vec<SessionId> {
+        lock(&self.shared.threads).keys().cloned().collect()
+    }
+
     /// True when the thread has a task.
     pub fn is_open(&self, thread: &SessionId) -> bool {
         lock(&self.shared.threads).contains_key(thread)
@@ -331,6 +336,13 @@ impl RuntimeHost {
             .await
             .map_err(|_| TurnError::NotOpen(thread.clone()))?;
         wait.await.map_err(|_| TurnError::NotOpen(thread.clone()))?
+    }
+}
+
+impl Drop for RuntimeHost {
+    /// Thread tasks hold what they share with the host: only this ends them.
+    fn drop(&mut self) {
+        lock(&self.shared.threads).clear();
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`translate`] | OpenCode's events become ours, once, here; pure | 01 §9, decisions 1, 2, 6–8 |
 //! | [`recover`] | what a break missed, from OpenCode's history and the stored view; pure | decisions 7, 9, 10 |
 //! | [`watchdog`] | limits of a turn; pure | 08 §15.8 |
+//! | [`message_id`] | what a prompt is called inside OpenCode; pure | decision 15 |
 //! | [`sink`] | the port to the caller's log | decision 11 |
 //! | [`supervise`] | starts OpenCode, proves that it is ready, follows it to its end | 05 §5, 08 §1 |
 //! | [`launch`] | the process between us and OpenCode: nothing outlives us | 08 §15.2 |
@@ -41,6 +42,7 @@ pub mod host;
 pub mod launch;
 pub mod mcp;
 pub mod memory;
+pub mod message_id;
 pub mod probe;
 pub mod recover;
 pub mod sink;

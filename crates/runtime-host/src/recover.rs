@@ -6,6 +6,7 @@
 //! is finished gets the event id that the live translation gives it, so recovering twice adds nothing
 //! (decision 10).
 
+use crate::message_id;
 use crate::translate::{
     Ask, AskKind, Lane, LastAnswer, PartKind, Pulse, Task, ToolEntry, ToolPhase, Translator,
     error_message, iso, todo_list, tool_error,
@@ -17,7 +18,7 @@ use open_cowork_opencode::model::{
     ToolState,
 };
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What OpenCode has stored of one runtime session.
 #[derive(Clone, Debug)]
@@ -47,9 +48,6 @@ pub struct History {
 
 /// What the log makes of a payload before it stores it.
 pub type Sanitize<'a> = dyn Fn(&EventType, JsonObject) -> JsonObject + Send + Sync + 'a;
-
-/// Prefix of the OpenCode message id of our prompts (decision 15).
-pub const PROMPT_PREFIX: &str = "msg_";
 
 impl Translator {
     /// Compares OpenCode's history with the stored view and gives the missing events. `sequence` is that of
@@ -219,6 +217,8 @@ struct Shown<'a> {
     view: &'a View,
     texts: HashMap<(&'a str, &'a str), &'a str>,
     tools: HashMap<(&'a str, &'a str), &'a ToolCall>,
+    /// Prompts by what OpenCode's message id ends with: the command itself, or its digest.
+    prompts: HashSet<String>,
 }
 
 /// Key of the root in [`Shown`].
@@ -251,7 +251,26 @@ impl<'a> Shown<'a> {
                 tools.insert((task.id.as_str(), tool.id.as_str()), tool);
             }
         }
-        Shown { view, texts, tools }
+        let mut prompts = HashSet::new();
+        for message in view
+            .messages
+            .iter()
+            .filter(|message| message.role == ViewRole::User)
+        {
+            prompts.insert(message.id.clone());
+            if let Some(command) = message.id.strip_suffix(":user") {
+                prompts.insert(format!("{}{command}", message_id::PREFIX));
+                if !message_id::is_message_form(command) {
+                    prompts.insert(message_id::tail_of(command));
+                }
+            }
+        }
+        Shown {
+            view,
+            texts,
+            tools,
+            prompts,
+        }
     }
 
     fn text(&self, task: &str, message: &str) -> Option<&'a str> {
@@ -259,13 +278,11 @@ impl<'a> Shown<'a> {
     }
 
     fn has_prompt(&self, message: &str) -> bool {
-        let ours = message
-            .strip_prefix(PROMPT_PREFIX)
-            .map(|command| format!("{command}:user"));
-        self.view
-            .messages
-            .iter()
-            .any(|shown| shown.id == message || ours.as_deref() == Some(shown.id.as_str()))
+        let tail = message
+            .strip_prefix(message_id::PREFIX)
+            .filter(|rest| message_id::is_message_form(rest))
+            .map(|rest| &rest[rest.len() - 14..]);
+        self.prompts.contains(message) || tail.is_some_and(|tail| self.prompts.contains(tail))
     }
 }
 

@@ -2,6 +2,7 @@
 //! serially, so that order is that of OpenCode and no lock is held across an await.
 
 use crate::host::{Shared, TurnError};
+use crate::message_id;
 use crate::recover::{History, SessionHistory};
 use crate::translate::{Alarm, StopRequest, Translator};
 use crate::watchdog::{Breach, Watchdog};
@@ -36,7 +37,7 @@ const MAX_CHILDREN: usize = 500;
 /// A prompt for a thread.
 #[derive(Clone, Debug)]
 pub struct TurnPrompt {
-    /// Names the prompt everywhere: our message is `<command>:user`, OpenCode's `msg_<command>`.
+    /// Names the prompt everywhere: our message is `<command>:user`, OpenCode's as [`crate::message_id`] says.
     pub command: CommandId,
     /// The text.
     pub text: String,
@@ -46,6 +47,8 @@ pub struct TurnPrompt {
     pub model: Option<String>,
     /// It may have been sent before (after a crash): look it up first (decision 15).
     pub maybe_sent: bool,
+    /// Which attempt of the command this is, from 1.
+    pub attempt: u32,
 }
 
 /// What a caller asks of a thread.
@@ -417,17 +420,24 @@ impl ThreadActor {
         if self.translator.is_held() {
             self.confirm().await;
         }
-        let message = format!("{}{}", crate::recover::PROMPT_PREFIX, prompt.command);
         let root = self.translator.root().to_owned();
-        let sent_before = prompt.maybe_sent && runtime.message(&root, &message).await?.is_some();
-        let thread = self.thread.to_string();
         let command = prompt.command.as_str();
+        let sent_before = prompt.maybe_sent && find_prompt(&*runtime, &root, command).await?;
+        // Before anything is recorded: what fails here has left no trace.
+        let message = match sent_before {
+            true => String::new(),
+            false => new_message_id(&*runtime, &root, &prompt.command).await?,
+        };
+        let thread = self.thread.to_string();
         let agent = prompt.agent.clone().unwrap_or_else(|| "build".to_owned());
         let running = RuntimeEvent::new(
             EventType::SessionStatus,
             json!({ "sessionId": thread, "statusType": "running" }),
         )
-        .with_id(format!("{thread}:command:{command}:attempt:1:running"));
+        .with_id(format!(
+            "{thread}:command:{command}:attempt:{}:running",
+            prompt.attempt.max(1)
+        ));
         let submitted = RuntimeEvent::new(
             EventType::PromptSubmitted,
             json!({
@@ -436,10 +446,12 @@ impl ThreadActor {
             }),
         )
         .with_id(format!("{thread}:command:{command}:prompt-submitted"));
-        self.shared
-            .sink
-            .append(&self.thread, vec![running, submitted])
-            .await?;
+        // OpenCode has it: whether its turn still runs is for recovery to find out.
+        let events = match sent_before {
+            true => vec![submitted],
+            false => vec![running, submitted],
+        };
+        self.shared.sink.append(&self.thread, events).await?;
         if sent_before {
             return self.recover().await;
         }
@@ -733,6 +745,45 @@ async fn read_history(
         permissions: runtime.permissions(directory).await?,
         questions: runtime.questions(directory).await?,
     })
+}
+
+/// Whether OpenCode has the prompt of that command.
+async fn find_prompt(
+    runtime: &dyn OpenCodeRuntime,
+    root: &str,
+    command: &str,
+) -> Result<bool, OpenCodeError> {
+    if message_id::is_message_form(command) {
+        let id = format!("{}{command}", message_id::PREFIX);
+        return Ok(runtime.message(root, &id).await?.is_some());
+    }
+    let messages = runtime.messages(root).await?;
+    Ok(messages
+        .iter()
+        .any(|message| message_id::names(&message.info.id, command)))
+}
+
+/// What the prompt will be called in OpenCode.
+async fn new_message_id(
+    runtime: &dyn OpenCodeRuntime,
+    root: &str,
+    command: &CommandId,
+) -> Result<String, OpenCodeError> {
+    if message_id::is_message_form(command.as_str()) {
+        return Ok(message_id::of(command, 0, None));
+    }
+    let page = runtime.messages_page(root, 1, None).await?;
+    let newest = page
+        .messages
+        .iter()
+        .map(|message| message.info.id.as_str())
+        .max();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        });
+    Ok(message_id::of(command, now, newest))
 }
 
 /// `provider/model`, split at the first `/` (05 §2.1).

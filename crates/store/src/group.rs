@@ -15,7 +15,7 @@ use open_cowork_providers::store::append::{self, sequence_of_default_id};
 use open_cowork_providers::store::asks::AskChange;
 use open_cowork_providers::store::page::search_text;
 use open_cowork_providers::store::{
-    AppendRequest, Appended, CreatedSession, LeaseToken, NewSession, SessionKey, SessionRow,
+    AppendRequest, Appended, CreatedSession, LeaseFence, NewSession, SessionKey, SessionRow,
     SessionUpdate, Snapshot, SnapshotRule, SnapshotWrite, StoreError,
 };
 use std::collections::HashMap;
@@ -47,9 +47,23 @@ pub(crate) struct Known {
 struct Rows {
     /// See [`Connection::begin`]; without one nothing may be known.
     version: Option<i64>,
+    /// See [`crate::transaction::Turn::others`].
+    others: u64,
     threads: HashMap<SessionKey, Located>,
     /// Last workspace sequence by (tenant, user); newer than the one in `threads`.
     workspaces: HashMap<(i64, i64), u64>,
+}
+
+impl Known {
+    /// Forgets the rows when others have written since.
+    pub(crate) fn forget_rows_unless(&mut self, others: u64) {
+        if self.rows.others != others {
+            self.rows = Rows {
+                others,
+                ..Rows::default()
+            };
+        }
+    }
 }
 
 /// Rows to know at most; beyond that all are forgotten, which costs one read each.
@@ -80,7 +94,7 @@ pub(crate) struct Change {
     pub(crate) runtime: Option<RuntimeSessionId>,
     pub(crate) update: SessionUpdate,
     pub(crate) at: String,
-    pub(crate) fence: Option<LeaseToken>,
+    pub(crate) fence: Option<LeaseFence>,
 }
 
 /// A snapshot to be written.
@@ -102,6 +116,7 @@ impl<'c> Group<'c> {
         if version.is_none() || version != rows.version || rows.threads.len() > KNOWN_ROWS {
             *rows = Rows {
                 version,
+                others: rows.others,
                 ..Rows::default()
             };
         }
@@ -170,7 +185,7 @@ impl<'c> Group<'c> {
         let Some(located) = self.located(&request.key).await? else {
             return Ok(Err(unknown(&request.key)));
         };
-        if let Err(refused) = refuse_fence(request.fence.as_ref()) {
+        if let Err(refused) = located.check(request.fence.as_ref()) {
             return Ok(Err(refused));
         }
         let mut planned = self.plan(&located, request, self.mode).await?;
@@ -315,6 +330,7 @@ impl<'c> Group<'c> {
             session_no: inserted.int(0)?,
             user_no,
             workspace_sequence,
+            lease: None,
         };
         let changed = false;
         self.threads.insert(key, Touched { located, changed });
@@ -325,7 +341,7 @@ impl<'c> Group<'c> {
         let Some(mut located) = self.located(&change.key).await? else {
             return Ok(Err(unknown(&change.key)));
         };
-        if let Err(refused) = refuse_fence(change.fence.as_ref()) {
+        if let Err(refused) = located.check(change.fence.as_ref()) {
             return Ok(Err(refused));
         }
         let session = &mut located.row.session;
@@ -387,7 +403,7 @@ impl<'c> Group<'c> {
         }
         let located = match self.known.rows.threads.get(key) {
             Some(located) => Some(located.clone()),
-            None => read::session(self.connection, key).await?,
+            None => read::leased_session(self.connection, key).await?,
         };
         if let Some(located) = &located {
             self.threads.insert(
@@ -455,13 +471,4 @@ impl<'c> Group<'c> {
 
 fn unknown(key: &SessionKey) -> StoreError {
     StoreError::NotFound(key.session_id.to_string())
-}
-
-/// No table of leases yet, so no token can be the current one (04 §2.3: fail closed).
-fn refuse_fence(fence: Option<&LeaseToken>) -> Result<(), StoreError> {
-    if fence.is_some() {
-        Err(StoreError::StaleFence)
-    } else {
-        Ok(())
-    }
 }

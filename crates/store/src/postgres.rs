@@ -2,8 +2,9 @@
 
 use crate::dialect::{Connection, Pool};
 use crate::failure::Failure;
-use crate::schema;
-use crate::store::{Database, SqlStore, sealed};
+use crate::schema::{self, Migrations, RunMigrations};
+use crate::store::{Database, Pools, SqlStore, sealed};
+use crate::transaction::Turn;
 use open_cowork_providers::store::StoreError;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -17,14 +18,18 @@ use std::time::Duration;
 pub struct PostgresOptions {
     /// The schema that holds the tables; made if missing. Others may use the rest of the database.
     pub schema: SchemaName,
-    /// Connections for reading, beside the one that writes.
+    /// Connections for reading.
     pub readers: u32,
+    /// Connections for the transactions of the domains, beside the one that writes the log.
+    pub writers: u32,
     /// How long to try to get a connection before the store is [`StoreError::Unavailable`].
     pub connect_timeout: Duration,
     /// How long an answer may take before the store is [`StoreError::Unavailable`].
     pub patience: Duration,
     /// Requests that may wait for the writer; callers beyond that wait themselves.
     pub queue: usize,
+    /// Whether to make the schema and bring it up to date.
+    pub migrations: RunMigrations,
 }
 
 impl Default for PostgresOptions {
@@ -32,9 +37,11 @@ impl Default for PostgresOptions {
         PostgresOptions {
             schema: SchemaName::default(),
             readers: 4,
+            writers: 4,
             connect_timeout: Duration::from_secs(5),
             patience: Duration::from_secs(30),
             queue: 1024,
+            migrations: RunMigrations::Yes,
         }
     }
 }
@@ -93,45 +100,106 @@ impl SqlStore<Postgres> {
     /// feature `postgres-tls`. No error, log or `Debug` shows the user's name or password of the URL.
     ///
     /// [`StoreError::Denied`] also for a URL that can't be read; [`StoreError::Unavailable`],
-    /// [`StoreError::NewerSchema`], [`StoreError::ForeignSchema`].
+    /// [`StoreError::NewerSchema`], [`StoreError::ForeignSchema`], [`StoreError::Unmigrated`].
     pub async fn open(url: &SecretString, options: PostgresOptions) -> Result<Self, StoreError> {
-        let connect = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| {
-            // The reason may quote the URL.
-            StoreError::Denied {
-                place: "The address of the PostgreSQL database".to_owned(),
-                reason: "it is not of the form postgresql://user@host:port/database".to_owned(),
-            }
-        })?;
-        // The server gives up too: a statement that nobody waits for anymore, and a transaction whose process
-        // is gone without a word, would keep rows locked for others.
-        let milliseconds = options.patience.as_millis().max(1);
-        let connect = connect
-            .application_name("open-cowork")
-            .options([("search_path", &options.schema)])
-            .options([
-                ("statement_timeout", milliseconds),
-                ("idle_in_transaction_session_timeout", milliseconds),
-            ]);
-        let failure = Failure::of_server(address(&connect, &options.schema));
+        let (connect, failure) = reach(url, &options)?;
         let writer = pool(1, &options).connect_lazy_with(connect.clone());
         let writer = Pool::Postgres(writer);
-        let preparing = prepare(&writer, &failure, &options.schema);
+        let preparing = prepare(&writer, &failure, &options);
         match tokio::time::timeout(options.patience, preparing).await {
-            Ok(prepared) => prepared?,
+            Ok(prepared) => drop(prepared?),
             Err(_) => return Err(failure.unavailable()),
         }
+        let domains = pool(options.writers.max(1), &options).connect_lazy_with(connect.clone());
         let readers = pool(options.readers.max(1), &options)
             .connect_lazy_with(connect.options([("default_transaction_read_only", "on")]));
-        let readers = Pool::Postgres(readers);
+        let pools = Pools {
+            readers: Pool::Postgres(readers),
+            writer,
+            domains: Pool::Postgres(domains),
+        };
         let patience = Some(options.patience);
         Ok(Self::start(
             failure,
-            readers,
-            writer,
+            pools,
+            Turn::of_many_writers(),
             patience,
             options.queue,
         ))
     }
+}
+
+impl SqlStore<Postgres> {
+    /// Brings the schema up to date, made if missing, and closes the connection: what
+    /// [`PostgresStore::open`](SqlStore::open) does with [`RunMigrations::Yes`], as a step of its own, so that
+    /// only this step needs the rights. Safe to run twice and from two processes. The same errors. It may take
+    /// as long as it takes: no statement is given up.
+    pub async fn migrate(
+        url: &SecretString,
+        options: PostgresOptions,
+    ) -> Result<Migrations, StoreError> {
+        let options = PostgresOptions {
+            migrations: RunMigrations::Yes,
+            ..options
+        };
+        Self::alone(url, options).await
+    }
+
+    /// How far the schema is, without a change. The same errors.
+    pub async fn migrations(
+        url: &SecretString,
+        options: PostgresOptions,
+    ) -> Result<Migrations, StoreError> {
+        let (connect, failure) = reach(url, &options)?;
+        let reader = Pool::Postgres(pool(1, &options).connect_lazy_with(connect));
+        let migrations = match reader.acquire().await {
+            Ok(mut connection) => schema::inspect(&mut connection, &failure).await,
+            Err(error) => Err(failure.of(&error)),
+        };
+        reader.close().await;
+        migrations
+    }
+
+    async fn alone(url: &SecretString, options: PostgresOptions) -> Result<Migrations, StoreError> {
+        let (connect, failure) = reach(url, &options)?;
+        let connect = connect.options([("statement_timeout", 0)]);
+        let writer = Pool::Postgres(pool(1, &options).connect_lazy_with(connect));
+        let migrations = prepare(&writer, &failure, &options).await;
+        writer.close().await;
+        migrations
+    }
+}
+
+/// How to connect to the schema, and how its errors are told.
+fn reach(
+    url: &SecretString,
+    options: &PostgresOptions,
+) -> Result<(PgConnectOptions, Failure), StoreError> {
+    let connect = connect_options(url)?;
+    // The server gives up too: a statement that nobody waits for anymore, and a transaction whose process
+    // is gone without a word, would keep rows locked for others.
+    let milliseconds = options.patience.as_millis().max(1);
+    let connect = connect
+        .options([("search_path", &options.schema)])
+        .options([
+            ("statement_timeout", milliseconds),
+            ("idle_in_transaction_session_timeout", milliseconds),
+        ]);
+    let failure = Failure::of_server(address(&connect, &options.schema));
+    Ok((connect, failure))
+}
+
+/// What a URL says.
+pub(crate) fn connect_options(url: &SecretString) -> Result<PgConnectOptions, StoreError> {
+    let parsed = PgConnectOptions::from_str(url.expose_secret());
+    let connect = parsed.map_err(|_| {
+        // The reason may quote the URL.
+        StoreError::Denied {
+            place: "The address of the PostgreSQL database".to_owned(),
+            reason: "it is not of the form postgresql://user@host:port/database".to_owned(),
+        }
+    })?;
+    Ok(connect.application_name("open-cowork"))
 }
 
 /// Where the tables are, without user and password.
@@ -160,12 +228,19 @@ fn pool(size: u32, options: &PostgresOptions) -> PgPoolOptions {
         })
 }
 
-/// Makes the schema and its tables.
-async fn prepare(writer: &Pool, failure: &Failure, name: &SchemaName) -> Result<(), StoreError> {
+/// Makes the schema and its tables, or looks that they are there.
+async fn prepare(
+    writer: &Pool,
+    failure: &Failure,
+    options: &PostgresOptions,
+) -> Result<Migrations, StoreError> {
     let of = |error: sqlx::Error| failure.of(&error);
     let mut connection = writer.acquire().await.map_err(of)?;
-    make_schema(&mut connection, name).await.map_err(of)?;
-    schema::migrate(&mut connection, failure).await
+    if options.migrations == RunMigrations::Yes {
+        let made = make_schema(&mut connection, &options.schema).await;
+        made.map_err(of)?;
+    }
+    schema::prepare(&mut connection, failure, options.migrations).await
 }
 
 async fn make_schema(connection: &mut Connection, name: &SchemaName) -> Result<(), sqlx::Error> {

@@ -13,9 +13,10 @@ use open_cowork_providers::store::append::{
 };
 use open_cowork_providers::store::page::PageStart;
 use open_cowork_providers::store::{
-    EVENT_PAGE, EVENT_PAGE_BYTES, EventStats, Scope, SessionKey, SessionQuery, SessionRow,
-    Snapshot, WorkspaceCursor,
+    EVENT_PAGE, EVENT_PAGE_BYTES, EventStats, LeaseFence, LeaseToken, Scope, SessionKey,
+    SessionQuery, SessionRow, Snapshot, StoreError, WorkspaceCursor,
 };
+use open_cowork_providers::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -28,18 +29,50 @@ pub(crate) struct Located {
     pub(crate) user_no: i64,
     /// Last workspace sequence of the owner.
     pub(crate) workspace_sequence: u64,
+    /// Read by the log's writer only: the lease, live or not.
+    pub(crate) lease: Option<Lease>,
+}
+
+/// Who may write with a fence.
+#[derive(Clone, Debug)]
+pub(crate) struct Lease {
+    token: LeaseToken,
+    expires_at: Timestamp,
+}
+
+impl Located {
+    /// [`StoreError::StaleFence`] unless there is no fence or it is the current live lease (04 §2.3).
+    pub(crate) fn check(&self, fence: Option<&LeaseFence>) -> Result<(), StoreError> {
+        let Some(fence) = fence else { return Ok(()) };
+        match &self.lease {
+            Some(lease) if lease.token == fence.token && lease.expires_at > fence.now => Ok(()),
+            _ => Err(StoreError::StaleFence),
+        }
+    }
 }
 
 macro_rules! select_sessions {
-    ($($tail:expr),*) => {
+    (leased: $($tail:expr),*) => {
+        select_sessions!(
+            @ ", l.token, p.expires_ms ",
+            "LEFT JOIN session_leases l ON l.tenant_no = s.tenant_no AND l.session_no = s.session_no ",
+            "LEFT JOIN scope_leases p ON p.tenant_no = l.tenant_no AND p.user_no = l.user_no ",
+            $($tail),*
+        )
+    };
+    (@ $columns:literal, $($tail:expr),*) => {
         concat!(
             "SELECT t.tenant_id, u.user_id, s.session_id, s.runtime_id, s.profile_name, s.status, s.title, ",
             "s.directory, s.created_at, s.updated_at, s.last_sequence, s.waiting, ",
-            "s.tenant_no, s.session_no, s.user_no, u.workspace_sequence ",
+            "s.tenant_no, s.session_no, s.user_no, u.workspace_sequence",
+            $columns,
             "FROM sessions s JOIN tenants t ON t.tenant_no = s.tenant_no ",
             "JOIN users u ON u.tenant_no = s.tenant_no AND u.user_no = s.user_no ",
             $($tail),*
         )
+    };
+    ($($tail:expr),*) => {
+        select_sessions!(@ " ", $($tail),*)
     };
 }
 
@@ -57,10 +90,64 @@ pub(crate) async fn session(
     row.as_ref().map(located).transpose()
 }
 
-/// Sessions by lists of tenants and ids, locked until the end of the transaction.
+/// The rows of many sessions, in the order of the keys.
+pub(crate) async fn sessions(
+    connection: &mut Connection,
+    keys: &[SessionKey],
+) -> Result<Vec<Option<SessionRow>>, sqlx::Error> {
+    let mut rows: HashMap<SessionKey, SessionRow> = HashMap::with_capacity(keys.len());
+    match connection.dialect() {
+        Dialect::Sqlite => {
+            for key in keys {
+                let found = session(connection, key).await?;
+                rows.extend(found.map(|located| (key.clone(), located.row)));
+            }
+        }
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => {
+            let by_keys = select_sessions!(
+                "WHERE (t.tenant_id, s.session_id) IN (SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[]))"
+            );
+            let found = connection
+                .query(by_keys)
+                .bind_list(escaped(keys.iter().map(|key| key.tenant_id.as_str())))
+                .bind_list(escaped(keys.iter().map(|key| key.session_id.as_str())))
+                .fetch_all()
+                .await?;
+            for row in &found {
+                let row = located(row)?.row;
+                rows.insert(SessionKey::of(&row.session), row);
+            }
+        }
+    }
+    Ok(keys.iter().map(|key| rows.get(key).cloned()).collect())
+}
+
+#[cfg(feature = "postgres")]
+fn escaped<'i>(ids: impl Iterator<Item = &'i str>) -> Vec<String> {
+    ids.map(|id| crate::dialect::text::escape(id).into_owned())
+        .collect()
+}
+
+/// The session with its lease.
+pub(crate) async fn leased_session(
+    connection: &mut Connection,
+    key: &SessionKey,
+) -> Result<Option<Located>, sqlx::Error> {
+    let by_key = select_sessions!(leased: "WHERE t.tenant_id = $1 AND s.session_id = $2");
+    let row = connection
+        .query(by_key)
+        .bind(key.tenant_id.as_str())
+        .bind(key.session_id.as_str())
+        .fetch_optional()
+        .await?;
+    row.as_ref().map(leased).transpose()
+}
+
+/// Sessions with their leases, by lists of tenants and ids, locked until the end of the transaction.
 #[cfg(feature = "postgres")]
 pub(crate) const LOCK_SESSIONS: &str = select_sessions!(
-    "WHERE (t.tenant_id, s.session_id) IN (SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[])) ",
+    leased: "WHERE (t.tenant_id, s.session_id) IN (SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[])) ",
     "ORDER BY s.tenant_no, s.session_no FOR NO KEY UPDATE OF s"
 );
 
@@ -140,6 +227,22 @@ pub(crate) fn located(row: &Row) -> Result<Located, sqlx::Error> {
         session_no: row.int(13)?,
         user_no: row.int(14)?,
         workspace_sequence: row.unsigned(15)?,
+        lease: None,
+    })
+}
+
+/// A row of a `leased:` selection.
+pub(crate) fn leased(row: &Row) -> Result<Located, sqlx::Error> {
+    let lease = match (row.optional_text(16)?, row.optional_int(17)?) {
+        (Some(token), Some(expires_ms)) => Some(Lease {
+            token: LeaseToken::new(token),
+            expires_at: Timestamp::from_millisecond(expires_ms).map_err(|_| undecodable(17))?,
+        }),
+        _ => None,
+    };
+    Ok(Located {
+        lease,
+        ..located(row)?
     })
 }
 
@@ -445,6 +548,49 @@ pub(crate) async fn workspace_cursor(
         earliest_sequence: earliest.and_then(|sequence| u64::try_from(sequence).ok()),
         latest_sequence: row.unsigned(0)?,
     })
+}
+
+/// Last workspace sequences of many users, in their order.
+pub(crate) async fn workspace_sequences(
+    connection: &mut Connection,
+    scopes: &[Scope],
+) -> Result<Vec<u64>, sqlx::Error> {
+    let mut sequences: HashMap<(String, String), u64> = HashMap::with_capacity(scopes.len());
+    match connection.dialect() {
+        Dialect::Sqlite => {
+            for scope in scopes {
+                let cursor = workspace_cursor(connection, scope).await?;
+                sequences.insert(place_of(scope), cursor.latest_sequence);
+            }
+        }
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => {
+            let select = "SELECT t.tenant_id, u.user_id, u.workspace_sequence FROM tenants t \
+                          JOIN users u ON u.tenant_no = t.tenant_no WHERE (t.tenant_id, u.user_id) IN \
+                          (SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[]))";
+            let found = connection
+                .query(select)
+                .bind_list(escaped(scopes.iter().map(|scope| scope.tenant_id.as_str())))
+                .bind_list(escaped(scopes.iter().map(|scope| scope.user_id.as_str())))
+                .fetch_all()
+                .await?;
+            for row in &found {
+                sequences.insert((row.text(0)?, row.text(1)?), row.unsigned(2)?);
+            }
+        }
+    }
+    let sequence = |scope| sequences.get(&place_of(scope)).copied();
+    Ok(scopes
+        .iter()
+        .map(|scope| sequence(scope).unwrap_or(0))
+        .collect())
+}
+
+fn place_of(scope: &Scope) -> (String, String) {
+    (
+        scope.tenant_id.as_str().to_owned(),
+        scope.user_id.as_str().to_owned(),
+    )
 }
 
 pub(crate) async fn snapshot(

@@ -2,8 +2,9 @@
 
 use crate::dialect::Pool;
 use crate::failure::Failure;
-use crate::schema;
-use crate::store::{Database, SqlStore, sealed};
+use crate::schema::{self, Migrations, RunMigrations};
+use crate::store::{Database, Pools, SqlStore, sealed};
+use crate::transaction::Turn;
 use open_cowork_providers::store::StoreError;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -21,6 +22,8 @@ pub struct SqliteOptions {
     pub queue: usize,
     /// Largest size of the database file in bytes; beyond it the store is [`StoreError::Full`].
     pub max_bytes: Option<u64>,
+    /// Whether to bring the schema up to date.
+    pub migrations: RunMigrations,
 }
 
 impl Default for SqliteOptions {
@@ -30,6 +33,7 @@ impl Default for SqliteOptions {
             busy_timeout: Duration::from_secs(5),
             queue: 1024,
             max_bytes: None,
+            migrations: RunMigrations::Yes,
         }
     }
 }
@@ -51,7 +55,8 @@ impl SqlStore<Sqlite> {
     /// Opens the database at a path, made if missing (file 0600, folders 0700), and brings it up to date.
     ///
     /// [`StoreError::ReadOnly`], [`StoreError::Corrupt`], [`StoreError::NewerSchema`],
-    /// [`StoreError::ForeignSchema`], [`StoreError::Full`], [`StoreError::Unavailable`].
+    /// [`StoreError::ForeignSchema`], [`StoreError::Unmigrated`], [`StoreError::Full`],
+    /// [`StoreError::Unavailable`].
     pub async fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, StoreError> {
         let path = path.as_ref();
         let failure = Failure::of_file(path);
@@ -66,11 +71,64 @@ impl SqlStore<Sqlite> {
             Some(pages) => connect.clone().pragma("max_page_count", pages),
             None => connect.clone(),
         };
-        let writer = pool(1).connect_lazy_with(write);
-        prepare(&writer, &failure, options.busy_timeout).await?;
+        let writer = pool(1).connect_lazy_with(write.clone());
+        prepare(&writer, &failure, &options).await?;
         let readers =
             pool(options.readers.max(1)).connect_lazy_with(connect.pragma("query_only", "1"));
-        Ok(Self::over(failure, readers, writer, &options))
+        // One, since one writes at a time; as lazy as it is rare on a desktop.
+        let domains = pool(1).connect_lazy_with(write);
+        let pools = Pools {
+            readers: Pool::Sqlite(readers),
+            writer: Pool::Sqlite(writer),
+            domains: Pool::Sqlite(domains),
+        };
+        Ok(Self::over(failure, pools, &options))
+    }
+
+    /// Brings the database at a path up to date, made if missing, and closes it: what
+    /// [`SqliteStore::open`](SqlStore::open) does with [`RunMigrations::Yes`], as a step of its own. Safe to run
+    /// twice and from two processes. The same errors.
+    pub async fn migrate(
+        path: impl AsRef<Path>,
+        options: SqliteOptions,
+    ) -> Result<Migrations, StoreError> {
+        let path = path.as_ref();
+        let failure = Failure::of_file(path);
+        make_private(path).map_err(|error| failure.of(&sqlx::Error::Io(error)))?;
+        let connect = connect_options(&options)
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal);
+        let writer = pool(1).connect_lazy_with(connect);
+        let options = SqliteOptions {
+            migrations: RunMigrations::Yes,
+            ..options
+        };
+        let migrations = prepare(&writer, &failure, &options).await;
+        writer.close().await;
+        migrations
+    }
+
+    /// How far the database at a path is, without a change; a missing file is at version 0. The same errors.
+    pub async fn migrations(
+        path: impl AsRef<Path>,
+        options: &SqliteOptions,
+    ) -> Result<Migrations, StoreError> {
+        let path = path.as_ref();
+        let failure = Failure::of_file(path);
+        let connect = match path.exists() {
+            true => connect_options(options)
+                .filename(path)
+                .create_if_missing(false)
+                .pragma("query_only", "1"),
+            false => connect_options(options).filename(":memory:"),
+        };
+        let reader = pool(1).connect_lazy_with(connect);
+        let migrations = match Pool::Sqlite(reader.clone()).acquire().await {
+            Ok(mut connection) => schema::inspect(&mut connection, &failure).await,
+            Err(error) => Err(failure.of(&error)),
+        };
+        reader.close().await;
+        migrations
     }
 
     /// A database in memory, gone with the store. For tests and demos.
@@ -78,20 +136,21 @@ impl SqlStore<Sqlite> {
         let failure = Failure::of_file(Path::new("the database in memory"));
         // One connection, since each would have a database of its own; readers take turns with the writer.
         let only = pool(1).connect_lazy_with(connect_options(&options).filename(":memory:"));
-        prepare(&only, &failure, options.busy_timeout).await?;
-        Ok(Self::over(failure, only.clone(), only, &options))
+        prepare(&only, &failure, &options).await?;
+        let only = Pool::Sqlite(only);
+        let pools = Pools {
+            readers: only.clone(),
+            writer: only.clone(),
+            domains: only,
+        };
+        Ok(Self::over(failure, pools, &options))
     }
 
-    fn over(
-        failure: Failure,
-        readers: SqlitePool,
-        writer: SqlitePool,
-        options: &SqliteOptions,
-    ) -> Self {
+    fn over(failure: Failure, pools: Pools, options: &SqliteOptions) -> Self {
         // A file answers or fails; the busy timeout bounds the wait for others.
         let patience = None;
-        let (readers, writer) = (Pool::Sqlite(readers), Pool::Sqlite(writer));
-        Self::start(failure, readers, writer, patience, options.queue)
+        let turn = Turn::of_one_writer();
+        Self::start(failure, pools, turn, patience, options.queue)
     }
 }
 
@@ -121,12 +180,14 @@ fn pool(size: u32) -> SqlitePoolOptions {
 async fn prepare(
     writer: &SqlitePool,
     failure: &Failure,
-    patience: Duration,
-) -> Result<(), StoreError> {
-    let deadline = tokio::time::Instant::now() + patience;
+    options: &SqliteOptions,
+) -> Result<Migrations, StoreError> {
+    let deadline = tokio::time::Instant::now() + options.busy_timeout;
     loop {
         let prepared = match Pool::Sqlite(writer.clone()).acquire().await {
-            Ok(mut connection) => schema::migrate(&mut connection, failure).await,
+            Ok(mut connection) => {
+                schema::prepare(&mut connection, failure, options.migrations).await
+            }
             Err(error) => Err(failure.of(&error)),
         };
         match prepared {

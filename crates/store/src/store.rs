@@ -5,11 +5,12 @@ use crate::dialect::{Connection, Pool};
 use crate::failure::Failure;
 use crate::group::{Change, SnapshotChange};
 use crate::read;
+use crate::transaction::Turn;
 use crate::writer::{self, Job, Pending};
 use async_trait::async_trait;
 use open_cowork_contracts::{RuntimeSessionId, SessionEventRecord, WorkspaceEventRecord};
 use open_cowork_providers::store::{
-    AppendRequest, Appended, CreatedSession, EventStats, EventStore, LeaseToken, NewSession, Scope,
+    AppendRequest, Appended, CreatedSession, EventStats, EventStore, LeaseFence, NewSession, Scope,
     SessionKey, SessionPage, SessionQuery, SessionRow, SessionStore, SessionUpdate, Snapshot,
     SnapshotRule, SnapshotStore, SnapshotWrite, StoreError, WorkspaceCursor,
 };
@@ -32,14 +33,25 @@ pub(crate) mod sealed {
 /// Make it inside a Tokio runtime. [`SqlStore::close`] it at the end; dropping it finishes what was asked for,
 /// but nobody waits for that.
 pub struct SqlStore<D: Database> {
-    failure: Failure,
+    pub(crate) failure: Failure,
     readers: Pool,
     pub(crate) writer: Pool,
+    /// Connections of the domains' transactions.
+    pub(crate) domains: Pool,
+    pub(crate) turn: Turn,
     /// How long an answer of the database may take.
-    patience: Option<Duration>,
+    pub(crate) patience: Option<Duration>,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     task: Mutex<Option<JoinHandle<()>>>,
     database: PhantomData<D>,
+}
+
+/// The connections of a store.
+pub(crate) struct Pools {
+    pub(crate) readers: Pool,
+    /// One connection, for the log.
+    pub(crate) writer: Pool,
+    pub(crate) domains: Pool,
 }
 
 impl<D: Database> fmt::Debug for SqlStore<D> {
@@ -54,17 +66,30 @@ impl<D: Database> SqlStore<D> {
     /// `queue`: requests that may wait for the writer; callers beyond that wait themselves.
     pub(crate) fn start(
         failure: Failure,
-        readers: Pool,
-        writer: Pool,
+        pools: Pools,
+        turn: Turn,
         patience: Option<Duration>,
         queue: usize,
     ) -> Self {
         let (jobs, waiting) = mpsc::channel(queue.max(1));
-        let run = writer::run(writer.clone(), failure.clone(), patience, waiting);
+        let Pools {
+            readers,
+            writer,
+            domains,
+        } = pools;
+        let run = writer::run(
+            writer.clone(),
+            turn.clone(),
+            failure.clone(),
+            patience,
+            waiting,
+        );
         SqlStore {
             failure,
             readers,
             writer,
+            domains,
+            turn,
             patience,
             jobs: Mutex::new(Some(jobs)),
             task: Mutex::new(Some(tokio::spawn(run))),
@@ -91,6 +116,7 @@ impl<D: Database> SqlStore<D> {
             tracing::error!(%error, "the store's writer ended badly");
         }
         self.readers.close().await;
+        self.domains.close().await;
         self.writer.close().await;
     }
 
@@ -112,7 +138,7 @@ impl<D: Database> SqlStore<D> {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
-    async fn reader(&self) -> Result<Connection, StoreError> {
+    pub(crate) async fn reader(&self) -> Result<Connection, StoreError> {
         let reader = self.readers.acquire().await;
         reader.map_err(|error| self.failure.of(&error))
     }
@@ -155,6 +181,12 @@ impl<D: Database> SessionStore for SqlStore<D> {
         Ok(self.answer(reader, found)?.map(|located| located.row))
     }
 
+    async fn sessions(&self, keys: &[SessionKey]) -> Result<Vec<Option<SessionRow>>, StoreError> {
+        let mut reader = self.reader().await?;
+        let found = self.within(read::sessions(&mut reader, keys)).await;
+        self.answer(reader, found)
+    }
+
     async fn page_sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
         let start = query.start()?;
         let mut reader = self.reader().await?;
@@ -178,7 +210,7 @@ impl<D: Database> SessionStore for SqlStore<D> {
         key: &SessionKey,
         id: &RuntimeSessionId,
         at: &str,
-        fence: Option<&LeaseToken>,
+        fence: Option<&LeaseFence>,
     ) -> Result<SessionRow, StoreError> {
         let change = Change {
             key: key.clone(),
@@ -195,7 +227,7 @@ impl<D: Database> SessionStore for SqlStore<D> {
         key: &SessionKey,
         update: SessionUpdate,
         at: &str,
-        fence: Option<&LeaseToken>,
+        fence: Option<&LeaseFence>,
     ) -> Result<SessionRow, StoreError> {
         let change = Change {
             key: key.clone(),
@@ -251,6 +283,13 @@ impl<D: Database> EventStore for SqlStore<D> {
         let found = self
             .within(read::workspace_cursor(&mut reader, scope))
             .await;
+        self.answer(reader, found)
+    }
+
+    async fn workspace_sequences(&self, scopes: &[Scope]) -> Result<Vec<u64>, StoreError> {
+        let mut reader = self.reader().await?;
+        let reading = read::workspace_sequences(&mut reader, scopes);
+        let found = self.within(reading).await;
         self.answer(reader, found)
     }
 }

@@ -6,6 +6,7 @@ use crate::dialect::locks::Wanted;
 use crate::dialect::{Connection, Pool};
 use crate::failure::Failure;
 use crate::group::{Change, Group, Known, Mode, Ran, SnapshotChange};
+use crate::transaction::Turn;
 use open_cowork_providers::store::{
     AppendRequest, Appended, CreatedSession, NewSession, SessionRow, SnapshotWrite, StoreError,
 };
@@ -100,6 +101,7 @@ impl Job {
 /// up, together with its connection.
 pub(crate) async fn run(
     pool: Pool,
+    turn: Turn,
     failure: Failure,
     patience: Option<Duration>,
     mut queue: mpsc::Receiver<Job>,
@@ -113,6 +115,8 @@ pub(crate) async fn run(
             events += job.weight();
             jobs.push(job);
         }
+        let turn_taken = turn.take().await;
+        known.forget_rows_unless(turn.others());
         match (pool.acquire().await, patience) {
             (Ok(mut connection), None) => {
                 write(&mut connection, &mut known, &failure, &mut jobs).await;
@@ -122,6 +126,7 @@ pub(crate) async fn run(
             }
             (Err(error), _) => refuse_all(&mut jobs, &failure.of(&error)),
         }
+        drop(turn_taken);
         jobs.into_iter().for_each(Job::answer);
     }
 }

@@ -11,7 +11,7 @@ use open_cowork_contracts::EventType;
 use open_cowork_providers::store::{
     AppendRequest, EventStore, NewEvent, NewSession, SessionKey, SessionStore, StoreError,
 };
-use open_cowork_store::{SqliteOptions, SqliteStore};
+use open_cowork_store::{RunMigrations, SqliteOptions, SqliteStore};
 use serde_json::json;
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -83,7 +83,7 @@ async fn a_full_disk_refuses_the_request_and_leaves_nothing_half_written() {
     let store = SqliteStore::open(
         &path,
         SqliteOptions {
-            max_bytes: Some(400_000),
+            max_bytes: Some(1_200_000),
             ..options()
         },
     )
@@ -215,10 +215,50 @@ async fn a_newer_schema_is_refused_and_untouched() {
         StoreError::NewerSchema {
             path: path.clone(),
             found: 99,
-            known: 1
+            known: 5
         }
     );
     says(&error, &path);
+}
+
+#[tokio::test]
+async fn migrations_are_a_step_of_their_own_where_they_should_be() {
+    let (_folder, path) = folder();
+    let by_hand = SqliteOptions {
+        migrations: RunMigrations::No,
+        ..options()
+    };
+    let missing = SqliteStore::migrations(&path, &by_hand).await.unwrap();
+    assert_eq!((missing.found, missing.pending()), (0, missing.known));
+    let error = SqliteStore::open(&path, by_hand.clone()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unmigrated { found: 0, .. }));
+    assert!(error.to_string().contains("cloud migrate"), "{error}");
+
+    let at_once = (0..4).map(|_| SqliteStore::migrate(&path, by_hand.clone()));
+    let applied: Vec<u32> = futures::future::join_all(at_once)
+        .await
+        .into_iter()
+        .map(|migrated| migrated.unwrap().applied())
+        .collect();
+    assert_eq!(applied.iter().sum::<u32>(), missing.known, "{applied:?}");
+    let done = SqliteStore::migrations(&path, &by_hand).await.unwrap();
+    assert_eq!((done.found, done.pending()), (done.known, 0));
+    SqliteStore::open(&path, by_hand).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_table_of_migrations_of_another_program_is_refused() {
+    let (_folder, path) = folder();
+    let mut other = raw(&path).await;
+    for statement in [
+        "CREATE TABLE schema_migrations (version TEXT)",
+        "INSERT INTO schema_migrations VALUES ('001_cloud_control_plane_baseline')",
+    ] {
+        sqlx::query(statement).execute(&mut other).await.unwrap();
+    }
+    other.close().await.unwrap();
+    let error = open(&path).await.unwrap_err();
+    assert_eq!(error, StoreError::ForeignSchema { path: path.clone() });
 }
 
 #[tokio::test]

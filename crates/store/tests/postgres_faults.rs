@@ -7,7 +7,7 @@ use open_cowork_contracts::EventType;
 use open_cowork_providers::store::{
     AppendRequest, EventStore, NewEvent, NewSession, SessionKey, SessionStore, StoreError,
 };
-use open_cowork_store::{PostgresOptions, PostgresStore, SchemaName};
+use open_cowork_store::{PostgresOptions, PostgresStore, RunMigrations, SchemaName};
 use open_cowork_testkit::postgres::{Durability, Postgres};
 use secrecy::SecretString;
 use serde_json::json;
@@ -245,7 +245,33 @@ async fn a_new_schema_can_be_opened_by_many_at_once_and_again() {
     assert_eq!(append(&again, "s", "b").await, Ok(2));
     let versions = "SELECT version FROM at_once.schema_migrations";
     let versions = bare(&server).await.fetch_all(versions).await.unwrap();
-    assert_eq!(versions.len(), 1, "each migration ran once");
+    assert_eq!(versions.len(), 5, "each migration ran once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn migrations_are_a_step_of_their_own_where_they_should_be() {
+    let server = Postgres::shared().await.unwrap();
+    let url = server.url().into();
+    let by_hand = PostgresOptions {
+        migrations: RunMigrations::No,
+        ..options("by_hand")
+    };
+    let error = PostgresStore::open(&url, by_hand.clone())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Unmigrated { found: 0, .. }));
+    let schemas = "SELECT 1 FROM pg_namespace WHERE nspname = 'by_hand'";
+    let schemas = bare(&server).await.fetch_all(schemas).await.unwrap();
+    assert_eq!(schemas.len(), 0, "nothing is made");
+
+    let at_once = (0..4).map(|_| PostgresStore::migrate(&url, by_hand.clone()));
+    let migrated = join_all(at_once).await;
+    let applied: u32 = migrated.into_iter().map(|m| m.unwrap().applied()).sum();
+    let done = PostgresStore::migrations(&url, by_hand.clone())
+        .await
+        .unwrap();
+    assert_eq!((applied, done.pending()), (done.known, 0));
+    PostgresStore::open(&url, by_hand).await.unwrap();
 }
 
 #[tokio::test]

@@ -9,9 +9,10 @@
 use open_cowork_contracts::{EventType, SessionStatus};
 use open_cowork_providers::memory::MemoryStore;
 use open_cowork_providers::store::{
-    AppendRequest, LeaseToken, NewEvent, NewSession, Scope, SessionKey, SessionQuery,
+    AppendRequest, LeaseFence, LeaseToken, NewEvent, NewSession, Scope, SessionKey, SessionQuery,
     SessionUpdate, Snapshot, SnapshotRule, Store,
 };
+use open_cowork_providers::time::Timestamp;
 use open_cowork_store::{PostgresOptions, PostgresStore, SchemaName, SqliteOptions, SqliteStore};
 use open_cowork_testkit::postgres::Postgres;
 use proptest::prelude::*;
@@ -44,7 +45,7 @@ enum Step {
     Create(NewSession),
     Append(AppendRequest),
     Bind(SessionKey, String, String),
-    Update(SessionKey, SessionUpdate, String, Option<LeaseToken>),
+    Update(SessionKey, SessionUpdate, String, Option<LeaseFence>),
     Write(SessionKey, Snapshot, SnapshotRule),
     Session(SessionKey),
     SessionOf(Scope, String),
@@ -181,7 +182,13 @@ fn create() -> impl Strategy<Value = Step> {
 
 fn append() -> impl Strategy<Value = Step> {
     let events = proptest::collection::vec(event(), 1..12);
-    let fence = proptest::option::weighted(0.05, Just(LeaseToken::new("stale")));
+    let fence = proptest::option::weighted(
+        0.05,
+        Just(LeaseFence {
+            token: LeaseToken::new("stale"),
+            now: Timestamp::UNIX_EPOCH,
+        }),
+    );
     (key(), events, fence).prop_map(|(key, events, fence)| {
         Step::Append(AppendRequest {
             key,

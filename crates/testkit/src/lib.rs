@@ -8,6 +8,9 @@
 //! | [`browser`] | a real headless Chromium, driven over WebDriver |
 //! | [`unprivileged`] | commands and tests run as a user that is not root |
 //! | [`postgres`] | a real PostgreSQL server in a folder of its own |
+//! | [`oidc`] | a real OpenID provider |
+//! | [`contract_client`] | the stand-in for upstream's clients, against our cloud |
+//! | [`proxy`] | a TCP proxy that cuts, stalls and delays |
 //! | [`process`] | child processes that cannot outlive the test that started them |
 //!
 //! **Invariants.** Never a dependency of a shipped crate (only `dev-dependencies`, `benches`
@@ -16,11 +19,14 @@
 //! model is scripted.
 
 pub mod browser;
+pub mod contract_client;
 mod error;
 pub mod model;
+pub mod oidc;
 pub mod opencode;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod unprivileged;
 pub mod workspace;
 

@@ -1,24 +1,24 @@
 //! The public surface of the log.
 
+use crate::answer::{ImportedEvent, ProjectionStatus, Receipt, RepairReport, ThreadState};
+use crate::core::{Core, Thread};
 use crate::error::LogError;
+use crate::feeds;
+use crate::follow;
+use crate::heads::Heads;
 use crate::options::ThreadLogOptions;
-use crate::subscribe::{self, Feeds, SessionChange, Subscription, WorkspaceUpdate};
-use crate::thread::{Shared, Totals};
-use crate::writer::{Command, Envelope, Writer};
+use crate::subscribe::{self, SessionChange, Subscription, WorkspaceUpdate};
+use crate::writer::Command;
 use futures::stream::BoxStream;
 use open_cowork_contracts::record::{Projection, SessionEnvelope};
-use open_cowork_contracts::{EventType, RuntimeEvent, RuntimeSessionId, SessionStatus, View};
+use open_cowork_contracts::{EventType, JsonObject, RuntimeEvent, RuntimeSessionId, SessionStatus};
 use open_cowork_providers::store::{
-    AppendedEvent, CreatedSession, NewSession, Scope, SessionKey, SessionPage, SessionQuery,
+    CreatedSession, LeaseToken, NewSession, Scope, SessionKey, SessionPage, SessionQuery,
     SessionRow, SessionUpdate, Store, StoreError,
 };
 use serde_json::json;
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// The one append service of a process. Cheap to clone; all clones are the same log.
 ///
@@ -30,121 +30,40 @@ pub struct ThreadLog {
     core: Arc<Core>,
 }
 
-/// What all threads of a log share.
-pub(crate) struct Core {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) options: ThreadLogOptions,
-    pub(crate) feeds: Feeds,
-    pub(crate) closed: CancellationToken,
-    threads: Mutex<HashMap<SessionKey, Arc<Thread>>>,
-    tasks: TaskTracker,
-    totals: Arc<Totals>,
-    ticks: AtomicU64,
-}
-
-/// A thread's shared state with the way to its writer. The writer's task ends when all handles are gone; a
-/// queued command holds one, so that a thread never has two writers.
-pub(crate) struct Thread {
-    pub(crate) shared: Arc<Shared>,
-    commands: mpsc::Sender<Envelope>,
-}
-
-/// Commands of one thread that may wait; senders beyond that wait themselves (backpressure).
-const COMMAND_QUEUE: usize = 256;
-
-/// What an append did.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Receipt {
-    /// Sequence of the thread's last durable event.
-    pub sequence: u64,
-    /// Events that this call made durable, in order. Text that waited before may come first, and deltas of
-    /// one message are one event. An id that was known with equal content has `created: false`.
-    pub events: Vec<AppendedEvent>,
-    /// False while deltas wait for the window. They are durable at the next boundary, flush or tick.
-    pub durable: bool,
-}
-
-/// A thread while it is read.
-#[derive(Clone, Copy, Debug)]
-pub struct ThreadState<'a> {
-    /// The row: session, folder, open asks.
-    pub row: &'a SessionRow,
-    /// The folded view.
-    pub view: &'a View,
-    /// Sequence of the last event in the view.
-    pub sequence: u64,
-}
-
-/// How far a stored projection is behind its log (01 §7.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProjectionStatus {
-    /// Events in the log.
-    pub event_count: u64,
-    /// Last sequence of the log.
-    pub latest_event_sequence: u64,
-    /// Sequence of the stored snapshot, 0 without one.
-    pub projection_sequence: u64,
-    /// Difference of the two; ours folds the rest on load, so a lag is normal.
-    pub lag: u64,
-    /// Time of the last event in the snapshot.
-    pub projection_updated_at: Option<String>,
-}
-
-/// What a repair did (01 §7.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RepairReport {
-    /// True when what is stored had to change.
-    pub repaired: bool,
-    /// Events folded.
-    pub event_count: u64,
-    /// Workspace events of this session; ours are written with the event and derived from it, so none can be missing.
-    pub workspace_event_count: u64,
-    /// Last sequence of the log.
-    pub latest_event_sequence: u64,
-    /// Sequence of the snapshot before.
-    pub prior_projection_sequence: u64,
-    /// Sequence of the snapshot after.
-    pub projection_sequence: u64,
-    /// Difference of the two; 0 after a repair.
-    pub lag: u64,
-}
-
 impl ThreadLog {
     /// A log over a store.
     pub fn new(store: Arc<dyn Store>, options: ThreadLogOptions) -> Self {
-        let core = Core {
-            store,
-            options,
-            feeds: Feeds::default(),
-            closed: CancellationToken::new(),
-            threads: Mutex::default(),
-            tasks: TaskTracker::new(),
-            totals: Arc::default(),
-            ticks: AtomicU64::new(0),
-        };
-        ThreadLog {
-            core: Arc::new(core),
+        let core = Arc::new(Core::new(store, options));
+        if core.options.shared {
+            core.tasks.spawn(follow::run(&core));
         }
+        ThreadLog { core }
     }
 
     /// Makes a session and its first event, `session.created` with `{title, runtimePending: true}` (04 §2.2).
     /// Idempotent by id: an existing session comes back as it is.
     pub async fn create_session(&self, new: NewSession) -> Result<CreatedSession, LogError> {
+        let title = new.title.as_deref().unwrap_or("New session");
+        let mut payload = JsonObject::new();
+        payload.insert("title".to_owned(), json!(title));
+        payload.insert("runtimePending".to_owned(), json!(true));
+        self.create_session_with(new, payload).await
+    }
+
+    /// The same with a payload of the caller's for `session.created`, such as where the session comes from.
+    pub async fn create_session_with(
+        &self,
+        new: NewSession,
+        payload: JsonObject,
+    ) -> Result<CreatedSession, LogError> {
         let mut created = self.core.store.create_session(new).await?;
         let session = &created.row.session;
         if created.row.last_sequence > 0 {
             return Ok(created);
         }
         // A crash between row and event heals here: the id makes the event happen once.
-        let title = session
-            .title
-            .clone()
-            .unwrap_or_else(|| "New session".to_owned());
-        let event = RuntimeEvent::new(
-            EventType::SessionCreated,
-            json!({ "title": title, "runtimePending": true }),
-        )
-        .with_id(format!("{}:session.created", session.session_id));
+        let event = RuntimeEvent::new(EventType::SessionCreated, payload.into())
+            .with_id(format!("{}:session.created", session.session_id));
         let key = SessionKey::of(session);
         self.append(&key, vec![event]).await?;
         created.row = self.session(&key).await?;
@@ -176,8 +95,29 @@ impl ThreadLog {
         key: &SessionKey,
         id: &RuntimeSessionId,
     ) -> Result<SessionRow, LogError> {
+        self.bind(key, id, None).await
+    }
+
+    /// The same under a session's lease; [`StoreError::StaleFence`] when it is lost (04 §2.3).
+    pub async fn bind_runtime_fenced(
+        &self,
+        key: &SessionKey,
+        id: &RuntimeSessionId,
+        lease: &LeaseToken,
+    ) -> Result<SessionRow, LogError> {
+        self.bind(key, id, Some(lease)).await
+    }
+
+    async fn bind(
+        &self,
+        key: &SessionKey,
+        id: &RuntimeSessionId,
+        lease: Option<&LeaseToken>,
+    ) -> Result<SessionRow, LogError> {
         let at = self.core.options.now();
-        let row = self.core.store.bind_runtime(key, id, &at, None).await?;
+        let fence = lease.map(|lease| self.core.options.fence(lease));
+        let store = &self.core.store;
+        let row = store.bind_runtime(key, id, &at, fence.as_ref()).await?;
         self.row_changed(key, row).await
     }
 
@@ -216,22 +156,66 @@ impl ThreadLog {
         key: &SessionKey,
         events: Vec<RuntimeEvent>,
     ) -> Result<Receipt, LogError> {
+        self.enter(key, events, None).await
+    }
+
+    /// [`ThreadLog::append`] under a session's lease, which is checked in the transaction that stores the
+    /// events (04 §2.3). [`StoreError::StaleFence`] when it is lost: stop what made the events. Text keeps the
+    /// lease under which it was taken over; what a lost lease leaves is dropped with a line in the program's log.
+    pub async fn append_fenced(
+        &self,
+        key: &SessionKey,
+        events: Vec<RuntimeEvent>,
+        lease: &LeaseToken,
+    ) -> Result<Receipt, LogError> {
+        self.enter(key, events, Some(lease.clone())).await
+    }
+
+    /// Appends what happened before, each with its own time: one transaction, nothing joined.
+    pub async fn import(
+        &self,
+        key: &SessionKey,
+        events: Vec<ImportedEvent>,
+    ) -> Result<Receipt, LogError> {
         let (reply, answer) = oneshot::channel();
-        self.send(key, Command::Append { events, reply }).await?;
-        let receipt = self.answered(answer).await?;
-        self.trim(key);
+        self.core
+            .send(key, Command::Import { events, reply })
+            .await?;
+        let receipt = self.core.answered(answer).await?;
+        self.core.trim(key);
+        Ok(receipt)
+    }
+
+    async fn enter(
+        &self,
+        key: &SessionKey,
+        events: Vec<RuntimeEvent>,
+        fence: Option<LeaseToken>,
+    ) -> Result<Receipt, LogError> {
+        let (reply, answer) = oneshot::channel();
+        let append = Command::Append {
+            events,
+            fence,
+            reply,
+        };
+        self.core.send(key, append).await?;
+        let receipt = self.core.answered(answer).await?;
+        self.core.trim(key);
         Ok(receipt)
     }
 
     /// Calls `read` once with the thread's current state, without copying it. `read` runs under a short lock
     /// that the thread's writer waits for: be quick, and don't call the log from within.
+    ///
+    /// The state is never older than what was committed before the call, whichever process committed it.
     pub async fn read<R>(
         &self,
         key: &SessionKey,
         read: impl FnOnce(ThreadState<'_>) -> R,
     ) -> Result<R, LogError> {
+        self.catch_up(key).await?;
         loop {
-            let thread = self.thread(key)?;
+            let thread = self.core.thread(key)?;
             if let Some(loaded) = thread.shared.state().as_ref() {
                 return Ok(read(ThreadState {
                     row: &loaded.row,
@@ -273,10 +257,11 @@ impl ThreadLog {
     /// live, for as long as it is polled. A cursor beyond the log gives one [`crate::Update::Reset`] first. An
     /// event is yielded after it was folded, so that [`ThreadLog::read`] shows it.
     pub async fn subscribe(&self, key: &SessionKey, after: u64) -> Result<Subscription, LogError> {
+        self.catch_up(key).await?;
         self.load(key).await?;
         Ok(subscribe::thread(
             self.core.clone(),
-            self.thread(key)?,
+            self.core.thread(key)?,
             after,
         ))
     }
@@ -287,26 +272,26 @@ impl ThreadLog {
         scope: &Scope,
         after: u64,
     ) -> BoxStream<'static, WorkspaceUpdate> {
-        subscribe::workspace(self.core.clone(), scope.clone(), after)
+        subscribe::workspace(self.core.clone(), scope, after)
     }
 
     /// The row of a user's session whenever one appeared or its title, status, asks or binding changed. For a
     /// thread list: nothing is sent for mere text. Starts with now; a subscriber that is too slow gets
     /// [`SessionChange::Resync`].
     pub fn subscribe_sessions(&self, scope: &Scope) -> BoxStream<'static, SessionChange> {
-        subscribe::sessions(&self.core, scope)
+        feeds::sessions(&self.core, scope)
     }
 
     /// Makes deltas that wait for the window durable.
     pub async fn flush(&self, key: &SessionKey) -> Result<u64, LogError> {
         let (reply, answer) = oneshot::channel();
-        self.send(key, Command::Flush { reply }).await?;
-        self.answered(answer).await
+        self.core.send(key, Command::Flush { reply }).await?;
+        self.core.answered(answer).await
     }
 
     /// Flushes every thread that is in memory; the first error, after all were tried.
     pub async fn flush_all(&self) -> Result<(), LogError> {
-        let keys: Vec<SessionKey> = self.threads().keys().cloned().collect();
+        let keys: Vec<SessionKey> = self.core.threads().keys().cloned().collect();
         let flushed = futures::future::join_all(keys.iter().map(|key| self.flush(key))).await;
         flushed
             .into_iter()
@@ -317,16 +302,18 @@ impl ThreadLog {
     /// Another process appended to the thread: fold and publish what the store has. Returns the last sequence.
     pub async fn refresh(&self, key: &SessionKey) -> Result<u64, LogError> {
         let (reply, answer) = oneshot::channel();
-        self.send(key, Command::Refresh { reply }).await?;
-        self.answered(answer).await
+        self.core
+            .send(key, Command::Refresh { seen: None, reply })
+            .await?;
+        self.core.answered(answer).await
     }
 
     /// Folds the whole log anew and stores the result, whatever was stored (01 §7.2; an operator's tool).
     /// Running it twice changes nothing.
     pub async fn repair(&self, key: &SessionKey) -> Result<RepairReport, LogError> {
         let (reply, answer) = oneshot::channel();
-        self.send(key, Command::Repair { reply }).await?;
-        self.answered(answer).await
+        self.core.send(key, Command::Repair { reply }).await?;
+        self.core.answered(answer).await
     }
 
     /// How far the stored snapshot is behind the log.
@@ -348,7 +335,7 @@ impl ThreadLog {
     /// [`LogError::Closed`]. The store stays open; it belongs to the caller.
     pub async fn close(&self) {
         let threads: Vec<Arc<Thread>> = {
-            let mut threads = self.threads();
+            let mut threads = self.core.threads();
             self.core.closed.cancel();
             threads.drain().map(|(_, thread)| thread).collect()
         };
@@ -357,120 +344,54 @@ impl ThreadLog {
         self.core.tasks.wait().await;
     }
 
-    /// The handle of a thread; its writer is started when there is none.
-    fn thread(&self, key: &SessionKey) -> Result<Arc<Thread>, LogError> {
-        let mut threads = self.threads();
-        if self.core.closed.is_cancelled() {
-            return Err(LogError::Closed);
+    /// Folds what other processes have appended, if any can.
+    async fn catch_up(&self, key: &SessionKey) -> Result<(), LogError> {
+        if !self.core.options.shared || !self.core.thread(key)?.shared.is_loaded() {
+            // A thread that isn't in memory is read from the store anyway.
+            return Ok(());
         }
-        let thread = threads.entry(key.clone()).or_insert_with(|| {
-            let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
-            let shared = Arc::new(Shared::new(key.clone(), self.core.totals.clone()));
-            self.core
-                .tasks
-                .spawn(Writer::new(self.core.clone(), shared.clone()).run(queue));
-            Arc::new(Thread { shared, commands })
-        });
-        thread
+        let row = Heads::ask(&self.core, key).await?;
+        let row = row.ok_or_else(|| StoreError::NotFound(key.session_id.to_string()))?;
+        let thread = self.core.thread(key)?;
+        if thread
             .shared
-            .touch(self.core.ticks.fetch_add(1, Ordering::Relaxed));
-        Ok(thread.clone())
-    }
-
-    fn threads(&self) -> MutexGuard<'_, HashMap<SessionKey, Arc<Thread>>> {
-        self.core
-            .threads
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn load(&self, key: &SessionKey) -> Result<(), LogError> {
-        if self.thread(key)?.shared.is_loaded() {
+            .state()
+            .as_ref()
+            .is_some_and(|loaded| loaded.is_as(&row))
+        {
             return Ok(());
         }
         let (reply, answer) = oneshot::channel();
-        self.send(key, Command::Load { reply }).await?;
-        self.answered(answer).await?;
-        self.trim(key);
+        let seen = Some(row);
+        self.core
+            .send(key, Command::Refresh { seen, reply })
+            .await?;
+        self.core.answered(answer).await.map(drop)
+    }
+
+    async fn load(&self, key: &SessionKey) -> Result<(), LogError> {
+        if self.core.thread(key)?.shared.is_loaded() {
+            return Ok(());
+        }
+        let (reply, answer) = oneshot::channel();
+        self.core.send(key, Command::Load { reply }).await?;
+        self.core.answered(answer).await?;
+        self.core.trim(key);
         Ok(())
     }
 
     async fn row_changed(&self, key: &SessionKey, row: SessionRow) -> Result<SessionRow, LogError> {
         let (reply, answer) = oneshot::channel();
-        self.send(key, Command::RowChanged { reply }).await?;
-        self.answered(answer).await?;
+        self.core.send(key, Command::RowChanged { reply }).await?;
+        self.core.answered(answer).await?;
         Ok(row)
-    }
-
-    async fn send(&self, key: &SessionKey, command: Command) -> Result<(), LogError> {
-        let thread = self.thread(key)?;
-        let envelope = Envelope {
-            command,
-            handle: thread.clone(),
-        };
-        thread
-            .commands
-            .send(envelope)
-            .await
-            .map_err(|_| LogError::Closed)
-    }
-
-    async fn answered<T>(
-        &self,
-        answer: oneshot::Receiver<Result<T, LogError>>,
-    ) -> Result<T, LogError> {
-        let answer = answer.await.map_err(|_| LogError::Closed)?;
-        if let Err(LogError::Store(StoreError::NotFound(_))) = &answer {
-            self.forget_cold();
-        }
-        answer
-    }
-
-    /// Keeps the views within the bounds: the least recently used threads, `current` excepted, are asked to
-    /// store what waits and to drop their view.
-    fn trim(&self, current: &SessionKey) {
-        let options = &self.core.options;
-        let (mut count, mut bytes) = self.core.totals.now();
-        if count <= options.max_threads && bytes <= options.max_bytes {
-            return;
-        }
-        let mut loaded: Vec<Arc<Thread>> = self
-            .threads()
-            .values()
-            .filter(|thread| thread.shared.bytes() > 0)
-            .cloned()
-            .collect();
-        loaded.sort_by_key(|thread| thread.shared.last_used());
-        for thread in loaded.iter().filter(|thread| thread.shared.key != *current) {
-            if count <= options.max_threads && bytes <= options.max_bytes {
-                break;
-            }
-            // A full queue means that the thread is in use after all.
-            let envelope = Envelope {
-                command: Command::Unload,
-                handle: (*thread).clone(),
-            };
-            if thread.commands.try_send(envelope).is_ok() {
-                bytes = bytes.saturating_sub(thread.shared.bytes());
-                count -= 1;
-            }
-        }
-        drop(loaded);
-        self.forget_cold();
-    }
-
-    /// Drops handles of cold threads that nobody else holds; their writers end by that. A cold thread has
-    /// nothing that waits to be stored.
-    fn forget_cold(&self) {
-        self.threads()
-            .retain(|_, thread| thread.shared.is_loaded() || Arc::strong_count(thread) > 1);
     }
 }
 
 impl std::fmt::Debug for ThreadLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ThreadLog")
-            .field("threads", &self.threads().len())
+            .field("threads", &self.core.threads().len())
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,9 @@
 //! How a log behaves. The defaults are the contract's.
 
 use open_cowork_projection::sanitize::Redactor;
+use open_cowork_providers::bus::{EventBus, LocalBus};
+use open_cowork_providers::store::{LeaseFence, LeaseToken};
+use open_cowork_providers::time::iso;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +31,16 @@ pub struct ThreadLogOptions {
     /// Bytes of newest events kept for the subscribers of one thread; whoever falls further behind reads the
     /// store.
     pub live_bytes: usize,
+    /// Tells other processes when to look, and is told by them. What this process does itself it knows without.
+    pub bus: Arc<dyn EventBus>,
+    /// True when other processes may append to the same store (PostgreSQL): reads first ask the store how far
+    /// it is, and streams follow the bus and a poll. False: all that happens happens here.
+    pub shared: bool,
+    /// How often a shared store is asked what is new while the bus is disconnected: what a lost wake-up costs
+    /// then (04 §9).
+    pub poll: Duration,
+    /// The same while the bus is connected.
+    pub poll_connected: Duration,
 }
 
 impl Default for ThreadLogOptions {
@@ -41,6 +54,10 @@ impl Default for ThreadLogOptions {
             max_threads: 512,
             max_bytes: 256 * 1024 * 1024,
             live_bytes: 1024 * 1024,
+            bus: Arc::new(LocalBus::default()),
+            shared: false,
+            poll: Duration::from_secs(1),
+            poll_connected: Duration::from_secs(15),
         }
     }
 }
@@ -52,6 +69,7 @@ impl fmt::Debug for ThreadLogOptions {
             .field("snapshot_every", &self.snapshot_every)
             .field("max_threads", &self.max_threads)
             .field("max_bytes", &self.max_bytes)
+            .field("shared", &self.shared)
             .finish_non_exhaustive()
     }
 }
@@ -61,18 +79,12 @@ impl ThreadLogOptions {
     pub(crate) fn now(&self) -> String {
         iso((self.clock)())
     }
-}
 
-/// ISO-8601, UTC, always three digits of milliseconds.
-pub(crate) fn iso(at: jiff::Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn times_have_three_digits_of_milliseconds() {
-        let at: jiff::Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-        assert_eq!(super::iso(at), "2026-01-02T03:04:05.000Z");
+    /// What an append under a lease shows.
+    pub(crate) fn fence(&self, token: &LeaseToken) -> LeaseFence {
+        LeaseFence {
+            token: token.clone(),
+            now: (self.clock)(),
+        }
     }
 }

@@ -1,15 +1,16 @@
 //! Resumable streams. A subscription is a cursor over the log; what it is told is only when to look again.
 
-use crate::log::{Core, Thread};
+use crate::core::{Core, Thread};
+use crate::feeds::Feed;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use open_cowork_contracts::{SessionEventRecord, WorkspaceEventRecord};
 use open_cowork_providers::store::{EVENT_PAGE, Scope, SessionRow};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
 /// An item of a thread's stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,53 +62,6 @@ impl Stream for Subscription {
 impl std::fmt::Debug for Subscription {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Subscription")
-    }
-}
-
-/// Rows that a slow follower of the thread list may lag behind.
-const SESSION_CHANGES: usize = 256;
-
-/// The hints of all workspaces.
-#[derive(Default)]
-pub(crate) struct Feeds {
-    scopes: Mutex<HashMap<Scope, Arc<Feed>>>,
-}
-
-struct Feed {
-    /// A workspace sequence that is stored.
-    latest: watch::Sender<u64>,
-    rows: broadcast::Sender<Arc<SessionRow>>,
-}
-
-impl Feeds {
-    fn feed(&self, scope: &Scope) -> Arc<Feed> {
-        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || {
-            Arc::new(Feed {
-                latest: watch::Sender::new(0),
-                rows: broadcast::Sender::new(SESSION_CHANGES),
-            })
-        };
-        scopes.entry(scope.clone()).or_insert_with(new).clone()
-    }
-
-    /// Tells a user's followers that a workspace event is stored, and the row if the list shows it otherwise.
-    pub(crate) fn announce(
-        &self,
-        scope: &Scope,
-        workspace_sequence: u64,
-        row: Option<Arc<SessionRow>>,
-    ) {
-        let feed = self.feed(scope);
-        feed.latest.send_if_modified(|latest| {
-            let higher = workspace_sequence > *latest;
-            *latest = workspace_sequence.max(*latest);
-            higher
-        });
-        if let Some(row) = row {
-            // Nobody listens: fine, whoever comes later reads the list.
-            let _ = feed.rows.send(row);
-        }
     }
 }
 
@@ -220,25 +174,24 @@ pub(crate) fn thread(core: Arc<Core>, thread: Arc<Thread>, after: u64) -> Subscr
     }
 }
 
-/// The stream of a user's workspace. Threads commit in any order, so live events are never taken from memory:
-/// a hint, then the store.
+/// The stream of a user's workspace: a hint, then what is new.
 pub(crate) fn workspace(
     core: Arc<Core>,
-    scope: Scope,
+    scope: &Scope,
     after: u64,
 ) -> BoxStream<'static, WorkspaceUpdate> {
     struct Cursor {
         core: Arc<Core>,
-        scope: Scope,
+        feed: Arc<Feed>,
         latest: watch::Receiver<u64>,
         after: u64,
         first: bool,
         ready: VecDeque<Arc<WorkspaceEventRecord>>,
     }
-    let latest = core.feeds.feed(&scope).latest.subscribe();
+    let (feed, latest) = core.feeds.follow_events(scope);
     let cursor = Cursor {
         core,
-        scope,
+        feed,
         latest,
         after,
         first: true,
@@ -248,6 +201,9 @@ pub(crate) fn workspace(
         let mut pause = RETRY_FIRST;
         loop {
             if let Some(event) = cursor.ready.pop_front() {
+                if event.sequence <= cursor.after {
+                    continue;
+                }
                 if event.sequence > cursor.after + 1 {
                     let sequence = cursor
                         .ready
@@ -264,62 +220,40 @@ pub(crate) fn workspace(
                 return None;
             }
 
-            cursor.latest.borrow_and_update();
+            let latest = *cursor.latest.borrow_and_update();
             if cursor.first {
-                match cursor.core.store.workspace_cursor(&cursor.scope).await {
-                    Ok(stored) => {
+                match cursor.feed.start(&cursor.core).await {
+                    Ok(latest) => {
                         cursor.first = false;
-                        if cursor.after > stored.latest_sequence {
-                            let sequence = stored.latest_sequence;
-                            cursor.after = sequence;
-                            return Some((WorkspaceUpdate::Reset { sequence }, cursor));
+                        if cursor.after > latest {
+                            cursor.after = latest;
+                            return Some((WorkspaceUpdate::Reset { sequence: latest }, cursor));
                         }
                     }
                     Err(_) => pause_or_close(&cursor.core, &mut pause).await,
                 }
                 continue;
             }
-            match cursor
-                .core
-                .store
-                .list_workspace_events(&cursor.scope, cursor.after, EVENT_PAGE)
-                .await
-            {
-                Ok(page) if page.is_empty() => {}
-                Ok(page) => {
-                    cursor.ready.extend(page);
-                    continue;
+            if cursor.after < latest {
+                match cursor.feed.since(&cursor.core, cursor.after).await {
+                    // They were there and are gone.
+                    Ok(page) if page.is_empty() => {
+                        cursor.after = latest;
+                        return Some((WorkspaceUpdate::Reset { sequence: latest }, cursor));
+                    }
+                    Ok(page) => cursor.ready.extend(page),
+                    Err(error) => {
+                        tracing::warn!(user = %cursor.feed.scope.user_id, %error, "a stream can't read its backlog; trying again");
+                        pause_or_close(&cursor.core, &mut pause).await;
+                    }
                 }
-                Err(error) => {
-                    tracing::warn!(user = %cursor.scope.user_id, %error, "a stream can't read its backlog; trying again");
-                    pause_or_close(&cursor.core, &mut pause).await;
-                    continue;
-                }
+                continue;
             }
             let closed = cursor.core.closed.clone();
             tokio::select! {
                 changed = cursor.latest.changed() => if changed.is_err() { return None },
                 () = closed.cancelled() => return None,
             }
-        }
-    });
-    updates.boxed()
-}
-
-/// The stream of a user's thread list.
-pub(crate) fn sessions(core: &Arc<Core>, scope: &Scope) -> BoxStream<'static, SessionChange> {
-    let rows = core.feeds.feed(scope).rows.subscribe();
-    let updates = stream::unfold((rows, core.closed.clone()), async |(mut rows, closed)| {
-        let received = tokio::select! {
-            received = rows.recv() => received,
-            () = closed.cancelled() => return None,
-        };
-        match received {
-            Ok(row) => Some((SessionChange::Row(row), (rows, closed))),
-            Err(broadcast::error::RecvError::Lagged(_)) => {
-                Some((SessionChange::Resync, (rows, closed)))
-            }
-            Err(broadcast::error::RecvError::Closed) => None,
         }
     });
     updates.boxed()

@@ -4,7 +4,7 @@ use crate::tail::{Tail, payload_bytes};
 use open_cowork_contracts::{SessionEventRecord, View};
 use open_cowork_projection::Projector;
 use open_cowork_providers::store::{SessionKey, SessionRow};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
 
@@ -30,6 +30,11 @@ impl Loaded {
             self.bytes += payload_bytes(&record.payload);
         }
         true
+    }
+
+    /// True when nothing is missing of what a row shows; it may be older than this state.
+    pub(crate) fn is_as(&self, row: &SessionRow) -> bool {
+        self.sequence > row.last_sequence || self.sequence == row.last_sequence && self.row == *row
     }
 
     pub(crate) fn view(&self) -> &View {
@@ -58,9 +63,10 @@ impl Totals {
 pub(crate) struct Shared {
     pub(crate) key: SessionKey,
     state: RwLock<Option<Loaded>>,
-    tail: Mutex<Tail>,
+    tail: Mutex<Tail<SessionEventRecord>>,
     /// Sequence of the last event that is stored, folded and may be shown.
     published: watch::Sender<u64>,
+    poked: AtomicBool,
     last_used: AtomicU64,
     bytes: AtomicUsize,
     totals: Arc<Totals>,
@@ -73,6 +79,7 @@ impl Shared {
             state: RwLock::new(None),
             tail: Mutex::default(),
             published: watch::Sender::new(0),
+            poked: AtomicBool::new(false),
             last_used: AtomicU64::new(0),
             bytes: AtomicUsize::new(0),
             totals,
@@ -90,7 +97,7 @@ impl Shared {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn tail(&self) -> MutexGuard<'_, Tail> {
+    pub(crate) fn tail(&self) -> MutexGuard<'_, Tail<SessionEventRecord>> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -105,9 +112,9 @@ impl Shared {
             let mut tail = self.tail();
             match self.published.receiver_count() {
                 0 => tail.clear(),
-                _ => records.iter().for_each(|record| {
-                    tail.push(record, payload_bytes(&record.payload), live_bytes)
-                }),
+                _ => records
+                    .iter()
+                    .for_each(|record| tail.push(record, live_bytes)),
             }
         }
         self.announce(last.sequence);
@@ -124,6 +131,25 @@ impl Shared {
 
     pub(crate) fn follow(&self) -> watch::Receiver<u64> {
         self.published.subscribe()
+    }
+
+    pub(crate) fn is_followed(&self) -> bool {
+        self.published.receiver_count() > 0
+    }
+
+    /// Sequence of the last event that may be shown.
+    pub(crate) fn published(&self) -> u64 {
+        *self.published.borrow()
+    }
+
+    /// Somebody has heard that there is more; false when that was said before and not looked after yet.
+    pub(crate) fn poke(&self) -> bool {
+        !self.poked.swap(true, Ordering::AcqRel)
+    }
+
+    /// What was heard is looked after from here on.
+    pub(crate) fn look(&self) {
+        self.poked.store(false, Ordering::Release);
     }
 
     /// Marks the thread as used at a tick of the log's counter.

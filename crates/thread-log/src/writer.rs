@@ -1,18 +1,20 @@
 //! The task that owns a thread's appends: one at a time, in the order of arrival (01 §11).
 
+use crate::answer::{ImportedEvent, Receipt, RepairReport};
 use crate::chunk::pieces;
+use crate::core::{Core, Thread};
 use crate::error::LogError;
 use crate::load::{self, Since};
-use crate::log::{Core, Receipt, RepairReport, Thread};
 use crate::tail::payload_bytes;
 use crate::thread::Shared;
 use open_cowork_contracts::{EventType, RuntimeEvent};
 use open_cowork_projection::PROJECTOR_VERSION;
 use open_cowork_projection::coalesce::Coalescer;
 use open_cowork_projection::sanitize::sanitize_event;
+use open_cowork_providers::bus::Topic;
 use open_cowork_providers::store::{
-    AppendRequest, Appended, AppendedEvent, NewEvent, Scope, SessionRow, Snapshot, SnapshotRule,
-    SnapshotWrite, StoreError,
+    AppendRequest, Appended, AppendedEvent, LeaseToken, NewEvent, Scope, SessionRow, Snapshot,
+    SnapshotRule, SnapshotWrite, StoreError,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,11 @@ use tokio::time::Instant;
 pub(crate) enum Command {
     Append {
         events: Vec<RuntimeEvent>,
+        fence: Option<LeaseToken>,
+        reply: Reply<Receipt>,
+    },
+    Import {
+        events: Vec<ImportedEvent>,
         reply: Reply<Receipt>,
     },
     Flush {
@@ -35,8 +42,12 @@ pub(crate) enum Command {
         reply: Reply<()>,
     },
     Refresh {
+        /// What the store was seen to have; absent: whatever it has.
+        seen: Option<Arc<SessionRow>>,
         reply: Reply<u64>,
     },
+    /// Somebody has heard that there is more.
+    Look,
     Repair {
         reply: Reply<RepairReport>,
     },
@@ -59,14 +70,23 @@ const LAST_DELAY: Duration = Duration::from_secs(1);
 /// When text that couldn't be stored is tried again, if no append comes before.
 const OUTBOX_RETRY: Duration = Duration::from_secs(5);
 
+/// Text that was taken over.
+struct Text {
+    event: NewEvent,
+    /// The lease under which it was accepted; it is stored under no other.
+    fence: Option<LeaseToken>,
+}
+
 pub(crate) struct Writer {
     core: Arc<Core>,
     shared: Arc<Shared>,
     /// This task is one thread's, so there is nothing to tell apart.
     coalescer: Coalescer<()>,
+    /// The lease under which the coalescer's text was accepted.
+    fence: Option<LeaseToken>,
     /// Text that was taken over and has left its window, but isn't stored yet: empty but for the time of a
     /// store failure. Nothing new is taken before it is stored, so it is at most one window's.
-    outbox: Vec<NewEvent>,
+    outbox: Vec<Text>,
     outbox_retry: Option<Instant>,
     since_snapshot: Since,
     at_rest: bool,
@@ -80,6 +100,7 @@ impl Writer {
             core,
             shared,
             coalescer,
+            fence: None,
             outbox: Vec::new(),
             outbox_retry: None,
             since_snapshot: Since::default(),
@@ -120,11 +141,17 @@ impl Writer {
     async fn obey(&mut self, envelope: Envelope) {
         // A caller that is gone doesn't want the answer.
         match envelope.command {
-            Command::Append { events, reply } => drop(reply.send(self.append(events).await)),
+            Command::Append {
+                events,
+                fence,
+                reply,
+            } => drop(reply.send(self.append(events, fence).await)),
+            Command::Import { events, reply } => drop(reply.send(self.import(events).await)),
             Command::Flush { reply } => drop(reply.send(self.flush().await)),
             Command::Load { reply } => drop(reply.send(self.load().await)),
             Command::RowChanged { reply } => drop(reply.send(self.row_changed().await)),
-            Command::Refresh { reply } => drop(reply.send(self.refresh().await)),
+            Command::Refresh { seen, reply } => drop(reply.send(self.refresh(seen).await)),
+            Command::Look => self.look().await,
             Command::Repair { reply } => drop(reply.send(self.repair().await)),
             Command::Unload => self.unload().await,
         }
@@ -132,17 +159,12 @@ impl Writer {
         self.snapshot_if_due().await;
     }
 
-    async fn append(&mut self, events: Vec<RuntimeEvent>) -> Result<Receipt, LogError> {
-        self.load().await?;
-        // Nothing new is taken before what was acknowledged is stored.
-        let mut stored = self
-            .store(Vec::new())
-            .await
-            .map_err(|source| LogError::NotAppended {
-                accepted: 0,
-                source,
-            })?;
-
+    async fn append(
+        &mut self,
+        events: Vec<RuntimeEvent>,
+        fence: Option<LeaseToken>,
+    ) -> Result<Receipt, LogError> {
+        let mut stored = self.make_ready(fence).await?;
         let mut events = events.into_iter().enumerate().flat_map(|(index, event)| {
             let pieces = pieces(event).into_iter();
             pieces.map(move |piece| (index, piece))
@@ -169,17 +191,55 @@ impl Writer {
         }
         own.extend(rest.flush(&()));
 
-        let own = own.into_iter().map(|event| self.new_event(event)).collect();
-        match self.store(own).await {
+        let own = own.into_iter().map(|event| self.new_event(event, None));
+        match self.store(own.collect()).await {
             Ok(more) => stored.extend(more),
             Err(source) => return Err(LogError::NotAppended { accepted, source }),
         }
-        let durable = self.coalescer.deadline().is_none();
-        Ok(Receipt {
-            sequence: self.sequence(),
-            events: stored,
-            durable,
+        Ok(self.receipt(stored))
+    }
+
+    /// Appends what happened before, as it is.
+    async fn import(&mut self, events: Vec<ImportedEvent>) -> Result<Receipt, LogError> {
+        let mut stored = self.make_ready(None).await?;
+        let waiting = self.coalescer.flush(&());
+        self.take(waiting);
+        let mut own = Vec::with_capacity(events.len());
+        for imported in events {
+            for piece in pieces(imported.event) {
+                let at = Some(imported.created_at.clone());
+                own.push(self.new_event(self.sanitized(piece), at));
+            }
+        }
+        stored.extend(self.store(own).await?);
+        Ok(self.receipt(stored))
+    }
+
+    /// Loads the thread and stores what was acknowledged; nothing new is taken before that. Text that waits
+    /// under another lease leaves its window.
+    async fn make_ready(
+        &mut self,
+        fence: Option<LeaseToken>,
+    ) -> Result<Vec<AppendedEvent>, LogError> {
+        self.load().await?;
+        if self.fence != fence {
+            let waiting = self.coalescer.flush(&());
+            self.take(waiting);
+            self.fence = fence;
+        }
+        let stored = self.store(Vec::new()).await;
+        stored.map_err(|source| LogError::NotAppended {
+            accepted: 0,
+            source,
         })
+    }
+
+    fn receipt(&self, events: Vec<AppendedEvent>) -> Receipt {
+        Receipt {
+            sequence: self.sequence(),
+            events,
+            durable: self.coalescer.deadline().is_none(),
+        }
     }
 
     fn sanitized(&self, event: RuntimeEvent) -> RuntimeEvent {
@@ -189,11 +249,12 @@ impl Writer {
 
     /// Takes text over: from here on it is the log's to store.
     fn take(&mut self, text: Vec<RuntimeEvent>) {
-        let text: Vec<NewEvent> = text
-            .into_iter()
-            .map(|event| self.new_event(event))
-            .collect();
-        self.outbox.extend(text);
+        for event in text {
+            self.outbox.push(Text {
+                event: self.new_event(event, None),
+                fence: self.fence.clone(),
+            });
+        }
     }
 
     async fn flush(&mut self) -> Result<u64, LogError> {
@@ -213,39 +274,69 @@ impl Writer {
         self.snapshot_if_due().await;
     }
 
-    /// Stores the outbox and then `own`, in one transaction; folds and publishes. On an error nothing of `own`
-    /// is stored; the outbox is, if only `own` was at fault.
+    /// Stores the outbox and then `own`, under [`Writer::fence`]; folds and publishes. What has the same fence
+    /// is one transaction. On an error nothing of `own` is stored; the outbox is, if only `own` was at fault.
     async fn store(&mut self, own: Vec<NewEvent>) -> Result<Vec<AppendedEvent>, StoreError> {
-        if own.is_empty() && self.outbox.is_empty() {
-            return Ok(Vec::new());
-        }
-        let batch: Arc<[NewEvent]> = self.outbox.iter().cloned().chain(own).collect();
-        let error = match self.append_with_retries(batch).await {
-            Ok(appended) => {
-                self.outbox.clear();
-                self.outbox_retry = None;
-                return Ok(self.take_in(appended).await);
+        let mut stored = Vec::new();
+        loop {
+            let fence = match self.outbox.first() {
+                Some(text) => text.fence.clone(),
+                None => self.fence.clone(),
+            };
+            let same = self.outbox.iter().take_while(|text| text.fence == fence);
+            let run = same.count();
+            let is_last = run == self.outbox.len() && fence == self.fence;
+            let texts = self.outbox[..run].iter().map(|text| text.event.clone());
+            let batch: Arc<[NewEvent]> = match is_last {
+                true => texts.chain(own.iter().cloned()).collect(),
+                false => texts.collect(),
+            };
+            if batch.is_empty() {
+                return Ok(stored);
             }
-            Err(error) => error,
-        };
-        if error.is_callers_fault() {
-            self.store_one_by_one().await?;
-        } else {
-            self.outbox_retry = (!self.outbox.is_empty()).then(|| Instant::now() + OUTBOX_RETRY);
+            match self.append_with_retries(batch, fence.as_ref()).await {
+                Ok(appended) => {
+                    self.outbox.drain(..run);
+                    self.outbox_retry = None;
+                    stored.extend(self.take_in(appended).await);
+                }
+                Err(error) if error.is_callers_fault() => {
+                    self.store_one_by_one(run).await?;
+                    // Text of an earlier lease isn't this caller's concern.
+                    if is_last {
+                        return Err(error);
+                    }
+                }
+                Err(error) => {
+                    let retry = || Instant::now() + OUTBOX_RETRY;
+                    self.outbox_retry = (!self.outbox.is_empty()).then(retry);
+                    return Err(error);
+                }
+            }
+            if is_last {
+                return Ok(stored);
+            }
         }
-        Err(error)
     }
 
-    /// Stores the text of the outbox when the store refused a batch that it was part of. What is refused by
-    /// itself (an id of the caller's that was reused, a session that is gone) can never be stored.
-    async fn store_one_by_one(&mut self) -> Result<(), StoreError> {
-        while let Some(text) = self.outbox.first() {
-            match self.append_with_retries(Arc::from([text.clone()])).await {
+    /// Stores the first texts of the outbox when the store refused a batch that they were part of. What is
+    /// refused by itself (an id of the caller's that was reused, a session that is gone, a lease that is lost)
+    /// can never be stored.
+    async fn store_one_by_one(&mut self, texts: usize) -> Result<(), StoreError> {
+        for _ in 0..texts {
+            let Some(text) = self.outbox.first() else {
+                break;
+            };
+            let (batch, fence) = (Arc::from([text.event.clone()]), text.fence.clone());
+            match self.append_with_retries(batch, fence.as_ref()).await {
                 Ok(appended) => drop(self.take_in(appended).await),
                 Err(error) if error.is_callers_fault() => {
                     tracing::error!(session = %self.shared.key, %error, "streamed text was refused and is dropped");
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.outbox_retry = Some(Instant::now() + OUTBOX_RETRY);
+                    return Err(error);
+                }
             }
             self.outbox.remove(0);
         }
@@ -253,15 +344,19 @@ impl Writer {
         Ok(())
     }
 
-    async fn append_with_retries(&self, events: Arc<[NewEvent]>) -> Result<Appended, StoreError> {
+    async fn append_with_retries(
+        &self,
+        events: Arc<[NewEvent]>,
+        fence: Option<&LeaseToken>,
+    ) -> Result<Appended, StoreError> {
+        let request = || AppendRequest {
+            key: self.shared.key.clone(),
+            events: events.clone(),
+            fence: fence.map(|token| self.core.options.fence(token)),
+        };
         let mut delay = FIRST_DELAY;
         for _ in 1..ATTEMPTS {
-            let request = AppendRequest {
-                key: self.shared.key.clone(),
-                events: events.clone(),
-                fence: None,
-            };
-            match self.core.store.append(request).await {
+            match self.core.store.append(request()).await {
                 Err(error) if error.is_transient() => {
                     tracing::debug!(session = %self.shared.key, %error, "append failed; trying again");
                     tokio::time::sleep(delay).await;
@@ -270,14 +365,7 @@ impl Writer {
                 done => return done,
             }
         }
-        self.core
-            .store
-            .append(AppendRequest {
-                key: self.shared.key.clone(),
-                events,
-                fence: None,
-            })
-            .await
+        self.core.store.append(request()).await
     }
 
     /// Folds and publishes what an append made durable.
@@ -318,9 +406,14 @@ impl Writer {
             .max()
             .unwrap_or_default();
         self.core.feeds.announce(&scope, workspace, changed);
+        if appended.events.iter().any(|event| event.created) {
+            let bus = &self.core.options.bus;
+            bus.publish(Topic::Session(self.shared.key.clone()));
+            bus.publish(Topic::Workspace(scope));
+        }
         if !complete {
             // Another process appended in between. The events are durable, so a failure here isn't the caller's.
-            if let Err(error) = self.refresh().await {
+            if let Err(error) = self.refresh(None).await {
                 tracing::warn!(session = %self.shared.key, %error, "can't read another process's events yet");
             }
         }
@@ -347,15 +440,20 @@ impl Writer {
         self.shared.announce(sequence);
     }
 
-    /// Folds what another process has stored.
-    async fn refresh(&mut self) -> Result<u64, LogError> {
+    /// Folds what another process has stored. Nothing to do when the thread is as it was `seen` in the store.
+    async fn refresh(&mut self, seen: Option<Arc<SessionRow>>) -> Result<u64, LogError> {
         self.load().await?;
+        let is_up_to_date = |seen: &SessionRow| {
+            let state = self.shared.state();
+            state.as_ref().is_some_and(|loaded| loaded.is_as(seen))
+        };
+        if seen.is_some_and(|seen| is_up_to_date(&seen)) {
+            return Ok(self.sequence());
+        }
         loop {
-            let events = self
-                .core
-                .store
-                .list_events(&self.shared.key, self.sequence(), 1000)
-                .await?;
+            let after = self.sequence();
+            let store = &self.core.store;
+            let events = store.list_events(&self.shared.key, after, 1000).await?;
             if events.is_empty() {
                 break;
             }
@@ -368,19 +466,48 @@ impl Writer {
             self.since_snapshot.events += events.len() as u64;
             self.shared.publish(&events, self.core.options.live_bytes);
         }
-        self.row_changed().await?;
+        let row = self.row().await?;
+        let mut changed = false;
+        if let Some(loaded) = self.shared.state_mut().as_mut() {
+            changed = list_changed(&loaded.row, &row) || bound_otherwise(&loaded.row, &row);
+            loaded.row = row.clone();
+        }
+        if changed {
+            let scope = Scope::of(&row.session);
+            self.core.feeds.announce(&scope, 0, Some(Arc::new(row)));
+        }
         Ok(self.sequence())
     }
 
-    async fn row_changed(&mut self) -> Result<(), LogError> {
+    /// Shows the followers what another process has stored.
+    async fn look(&mut self) {
+        self.shared.look();
+        let looked = match self.shared.is_loaded() {
+            true => self.refresh(None).await.map(drop),
+            // Whoever reads the view loads it; the followers read the store.
+            false => self.row().await.map(|row| {
+                self.shared.announce(row.last_sequence);
+            }),
+        };
+        if let Err(error) = looked {
+            tracing::warn!(session = %self.shared.key, %error, "can't read another process's events yet");
+        }
+    }
+
+    async fn row(&self) -> Result<SessionRow, LogError> {
         let row = self.core.store.session(&self.shared.key).await?;
-        let row =
-            row.ok_or_else(|| StoreError::NotFound(self.shared.key.session_id.to_string()))?;
+        row.ok_or_else(|| StoreError::NotFound(self.shared.key.session_id.to_string()).into())
+    }
+
+    async fn row_changed(&mut self) -> Result<(), LogError> {
+        let row = self.row().await?;
         let scope = Scope::of(&row.session);
         if let Some(loaded) = self.shared.state_mut().as_mut() {
             loaded.row = row.clone();
         }
         self.core.feeds.announce(&scope, 0, Some(Arc::new(row)));
+        let topic = Topic::Session(self.shared.key.clone());
+        self.core.options.bus.publish(topic);
         Ok(())
     }
 
@@ -482,7 +609,7 @@ impl Writer {
     }
 
     /// Gives an event its time, and an id before its first attempt, so that a retry can't store it twice.
-    fn new_event(&self, event: RuntimeEvent) -> NewEvent {
+    fn new_event(&self, event: RuntimeEvent, created_at: Option<String>) -> NewEvent {
         let mint = || {
             format!(
                 "runtime:{}:{}",
@@ -495,7 +622,7 @@ impl Writer {
             event_id: Some(event.event_id.unwrap_or_else(mint)),
             kind: event.kind,
             payload: event.payload,
-            created_at: self.core.options.now(),
+            created_at: created_at.unwrap_or_else(|| self.core.options.now()),
         }
     }
 
@@ -535,4 +662,8 @@ fn millis(duration: Duration) -> u64 {
 fn list_changed(old: &SessionRow, new: &SessionRow) -> bool {
     let shown = |row: &SessionRow| (row.session.status, row.waiting, row.last_sequence > 0);
     shown(old) != shown(new) || old.session.title != new.session.title
+}
+
+fn bound_otherwise(old: &SessionRow, new: &SessionRow) -> bool {
+    old.session.opencode_session_id != new.session.opencode_session_id
 }

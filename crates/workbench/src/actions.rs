@@ -3,6 +3,7 @@
 use crate::app::{App, ThemeChoice, Visitor, read};
 use crate::form::{Fields, NoticePage, done, error_response, go, notice, status_of};
 use crate::guard::THEME_COOKIE;
+use crate::options::SignOut;
 use crate::pages::{chat, home, settings};
 use crate::workspace::{ConnectionReport, NewThread, PromptInput, SettingsInput, WorkspaceError};
 use axum::extract::{Path, State};
@@ -407,5 +408,12 @@ pub(crate) async fn theme(State(app): AppState, fields: Fields) -> Response {
     if let Ok(value) = cookie.parse() {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }
+    response
+}
+
+/// `POST /sign-out`: marks the answer, so that the program in front ends the session.
+pub(crate) async fn sign_out(State(app): AppState, fields: Fields) -> Response {
+    let mut response = done(&fields, &app.options.base.home());
+    response.extensions_mut().insert(SignOut);
     response
 }

@@ -1,7 +1,7 @@
 //! The router and what all handlers share.
 
 use crate::clock::Clock;
-use crate::options::{Options, random_token};
+use crate::options::{Options, SignedIn, random_token};
 use crate::render::Context;
 use crate::workspace::{ThreadState, Workspace, WorkspaceError};
 use crate::{actions, assets, guard, live, pages};
@@ -10,6 +10,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 use open_cowork_contracts::SessionId;
+use sha2::{Digest as _, Sha256};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, oneshot};
@@ -21,8 +22,8 @@ pub(crate) struct App {
     /// Cookies belong to a host, not to a port: the name differs per start, so that two workbenches on one machine
     /// don't log each other out.
     pub(crate) cookie: String,
-    /// Key of the form tokens; empty when the system had no randomness, and then nobody gets in.
-    pub(crate) secret: String,
+    /// Key of the form tokens; `None` when the system had no randomness, and then nobody gets in.
+    pub(crate) secret: Option<[u8; 32]>,
     /// Visits that are let in, oldest first.
     pub(crate) visits: Mutex<VecDeque<String>>,
     pub(crate) streams: Arc<Semaphore>,
@@ -36,6 +37,8 @@ pub(crate) struct Visitor {
     pub(crate) csrf: String,
     /// Theme that the visitor chose.
     pub(crate) theme: ThemeChoice,
+    /// Who was signed in, where the program in front does that.
+    pub(crate) account: Option<SignedIn>,
 }
 
 /// Light, dark, or as the system says.
@@ -88,7 +91,12 @@ impl App {
 /// Serve it on loopback only; the visitor opens [`Options::entry_path`] first. Everything lives below
 /// [`Options::base`]; other addresses tell nothing.
 pub fn router(workspace: Arc<dyn Workspace>, options: Options) -> Router {
-    let secret = random_token().unwrap_or_default();
+    let secret = match &options.form_key {
+        Some(key) => Some(Sha256::digest(key).into()),
+        None => random_token()
+            .ok()
+            .map(|token| Sha256::digest(token.as_bytes()).into()),
+    };
     let suffix: String = random_token()
         .unwrap_or_default()
         .chars()
@@ -139,6 +147,7 @@ pub fn router(workspace: Arc<dyn Workspace>, options: Options) -> Router {
         )
         .route(&at("/settings/test"), post(actions::test_connection))
         .route(&at("/theme"), post(actions::theme))
+        .route(&at("/sign-out"), post(actions::sign_out))
         .route(&at("/health"), get(pages::health::show))
         .route(&at("/events"), get(live::rail))
         .route(&at("/assets/{file}"), get(assets::serve))

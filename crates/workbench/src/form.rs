@@ -135,6 +135,7 @@ pub(crate) fn status_of(error: &WorkspaceError) -> StatusCode {
     match error {
         WorkspaceError::NotFound(_) => StatusCode::NOT_FOUND,
         WorkspaceError::Invalid(_) => StatusCode::BAD_REQUEST,
+        WorkspaceError::Forbidden(_) => StatusCode::FORBIDDEN,
         WorkspaceError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         WorkspaceError::Conflict(_) | WorkspaceError::TrustRequired(_) => StatusCode::CONFLICT,
         WorkspaceError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -6,7 +6,7 @@
 use crate::app::{App, ThemeChoice, Visitor};
 use crate::base_path::BasePath;
 use crate::form::{NoticePage, notice};
-use crate::options::random_token;
+use crate::options::{Access, Door, SignedIn, random_token};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -92,7 +92,7 @@ fn admit(app: &App, request: &mut Request) -> Result<(), Box<Response>> {
         })
         .unwrap_or_default()
         .to_ascii_lowercase();
-    if !app.options.access.hosts.contains(&host) {
+    if !app.options.access.is_host(&host) {
         return Err(Box::new(elsewhere(
             StatusCode::FORBIDDEN,
             "This page answers only under the address that the program printed; open that one.",
@@ -116,35 +116,54 @@ fn admit(app: &App, request: &mut Request) -> Result<(), Box<Response>> {
     {
         return Ok(());
     }
-    if let Some(token) = entry_token(path, request) {
+    let token = entry_token(path, request);
+    if let (Door::Token { .. }, Some(token)) = (&app.options.access.0, token) {
         return Err(Box::new(enter(app, &token)));
     }
     let cookies = request.headers();
     let theme = cookie(cookies, THEME_COOKIE).map_or(ThemeChoice::System, ThemeChoice::parse);
-    let Some(csrf) = cookie(cookies, &app.cookie).and_then(|visit| form_token(app, visit)) else {
+    let person = request.extensions().get::<SignedIn>().cloned();
+    let csrf = match (&app.options.access.0, &person) {
+        (Door::Token { .. }, _) => {
+            cookie(cookies, &app.cookie).and_then(|visit| known_visit(app, visit))
+        }
+        (Door::SignedIn { .. }, Some(person)) => form_token(app, &person.session),
+        (Door::SignedIn { .. }, None) => None,
+    };
+    let Some(csrf) = csrf else {
         let sign_in = &app.options.branding.sign_in;
         let say =
             |text: &Option<String>| text.as_deref().map(|text| app.options.branding.say(text));
         let title = say(&sign_in.title);
-        let text = "This page belongs to one person; open the address with the token that the program printed when it \
-                    started.";
+        let (own_title, text) = match app.options.access.0 {
+            Door::Token { .. } => (
+                "Open it with its start address",
+                "This page belongs to one person; open the address with the token that the program printed when it \
+                 started.",
+            ),
+            Door::SignedIn { .. } => (
+                "Sign in first",
+                "This page is for people who are signed in.",
+            ),
+        };
         let text = match say(&sign_in.body) {
             Some(body) => format!("{body} {text}"),
             None => text.to_owned(),
         };
-        return refuse(
-            title.as_deref().unwrap_or("Open it with its start address"),
-            &text,
-        );
+        return refuse(title.as_deref().unwrap_or(own_title), &text);
     };
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
-    if is_change && !is_own_page(request.headers(), &host) {
+    if is_change && !is_own_page(&app.options.access, request.headers(), &host) {
         return refuse(
             "Refused",
             "This change was sent from another page; open the workbench itself and try again.",
         );
     }
-    request.extensions_mut().insert(Visitor { csrf, theme });
+    request.extensions_mut().insert(Visitor {
+        csrf,
+        theme,
+        account: person,
+    });
     Ok(())
 }
 
@@ -190,8 +209,8 @@ fn entry_token(path: &str, request: &Request) -> Option<String> {
 
 /// Gives a visit cookie for the right token and leads to the clean address.
 fn enter(app: &App, token: &str) -> Response {
-    let expected = app.options.access.token.as_str();
-    let right = !expected.is_empty() && !app.secret.is_empty() && same(token, expected);
+    let expected = app.options.access.token();
+    let right = !expected.is_empty() && same(token, expected);
     let visit = if right { random_token().ok() } else { None };
     let Some(visit) = visit else {
         let page = NoticePage {
@@ -221,20 +240,23 @@ fn enter(app: &App, token: &str) -> Response {
 }
 
 /// The form token of a known visit: bound to the visit, so that one visit's form is worth nothing to another.
-fn form_token(app: &App, visit: &str) -> Option<String> {
+fn known_visit(app: &App, visit: &str) -> Option<String> {
     let visits = app.visits.lock().unwrap_or_else(PoisonError::into_inner);
     let known = visits
         .iter()
         .fold(false, |known, candidate| known | same(visit, candidate));
     drop(visits);
-    if !known {
-        return None;
-    }
+    if known { form_token(app, visit) } else { None }
+}
+
+/// The token that the forms of a session carry; `None` without randomness, and then nobody gets in.
+fn form_token(app: &App, session: &str) -> Option<String> {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let secret = app.secret?;
     let mut digest = Sha256::new();
-    // Both parts have a fixed length, so their joint is unambiguous.
-    digest.update(app.secret.as_bytes());
-    digest.update(visit.as_bytes());
+    // The first part has a fixed length, so their joint is unambiguous.
+    digest.update(secret);
+    digest.update(session.as_bytes());
     Some(URL_SAFE_NO_PAD.encode(digest.finalize()))
 }
 
@@ -245,14 +267,13 @@ pub(crate) fn same(a: &str, b: &str) -> bool {
 
 /// Browsers say where a change comes from. With `Referrer-Policy: no-referrer` a plain form says `Origin: null`,
 /// and then `Sec-Fetch-Site` decides. A client that says neither is no browser page; the form token stands.
-fn is_own_page(headers: &HeaderMap, host: &str) -> bool {
+fn is_own_page(access: &Access, headers: &HeaderMap, host: &str) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let site = text("sec-fetch-site");
     match text("origin") {
         Some("null") => site == Some("same-origin"),
         Some(origin) => {
-            origin.eq_ignore_ascii_case(&format!("http://{host}"))
-                && site.is_none_or(|site| site == "same-origin")
+            access.is_origin(origin, host) && site.is_none_or(|site| site == "same-origin")
         }
         None => site.is_none_or(|site| site == "same-origin"),
     }

@@ -41,7 +41,7 @@ pub mod workspace;
 pub use app::router;
 pub use base_path::{BasePath, BasePathError};
 pub use branding::{Branding, Link};
-pub use options::{Access, Limits, Options};
+pub use options::{Access, Limits, Options, SignOut, SignedIn};
 pub use picture::{Picture, PictureError};
 pub use theme::{Palette, Rgb, Theme};
 pub use workspace::*;

@@ -258,6 +258,21 @@ pub struct Settings {
     pub key_storage: String,
     /// Providers that can be chosen: id and name.
     pub providers: Vec<(String, String)>,
+    /// What is stored already, where keys are managed for all.
+    pub keys: Vec<KeyRow>,
+}
+
+/// A stored key, without it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Whose.
+    pub provider: String,
+    /// In words, such as `in use` or why it isn't.
+    pub state: String,
+    /// Its last characters.
+    pub ending: String,
+    /// Whether it is in use.
+    pub active: bool,
 }
 
 /// Provider settings as entered. `Debug` shows no key.
@@ -330,6 +345,9 @@ pub enum WorkspaceError {
     /// The state moved on: already answered, already running (409).
     #[error("{0}")]
     Conflict(String),
+    /// This person may not do it (403).
+    #[error("{0}")]
+    Forbidden(String),
     /// The folder must be trusted first (409; the page shows what it would run).
     #[error("{0}")]
     TrustRequired(String),

@@ -201,6 +201,7 @@ async fn real_fifty_cuts_of_the_event_connection_lose_and_double_nothing() {
             agent: None,
             model: None,
             maybe_sent: false,
+            attempt: 1,
         };
         host.prompt(&thread, prompt).await.unwrap();
         let ended = tokio::time::timeout(support::PATIENCE, async {

@@ -8,7 +8,7 @@ use open_cowork_contracts::{
     EventType, RuntimeSessionId, SessionEventRecord, SessionId, TenantId, WorkspaceEventRecord,
 };
 use open_cowork_providers::store::{
-    AppendRequest, Appended, CreatedSession, EventStats, EventStore, LeaseToken, NewSession, Scope,
+    AppendRequest, Appended, CreatedSession, EventStats, EventStore, LeaseFence, NewSession, Scope,
     SessionKey, SessionPage, SessionQuery, SessionRow, SessionStore, SessionUpdate, Snapshot,
     SnapshotRule, SnapshotStore, SnapshotWrite, Store, StoreError, WorkspaceCursor,
 };
@@ -119,7 +119,7 @@ impl<S: Store> SessionStore for AuditedStore<S> {
         key: &SessionKey,
         id: &RuntimeSessionId,
         at: &str,
-        fence: Option<&LeaseToken>,
+        fence: Option<&LeaseFence>,
     ) -> Result<SessionRow, StoreError> {
         self.inner.bind_runtime(key, id, at, fence).await
     }
@@ -129,7 +129,7 @@ impl<S: Store> SessionStore for AuditedStore<S> {
         key: &SessionKey,
         update: SessionUpdate,
         at: &str,
-        fence: Option<&LeaseToken>,
+        fence: Option<&LeaseFence>,
     ) -> Result<SessionRow, StoreError> {
         self.inner.update_session(key, update, at, fence).await
     }

@@ -19,10 +19,19 @@
 )]
 
 pub mod append;
+pub mod artifacts;
+pub mod browser;
 pub mod crowd;
 pub mod effects;
+pub mod execution;
+mod fixtures;
+pub mod governance;
+pub mod identity;
+pub mod plane;
 pub mod sessions;
 pub mod snapshots;
+pub mod threads;
+pub mod workflows;
 pub mod workspace;
 
 use crate::store::{
@@ -143,7 +152,8 @@ cases! {
     workspace:
         workspace_sequences_are_dense_per_user,
         workspace_events_derive_from_session_events,
-        tenants_do_not_see_each_others_events;
+        tenants_do_not_see_each_others_events,
+        rows_and_cursors_of_many_come_in_their_order;
     snapshots:
         the_newest_snapshot_is_read_back_verbatim,
         a_lower_sequence_is_refused,

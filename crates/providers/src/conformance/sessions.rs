@@ -2,7 +2,8 @@
 
 use super::{T0, TENANT, USER, append, create, event, key, new_session, scope};
 use crate::store::{
-    LeaseToken, NewSession, Scope, SessionKey, SessionQuery, SessionUpdate, Store, StoreError,
+    LeaseFence, LeaseToken, NewSession, Scope, SessionKey, SessionQuery, SessionUpdate, Store,
+    StoreError,
 };
 use open_cowork_contracts::{EventType, SessionStatus};
 use serde_json::json;
@@ -348,7 +349,10 @@ pub async fn an_update_sets_only_what_it_names(store: &Arc<dyn Store>) {
 /// A token is compared with the current lease; without one it can't be equal.
 pub async fn a_fence_without_a_lease_is_stale(store: &Arc<dyn Store>) {
     create(store, "s").await;
-    let token = LeaseToken::new("x");
+    let token = LeaseFence {
+        token: LeaseToken::new("x"),
+        now: crate::time::Timestamp::UNIX_EPOCH,
+    };
     let bound = store
         .bind_runtime(&key("s"), &"ses".into(), T0, Some(&token))
         .await;

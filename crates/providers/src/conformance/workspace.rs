@@ -140,3 +140,27 @@ pub async fn tenants_do_not_see_each_others_events(store: &Arc<dyn Store>) {
         "mine"
     );
 }
+
+/// The same answers as one by one, in the order of the questions.
+pub async fn rows_and_cursors_of_many_come_in_their_order(store: &Arc<dyn Store>) {
+    super::create(store, "a").await;
+    super::create(store, "b").await;
+    super::append(store, "b", vec![super::idle(), super::idle()])
+        .await
+        .unwrap();
+    let keys = [
+        super::key("b"),
+        SessionKey::new("t2", "a"),
+        super::key("a"),
+        super::key("b"),
+    ];
+    let rows = store.sessions(&keys).await.unwrap();
+    for (key, row) in keys.iter().zip(&rows) {
+        assert_eq!(*row, store.session(key).await.unwrap());
+    }
+    assert_eq!(rows[0].as_ref().map(|row| row.last_sequence), Some(2));
+    assert_eq!(rows[1], None);
+    let scopes = [Scope::new("t1", "nobody"), super::scope()];
+    assert_eq!(store.workspace_sequences(&scopes).await, Ok(vec![0, 2]));
+    assert_eq!(store.sessions(&[]).await, Ok(vec![]));
+}

@@ -2,7 +2,7 @@
 //! transaction and then writes what the plan says, so that all stores mean the same (01 §3.3, §7.1).
 
 use super::asks::{self, AskChange, first_id};
-use super::{LeaseToken, SessionKey, SessionRow, StoreError};
+use super::{LeaseFence, SessionKey, SessionRow, StoreError};
 use open_cowork_contracts::record::Operation;
 use open_cowork_contracts::{
     EventId, EventType, JsonObject, Session, SessionEventRecord, SessionId, SessionStatus,
@@ -20,7 +20,7 @@ pub struct AppendRequest {
     /// Events in order; shared, so that a retry copies nothing.
     pub events: Arc<[NewEvent]>,
     /// Proof of the lease; absent: not fenced.
-    pub fence: Option<LeaseToken>,
+    pub fence: Option<LeaseFence>,
 }
 
 /// An event without its place in the log. Sanitizing is the caller's job (01 §6).

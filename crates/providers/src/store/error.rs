@@ -10,6 +10,10 @@ pub enum StoreError {
     /// The session doesn't exist in this tenant.
     #[error("Unknown session {0}.")]
     NotFound(String),
+    /// A record other than a session doesn't exist in this tenant, or belongs to somebody else; the text names
+    /// its kind, such as `workflow`, never an id of somebody else.
+    #[error("Unknown {0}.")]
+    Missing(&'static str),
     /// The id is taken by something that the caller may not see, or the write contradicts what is stored.
     #[error("{0}")]
     Conflict(String),
@@ -26,6 +30,18 @@ pub enum StoreError {
     /// The fence isn't the current lease: the caller lost the session (04 §2.3).
     #[error("Worker lease is stale.")]
     StaleFence,
+    /// A value can't be stored as it is: too long, too many, of a form that is not allowed. One sentence that
+    /// names the field and the way out.
+    #[error("{0}")]
+    Invalid(String),
+    /// The rules of the organisation don't let this actor do it: the last owner, the own role, an owner's rank
+    /// (04 §1.4). One sentence for people; the status on the wire is 403.
+    #[error("{0}")]
+    Forbidden(String),
+    /// A quota of the organisation is used up; nothing was written (04 §2.1). The code on the wire is `code`,
+    /// the status 429.
+    #[error("{}", .0.message)]
+    Quota(Box<QuotaDenial>),
     /// The cursor is malformed or belongs to another list; the code on the wire is `sessions.cursor.invalid`.
     #[error("The page cursor doesn't belong to this list; start again from the first page.")]
     InvalidCursor,
@@ -57,6 +73,16 @@ pub enum StoreError {
         /// Newest version known here.
         known: i64,
     },
+    /// The database needs migrations, and this program was told not to apply them (04 §10).
+    #[error("{} has schema {found} and this version needs {known}; run `open-cowork cloud migrate`, then start again.", path.display())]
+    Unmigrated {
+        /// The database.
+        path: PathBuf,
+        /// Version found in it, 0 for an empty one.
+        found: i64,
+        /// Version needed.
+        known: i64,
+    },
     /// The file is a database, but not one of ours.
     #[error("{} holds tables of another program; choose another place.", path.display())]
     ForeignSchema {
@@ -84,6 +110,23 @@ pub enum StoreError {
     Backend(String),
 }
 
+/// What a refused caller is told about a quota (04 §2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotaDenial {
+    /// Policy code, such as `quota.concurrent_sessions`.
+    pub code: String,
+    /// How many are allowed.
+    pub limit: u64,
+    /// How many there are, or were in the window.
+    pub used: u64,
+    /// ISO-8601 time when the window ends; absent for a quota on what exists at once.
+    pub reset_at: Option<String>,
+    /// When to try again, in milliseconds.
+    pub retry_after_ms: u64,
+    /// One public sentence.
+    pub message: String,
+}
+
 impl StoreError {
     /// True when the same call may succeed in a moment without anybody doing anything.
     pub fn is_transient(&self) -> bool {
@@ -95,12 +138,16 @@ impl StoreError {
         matches!(
             self,
             StoreError::NotFound(_)
+                | StoreError::Missing(_)
+                | StoreError::Invalid(_)
+                | StoreError::Quota(_)
                 | StoreError::Conflict(_)
                 | StoreError::EventIdReused(_)
                 | StoreError::ReservedEventId(_)
                 | StoreError::UnsupportedEventType(_)
                 | StoreError::StaleFence
                 | StoreError::InvalidCursor
+                | StoreError::Forbidden(_)
         )
     }
 }

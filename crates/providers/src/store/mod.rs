@@ -19,8 +19,10 @@ mod error;
 pub mod execution;
 pub mod governance;
 pub mod identity;
+pub mod keyset;
 pub mod page;
 mod rows;
+pub mod stamp;
 pub mod threads;
 pub mod workflows;
 
@@ -30,16 +32,18 @@ pub use channels::ChannelStore;
 pub use execution::ExecutionStore;
 pub use governance::GovernanceStore;
 pub use identity::IdentityStore;
+pub use keyset::Page;
 pub use threads::ThreadIndexStore;
 pub use workflows::WorkflowStore;
 
 pub use append::{AppendRequest, Appended, AppendedEvent, NewEvent};
-pub use error::StoreError;
+pub use error::{QuotaDenial, StoreError};
 pub use page::{SessionPage, SessionQuery};
 pub use rows::{
-    CreatedSession, EventStats, LeaseToken, NewSession, Scope, SessionKey, SessionRow,
+    CreatedSession, EventStats, LeaseFence, LeaseToken, NewSession, Scope, SessionKey, SessionRow,
     SessionUpdate, Snapshot, SnapshotRule, SnapshotWrite, WorkspaceCursor,
 };
+pub use stamp::{Actor, Stamp};
 
 use async_trait::async_trait;
 use open_cowork_contracts::{
@@ -62,6 +66,15 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// The row, or `None` when the tenant has no such session.
     async fn session(&self, key: &SessionKey) -> Result<Option<SessionRow>, StoreError>;
+
+    /// The rows of many sessions, in the order of the keys; `None` where [`SessionStore::session`] gives it.
+    async fn sessions(&self, keys: &[SessionKey]) -> Result<Vec<Option<SessionRow>>, StoreError> {
+        let mut rows = Vec::with_capacity(keys.len());
+        for key in keys {
+            rows.push(self.session(key).await?);
+        }
+        Ok(rows)
+    }
 
     /// The row if it belongs to that user; the session of another user behaves as missing.
     async fn session_of(
@@ -96,7 +109,7 @@ pub trait SessionStore: Send + Sync + 'static {
         key: &SessionKey,
         id: &RuntimeSessionId,
         at: &str,
-        fence: Option<&LeaseToken>,
+        fence: Option<&LeaseFence>,
     ) -> Result<SessionRow, StoreError>;
 
     /// Sets status and/or title and touches the row; absent fields stay. Events do this by themselves
@@ -107,7 +120,7 @@ pub trait SessionStore: Send + Sync + 'static {
         key: &SessionKey,
         update: SessionUpdate,
         at: &str,
-        fence: Option<&LeaseToken>,
+        fence: Option<&LeaseFence>,
     ) -> Result<SessionRow, StoreError>;
 }
 
@@ -152,6 +165,15 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// First and last workspace sequence of a user.
     async fn workspace_cursor(&self, scope: &Scope) -> Result<WorkspaceCursor, StoreError>;
+
+    /// Last workspace sequences of many users, in their order; 0 for an unknown one.
+    async fn workspace_sequences(&self, scopes: &[Scope]) -> Result<Vec<u64>, StoreError> {
+        let mut sequences = Vec::with_capacity(scopes.len());
+        for scope in scopes {
+            sequences.push(self.workspace_cursor(scope).await?.latest_sequence);
+        }
+        Ok(sequences)
+    }
 }
 
 /// Stored views: at most one per session, the newest (01 §7.1, decision 13).

@@ -1,5 +1,8 @@
 //! What goes into and comes out of a store, apart from events and pages.
 
+use crate::time::Timestamp;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use open_cowork_contracts::{Session, SessionId, SessionStatus, TenantId, UserId};
 use std::fmt;
 
@@ -123,6 +126,15 @@ impl LeaseToken {
         LeaseToken(token.into())
     }
 
+    /// A new token: 128 random bits.
+    pub fn random() -> Result<Self, super::StoreError> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|_| {
+            super::StoreError::Backend("the system gives no random numbers".to_owned())
+        })?;
+        Ok(LeaseToken(URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
     /// The token, for comparison inside a store.
     pub fn expose(&self) -> &str {
         &self.0
@@ -133,6 +145,16 @@ impl fmt::Debug for LeaseToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LeaseToken([hidden])")
     }
+}
+
+/// What a worker shows with a write: the token of its session lease, and the time that decides whether the
+/// lease has expired (04 §2.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseFence {
+    /// Of [`super::execution::SessionLease`].
+    pub token: LeaseToken,
+    /// The caller's clock.
+    pub now: Timestamp,
 }
 
 /// Extent of a session's log.

@@ -1,7 +1,7 @@
 use super::*;
 use std::os::unix::fs::MetadataExt;
 
-fn input() -> ComposeInput {
+pub(super) fn input() -> ComposeInput {
     ComposeInput {
         provider: ProviderChoice::OpenAiCompatible {
             id: "acme".into(),
@@ -32,7 +32,7 @@ fn input() -> ComposeInput {
     }
 }
 
-fn composed(input: &ComposeInput) -> ComposedConfig {
+pub(super) fn composed(input: &ComposeInput) -> ComposedConfig {
     compose(input, &HomePaths::new("/data/runtime-home")).unwrap()
 }
 

@@ -16,6 +16,7 @@ use sqlx::{
     PgPool, Postgres,
     postgres::{PgArguments, PgRow},
 };
+use std::time::Duration;
 
 /// Connections of one store, for reading or for writing.
 #[derive(Clone)]
@@ -110,6 +111,46 @@ impl Connection {
             sql: sql.into_sql_str(),
             arguments,
             refused: None,
+        }
+    }
+
+    /// Ends a transaction without its changes and gives the connection back, if it is still good for anything.
+    pub(crate) async fn roll_back(mut self, patience: Option<Duration>) {
+        let rolling_back = self.run("ROLLBACK");
+        let rolled_back = match patience {
+            Some(patience) => tokio::time::timeout(patience, rolling_back).await.ok(),
+            None => Some(rolling_back.await),
+        };
+        match (rolled_back, self.dialect()) {
+            // SQLite refuses when an error has ended the transaction by itself.
+            (Some(Ok(())), _) | (Some(Err(_)), Dialect::Sqlite) => {}
+            _ => self.discard(),
+        }
+    }
+
+    /// A `SELECT` that keeps its rows of the named table (or alias) from being changed by others until the end
+    /// of the transaction. SQLite has locked the whole database by then.
+    pub(crate) fn select_for_update(&mut self, sql: &'static str, table: &str) -> Query<'_> {
+        self.select_locking(sql, table, "")
+    }
+
+    /// The same without the rows that others have locked.
+    pub(crate) fn select_skip_locked(&mut self, sql: &'static str, table: &str) -> Query<'_> {
+        self.select_locking(sql, table, " SKIP LOCKED")
+    }
+
+    #[cfg_attr(
+        not(feature = "postgres"),
+        allow(unused_variables, reason = "SQLite needs no lock on rows")
+    )]
+    fn select_locking(&mut self, sql: &'static str, table: &str, wait: &str) -> Query<'_> {
+        match self.dialect() {
+            Dialect::Sqlite => self.query(sql),
+            // Texts of this crate.
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => self.query(sqlx::AssertSqlSafe(format!(
+                "{sql} FOR NO KEY UPDATE OF {table}{wait}"
+            ))),
         }
     }
 

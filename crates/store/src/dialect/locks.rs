@@ -88,5 +88,5 @@ pub(crate) async fn take(
         .bind_list(sessions)
         .fetch_all()
         .await?;
-    rows.iter().map(read::located).collect()
+    rows.iter().map(read::leased).collect()
 }

@@ -11,7 +11,7 @@ use open_cowork_contracts::{
 use open_cowork_projection::Projector;
 use open_cowork_providers::memory::MemoryStore;
 use open_cowork_providers::store::{
-    AppendRequest, Appended, CreatedSession, EventStats, EventStore, LeaseToken, NewSession, Scope,
+    AppendRequest, Appended, CreatedSession, EventStats, EventStore, LeaseFence, NewSession, Scope,
     SessionKey, SessionPage, SessionQuery, SessionRow, SessionStore, SessionUpdate, Snapshot,
     SnapshotRule, SnapshotStore, SnapshotWrite, Store, StoreError, WorkspaceCursor,
 };
@@ -36,6 +36,8 @@ pub struct FaultyStore {
     pub faults: Mutex<VecDeque<Fault>>,
     pub appends: AtomicUsize,
     pub event_reads: AtomicUsize,
+    pub row_reads: AtomicUsize,
+    pub workspace_reads: AtomicUsize,
 }
 
 impl FaultyStore {
@@ -45,6 +47,8 @@ impl FaultyStore {
             faults: Mutex::default(),
             appends: AtomicUsize::new(0),
             event_reads: AtomicUsize::new(0),
+            row_reads: AtomicUsize::new(0),
+            workspace_reads: AtomicUsize::new(0),
         })
     }
 
@@ -75,6 +79,10 @@ impl SessionStore for FaultyStore {
     async fn session(&self, key: &SessionKey) -> Result<Option<SessionRow>, StoreError> {
         self.inner.session(key).await
     }
+    async fn sessions(&self, keys: &[SessionKey]) -> Result<Vec<Option<SessionRow>>, StoreError> {
+        self.row_reads.fetch_add(1, Ordering::SeqCst);
+        self.inner.sessions(keys).await
+    }
     async fn page_sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
         self.inner.page_sessions(query).await
     }
@@ -89,7 +97,7 @@ impl SessionStore for FaultyStore {
         key: &SessionKey,
         id: &RuntimeSessionId,
         at: &str,
-        fence: Option<&LeaseToken>,
+        fence: Option<&LeaseFence>,
     ) -> Result<SessionRow, StoreError> {
         self.inner.bind_runtime(key, id, at, fence).await
     }
@@ -98,7 +106,7 @@ impl SessionStore for FaultyStore {
         key: &SessionKey,
         update: SessionUpdate,
         at: &str,
-        fence: Option<&LeaseToken>,
+        fence: Option<&LeaseFence>,
     ) -> Result<SessionRow, StoreError> {
         self.inner.update_session(key, update, at, fence).await
     }
@@ -133,6 +141,7 @@ impl EventStore for FaultyStore {
         after: u64,
         limit: u32,
     ) -> Result<Vec<Arc<WorkspaceEventRecord>>, StoreError> {
+        self.workspace_reads.fetch_add(1, Ordering::SeqCst);
         self.inner.list_workspace_events(scope, after, limit).await
     }
     async fn workspace_cursor(&self, scope: &Scope) -> Result<WorkspaceCursor, StoreError> {

@@ -149,7 +149,7 @@ fn chat_main(
                         p.earlier id="earlier" { a.button href={ (here) "?before=" (first) } { "Show earlier" } }
                     }
                     @if snapshot.items.is_empty() && trust.is_none() {
-                        p.empty { "Nothing here yet. Write what should be done; the coworker works in " code { (snapshot.directory) } "." }
+                        p.empty { "Nothing here yet. Write what should be done; the coworker works in " @if snapshot.directory.is_empty() { "a folder of this chat" } @else { code { (snapshot.directory) } } "." }
                     }
                     div.timeline id="timeline" role="log" aria-label="Chat" aria-live="polite" aria-busy=(snapshot.facts.working) {
                         @for item in &snapshot.items { (render::item(context, item)) }
@@ -175,7 +175,7 @@ fn chat_main(
             aside.drawer id="drawer" aria-label="Details" {
                 div id="drawer-detail" {}
                 div id="drawer-body" { (part("drawer-body")) }
-                section { h2 { "Folder" } p { code { (snapshot.directory) } } }
+                @if !snapshot.directory.is_empty() { section { h2 { "Folder" } p { code { (snapshot.directory) } } } }
             }
         }
     }

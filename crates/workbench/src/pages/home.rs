@@ -67,7 +67,7 @@ async fn page(
         div.home {
             h1 { (brand.say(&brand.home.greeting)) }
             @if let Some(subtitle) = &brand.home.subtitle { p.empty { (brand.say(subtitle)) } }
-            @if overview.demo || !overview.configured { (first_step(base, overview)) }
+            @if overview.demo || !overview.configured { (first_step(base, overview, app.options.managed_keys)) }
             form.composer id="composer" method="post" action=(base.url("/chats")) data-stay {
                 (csrf_field(&visitor.csrf))
                 label.sr for="text" { "Prompt" }
@@ -76,10 +76,12 @@ async fn page(
                     (pickers(overview, draft.agent.as_deref(), draft.model.as_deref()))
                     div.actions { button.button.primary.send type="submit" { "Start" kbd { "Enter" } } }
                 }
-                details.folder open[draft.directory.is_some()] {
-                    summary { "Folder: " code { (directory) } }
-                    label { "The coworker works in this folder"
-                        input type="text" name="directory" value=(directory) autocomplete="off" spellcheck="false";
+                @if app.options.folders {
+                    details.folder open[draft.directory.is_some()] {
+                        summary { "Folder: " code { (directory) } }
+                        label { "The coworker works in this folder"
+                            input type="text" name="directory" value=(directory) autocomplete="off" spellcheck="false";
+                        }
                     }
                 }
                 p.form-error role="alert" hidden[error.is_none()] { (error.unwrap_or_default()) }
@@ -97,13 +99,13 @@ async fn page(
     (status, shell.render(app, &page)).into_response()
 }
 
-fn first_step(base: &BasePath, overview: &Overview) -> Markup {
+fn first_step(base: &BasePath, overview: &Overview, managed: bool) -> Markup {
     html! {
         section.card.first-step {
             @if overview.demo {
                 p { strong { "This is the demo. " } "A scripted model answers, so that you can look around without a key." }
             } @else {
-                p { strong { "One step first. " } "Choose a model provider and enter its key; it stays on this machine." }
+                p { strong { "One step first. " } "Choose a model provider and enter its key; " @if managed { "it is kept encrypted." } @else { "it stays on this machine." } }
             }
             p { a.button.primary[!overview.demo] href=(base.url("/settings")) { "Set up a model" } }
         }

@@ -62,7 +62,11 @@ pub(crate) async fn page(
             @if shell.overview.demo {
                 p.card { "The demo model answers now. Save a provider and a key to use a real one." }
             }
-            (form(base, visitor, &settings, word.as_ref(), key_was_entered))
+            @if app.options.managed_keys {
+                (keys(base, visitor, &settings, word.as_ref(), key_was_entered))
+            } @else {
+                (form(base, visitor, &settings, word.as_ref(), key_was_entered))
+            }
         }
     };
     let page = Page {
@@ -109,6 +113,54 @@ fn form(
                 button.button.primary type="submit" { "Save" }
                 button.button type="submit" formaction=(base.url("/settings/test")) { "Test the connection" }
             }
+            div.report role="status" { @if let Some(word) = word { (report(word, key_was_entered)) } }
+            p.form-error role="alert" hidden {}
+        }
+    }
+}
+
+/// Keys that all of an organisation use.
+fn keys(
+    base: &BasePath,
+    visitor: &Visitor,
+    settings: &Settings,
+    word: Option<&Word>,
+    key_was_entered: bool,
+) -> Markup {
+    html! {
+        form.settings method="post" action=(base.url("/settings")) data-stay data-report autocomplete="off" {
+            (csrf_field(&visitor.csrf))
+            h2 { "Provider keys" }
+            @if !settings.keys.is_empty() {
+                ul.checks {
+                    @for key in &settings.keys {
+                        li {
+                            span class={ "level " (if key.active { "tone-ok" } else { "tone-warn" }) } {
+                                span aria-hidden="true" { (if key.active { "✓ " } else { "! " }) } (key.state)
+                            }
+                            strong { (key.provider) }
+                            p { "Ends in " code { (key.ending) } }
+                        }
+                    }
+                }
+            }
+            label { span { "Provider" }
+                @if settings.providers.len() > 1 {
+                    select name="provider" {
+                        @for (id, name) in &settings.providers {
+                            option value=(id) selected[*id == settings.provider] { (name) }
+                        }
+                    }
+                } @else if let Some((id, name)) = settings.providers.first() {
+                    input type="hidden" name="provider" value=(id);
+                    strong { (name) }
+                }
+            }
+            label { span { "Key" }
+                input type="password" name="key" autocomplete="off" spellcheck="false" maxlength="8000" required placeholder="Paste the provider's key";
+                small { (settings.key_storage) }
+            }
+            div.buttons { button.button.primary type="submit" { "Save" } }
             div.report role="status" { @if let Some(word) = word { (report(word, key_was_entered)) } }
             p.form-error role="alert" hidden {}
         }

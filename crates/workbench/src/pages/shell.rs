@@ -96,7 +96,28 @@ impl Shell {
                     (item("/health", "Health Center", "h"))
                     (item("/settings", "Settings", "s"))
                     (self.theme_form(page.path))
+                    (self.account())
                     (brand::foot(app))
+                }
+            }
+        }
+    }
+
+    /// Who is signed in, and the way out.
+    fn account(&self) -> Markup {
+        let Some(person) = &self.visitor.account else {
+            return html! {};
+        };
+        html! {
+            @if person.account.is_some() || person.can_sign_out {
+                div.account {
+                    @if let Some(account) = &person.account { span.hint title=(account) { (account) } }
+                    @if person.can_sign_out {
+                        form method="post" action=(self.base.url("/sign-out")) {
+                            (csrf_field(&self.visitor.csrf))
+                            button.button type="submit" { "Sign out" }
+                        }
+                    }
                 }
             }
         }

@@ -88,6 +88,7 @@ impl Fake {
                     ]
                     .map(|(id, name)| (id.to_owned(), name.to_owned()))
                     .to_vec(),
+                    keys: Vec::new(),
                 },
                 health: vec![
                     HealthRow {

@@ -9,6 +9,7 @@ mod hostile;
 #[path = "../html/mod.rs"]
 mod html;
 mod pages;
+mod signed_in;
 #[path = "../support/mod.rs"]
 mod support;
 mod visitor;

@@ -1,0 +1,755 @@
+//! One task per user whose sessions run here (decision 24): it owns the scope's lease, the sessions' leases and the
+//! runtime, wakes a session when there is something to do for it, and lets go of what nobody uses.
+//!
+//! ```text
+//!   wake ─► scope task ─┬─► pass over a session: claim, execute, ack … until nothing is left
+//!                       ├─► pass over another one, at the same time
+//!   lease lost ─────────┴─► everything stops, nothing more is appended
+//! ```
+
+use crate::execute::{self, Outcome};
+use crate::lease::Renewal;
+use crate::parts::Shared;
+use crate::runs;
+use crate::runtime::{ScopeRuntime, StartError};
+use crate::sink::{ScopeSink, Told};
+use crate::usage::Metered;
+use open_cowork_contracts::api::usage::{QuotaKey, UsageEventType};
+use open_cowork_contracts::{SessionId, SessionStatus};
+use open_cowork_providers::executor::ExecutionError;
+use open_cowork_providers::store::execution::{Lanes, ScopeLease, SessionLease};
+use open_cowork_providers::store::governance::QuotaClaim;
+use open_cowork_providers::store::{Scope, StoreError};
+use open_cowork_runtime_host::supervise::Exit;
+use open_cowork_thread_log::LogError;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// Messages that may wait for a scope's task; whoever finds it full is served by the next look.
+pub(crate) const INBOX: usize = 256;
+/// A session without anything to do is let go after that, its lease with it.
+const SESSION_IDLE: Duration = Duration::from_secs(60);
+/// A scope that never got a runtime is let go after that.
+const SCOPE_IDLE: Duration = Duration::from_secs(5);
+/// How often idleness is looked at.
+const TIDY: Duration = Duration::from_secs(1);
+/// A session that can't be taken over yet is tried again after that, and so often.
+const TAKE_OVER: (Duration, u32) = (Duration::from_secs(1), 10);
+/// After a stop that a shutdown asked for, turns must have ended within that.
+const STOP_WITHIN: Duration = Duration::from_secs(6);
+
+/// What a scope's task is asked.
+#[derive(Debug)]
+pub(crate) enum ToScope {
+    /// There may be something to do.
+    Work {
+        /// Where; absent: wherever the store says.
+        session: Option<SessionId>,
+        /// Who waits for what becomes of it.
+        reply: Option<oneshot::Sender<Result<u32, ExecutionError>>>,
+    },
+    /// Another scope needs the place of an idle runtime.
+    MakeRoom(oneshot::Sender<bool>),
+    /// This worker is going away: running turns may end until then.
+    Drain(Instant),
+}
+
+/// What the passes of a scope share.
+pub(crate) struct Context {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) scope: Scope,
+    pub(crate) sink: Arc<ScopeSink>,
+    lease: ScopeLease,
+    runtime: Mutex<Option<Arc<ScopeRuntime>>>,
+    /// One home, one opening.
+    opening: tokio::sync::Mutex<()>,
+    exits: mpsc::Sender<Exit>,
+    lost: AtomicBool,
+    /// When the runtime was last of use.
+    used: Mutex<Instant>,
+}
+
+impl Context {
+    /// The lease is gone.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    fn touch(&self) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn last_used(&self) -> Instant {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The runtime, ready for calls; `current`: with the keys and the policy in force.
+    pub(crate) async fn ready(&self, current: bool) -> Result<Arc<ScopeRuntime>, StartError> {
+        self.touch();
+        let runtime = match self.existing() {
+            Some(runtime) => runtime,
+            None => self.open().await?,
+        };
+        runtime.ready(current).await?;
+        self.touch();
+        Ok(runtime)
+    }
+
+    async fn open(&self) -> Result<Arc<ScopeRuntime>, StartError> {
+        // Held over awaits on purpose.
+        let _opening = self.opening.lock().await;
+        if let Some(runtime) = self.existing() {
+            return Ok(runtime);
+        }
+        let opened = ScopeRuntime::open(
+            self.shared.clone(),
+            self.scope.clone(),
+            self.sink.clone(),
+            self.exits.clone(),
+        );
+        let opened = Arc::new(opened.await?);
+        *self.lock_runtime() = Some(opened.clone());
+        Ok(opened)
+    }
+
+    /// The runtime if there is one.
+    fn existing(&self) -> Option<Arc<ScopeRuntime>> {
+        self.lock_runtime().clone()
+    }
+
+    fn lock_runtime(&self) -> std::sync::MutexGuard<'_, Option<Arc<ScopeRuntime>>> {
+        self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A turn of that session runs, as the thread shows it.
+    pub(crate) async fn is_active(&self, session: &SessionId) -> bool {
+        let key = self.sink.key(session);
+        let view = self
+            .sink
+            .log()
+            .read(&key, |state| state.view.status == SessionStatus::Running);
+        view.await.unwrap_or(false)
+    }
+
+    /// The organisation has minutes left. What can't be read doesn't stop anybody.
+    async fn has_minutes(&self) -> bool {
+        let Some(limit) = self.shared.options.worker_minutes_per_hour else {
+            return true;
+        };
+        let (store, tenant) = (&self.shared.parts.store, &self.scope.tenant_id);
+        let key = QuotaKey::WorkerMinutesHour;
+        let quota = store
+            .quota(tenant, key, Some(limit), self.shared.now())
+            .await;
+        let left = quota.map_or(true, |quota| quota.remaining != Some(0));
+        if !left {
+            metrics::counter!("open_cowork_cloud_quota_rejections_total").increment(1);
+        }
+        left
+    }
+
+    /// Ends the runtime, if there is one.
+    async fn stop_runtime(&self) {
+        let runtime = self.lock_runtime().take();
+        if let Some(runtime) = runtime {
+            runtime.stop().await;
+        }
+    }
+}
+
+/// A session that is worked on here.
+struct Seat {
+    lease: SessionLease,
+    /// Tries to take over what a dead worker left; absent: done.
+    tries: Option<u32>,
+    used: Instant,
+}
+
+type Waiter = oneshot::Sender<Result<u32, ExecutionError>>;
+
+/// State of the passes over one session.
+#[derive(Default)]
+struct Turnstile {
+    /// A pass runs.
+    busy: bool,
+    /// Something came while it ran.
+    again: bool,
+    /// Whoever waits for the running pass, and for the next.
+    waiting: Vec<Waiter>,
+    next: Vec<Waiter>,
+}
+
+/// What a pass did.
+struct Pass {
+    session: SessionId,
+    lease: Option<SessionLease>,
+    /// Tries to take it over; absent: done.
+    tries: Option<u32>,
+    result: Result<u32, ExecutionError>,
+    /// There was more than fits into one pass.
+    more: bool,
+    stale: bool,
+}
+
+impl Pass {
+    /// Something else was done than to work on a session.
+    fn nothing() -> Self {
+        Pass {
+            session: SessionId::default(),
+            lease: None,
+            tries: None,
+            result: Ok(0),
+            more: false,
+            stale: false,
+        }
+    }
+}
+
+pub(crate) struct ScopeTask {
+    context: Arc<Context>,
+    renewal: Renewal,
+    told: mpsc::UnboundedReceiver<Told>,
+    exited: mpsc::Receiver<Exit>,
+    seats: HashMap<SessionId, Seat>,
+    stiles: HashMap<SessionId, Turnstile>,
+    passes: JoinSet<Pass>,
+    draining: Option<Instant>,
+    born: Instant,
+}
+
+impl ScopeTask {
+    /// A task for a scope that was just claimed; `asked` is when the claim was asked for.
+    pub(crate) fn new(shared: Arc<Shared>, lease: ScopeLease, asked: Instant) -> Self {
+        let (sink, told) = ScopeSink::new(
+            shared.parts.log.clone(),
+            shared.parts.redactor.clone(),
+            lease.scope.tenant_id.as_str(),
+            shared.progress.clone(),
+            shared.held.clone(),
+        );
+        let (exits, exited) = mpsc::channel(4);
+        let renewal = Renewal::start(
+            shared.parts.store.clone(),
+            lease.clone(),
+            shared.options.lease_ttl,
+            asked,
+            shared.parts.clock.clone(),
+        );
+        let context = Context {
+            shared,
+            scope: lease.scope.clone(),
+            sink,
+            lease,
+            runtime: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            exits,
+            lost: AtomicBool::new(false),
+            used: Mutex::new(Instant::now()),
+        };
+        ScopeTask {
+            context: Arc::new(context),
+            renewal,
+            told,
+            exited,
+            seats: HashMap::new(),
+            stiles: HashMap::new(),
+            passes: JoinSet::new(),
+            draining: None,
+            born: Instant::now(),
+        }
+    }
+
+    /// Works until the scope is lost, released or drained. The lease is given back, unless it was lost.
+    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<ToScope>) {
+        let mut tidy = tokio::time::interval(TIDY);
+        tidy.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.look().await;
+        let lost = loop {
+            tokio::select! {
+                biased;
+                () = self.renewal.lost() => break true,
+                Some(told) = self.told.recv() => match told {
+                    Told::Ended(session, metered) => self.turn_ended(session, metered),
+                    Told::Stale => break true,
+                },
+                Some(pass) = self.passes.join_next(), if !self.passes.is_empty() => {
+                    match pass {
+                        Ok(pass) if pass.stale => break true,
+                        Ok(pass) => self.passed(pass),
+                        Err(error) => tracing::error!(%error, "work on a session ended badly"),
+                    }
+                }
+                Some(exit) = self.exited.recv() => self.exited(exit),
+                message = inbox.recv() => match message {
+                    Some(ToScope::Work { session: Some(session), reply }) => self.wake(session, reply),
+                    Some(ToScope::Work { session: None, .. }) => self.look().await,
+                    Some(ToScope::MakeRoom(reply)) => {
+                        let idle = self.is_idle().await;
+                        let _ = reply.send(idle);
+                        if idle {
+                            break false;
+                        }
+                    }
+                    Some(ToScope::Drain(deadline)) => self.draining = Some(deadline),
+                    // The worker is gone.
+                    None => self.draining = Some(Instant::now()),
+                },
+                _ = tidy.tick() => {
+                    if self.is_over().await {
+                        break false;
+                    }
+                }
+            }
+        };
+        match lost {
+            true => self.lose().await,
+            false => self.leave().await,
+        }
+    }
+
+    /// Looks what the store says.
+    async fn look(&mut self) {
+        let store = &self.context.shared.parts.store;
+        let now = self.context.shared.now();
+        match store.sessions_with_work(&self.context.scope, now).await {
+            Ok(work) => {
+                for work in work {
+                    // While a turn runs here, a prompt waits for its end and not for a look.
+                    if work.control || work.unfinished || work.prompt {
+                        self.wake(work.session_id, None);
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "a scope's work can't be read at the moment"),
+        }
+    }
+
+    /// Starts a pass, or has the running one followed by another.
+    fn wake(&mut self, session: SessionId, reply: Option<Waiter>) {
+        let stile = self.stiles.entry(session.clone()).or_default();
+        if stile.busy {
+            stile.again = true;
+            stile.next.extend(reply);
+            return;
+        }
+        stile.busy = true;
+        stile.waiting.extend(reply);
+        self.enter(session, Duration::ZERO);
+    }
+
+    fn enter(&mut self, session: SessionId, after: Duration) {
+        let seat = self
+            .seats
+            .get(&session)
+            .map(|seat| (seat.lease.clone(), seat.tries));
+        let control_only = self.draining.is_some();
+        let context = self.context.clone();
+        self.passes.spawn(async move {
+            tokio::time::sleep(after).await;
+            pass(context, session, seat, control_only).await
+        });
+    }
+
+    fn passed(&mut self, pass: Pass) {
+        if let Some(lease) = pass.lease {
+            let seat = Seat {
+                lease,
+                tries: pass.tries,
+                used: Instant::now(),
+            };
+            self.seats.insert(pass.session.clone(), seat);
+        }
+        if pass.tries.is_some() && self.draining.is_none() {
+            // Whoever waits for a command of it waits on.
+            return self.enter(pass.session, TAKE_OVER.0);
+        }
+        let Some(stile) = self.stiles.get_mut(&pass.session) else {
+            return;
+        };
+        for waiter in stile.waiting.drain(..) {
+            let _ = waiter.send(pass.result.clone());
+        }
+        stile.busy = false;
+        if std::mem::take(&mut stile.again) || pass.more {
+            stile.waiting = std::mem::take(&mut stile.next);
+            self.wake(pass.session, None);
+        } else {
+            self.stiles.remove(&pass.session);
+        }
+    }
+
+    /// Prompts that waited for the end of the turn go on.
+    fn turn_ended(&mut self, session: SessionId, metered: Option<Metered>) {
+        self.context.touch();
+        let shared = &self.context.shared;
+        if let Some(metered) = metered {
+            let id = format!("worker:{}:minutes", metered.command);
+            let tenant = &self.context.scope.tenant_id;
+            let minute = UsageEventType::WorkerMinute;
+            shared
+                .usage
+                .record(tenant, minute, id, metered.minutes, shared.now());
+            self.count_minutes(metered.minutes);
+        }
+        if let Some(seat) = self.seats.get_mut(&session) {
+            seat.used = Instant::now();
+        }
+        self.settle_run(&session);
+        self.wake(session, None);
+    }
+
+    fn count_minutes(&mut self, minutes: u64) {
+        if self
+            .context
+            .shared
+            .options
+            .worker_minutes_per_hour
+            .is_none()
+        {
+            return;
+        }
+        let context = self.context.clone();
+        self.passes.spawn(async move {
+            let claim = QuotaClaim {
+                key: QuotaKey::WorkerMinutesHour,
+                amount: minutes,
+                limit: None, // they were run
+            };
+            let store = &context.shared.parts.store;
+            let tenant = &context.scope.tenant_id;
+            if let Err(error) = store
+                .consume_quota(tenant, &claim, context.shared.now())
+                .await
+            {
+                tracing::warn!(%error, "the minutes of a turn could not be counted");
+            }
+            Pass::nothing()
+        });
+    }
+
+    /// A workflow's run ends with the turn. What fails here is made up for by the scheduler.
+    fn settle_run(&mut self, session: &SessionId) {
+        let (context, key) = (self.context.clone(), self.context.sink.key(session));
+        self.passes.spawn(async move {
+            let parts = &context.shared.parts;
+            let settled = runs::settle(
+                &*parts.store,
+                &parts.log,
+                &parts.redactor,
+                &key,
+                context.shared.now(),
+            );
+            if let Err(error) = settled.await {
+                tracing::warn!(session = %key, %error, "a run can't be ended yet; the scheduler will");
+            }
+            Pass::nothing()
+        });
+    }
+
+    /// OpenCode ended by itself. Open turns are compared with its history by a new one, or marked.
+    fn exited(&mut self, exit: Exit) {
+        let context = self.context.clone();
+        // Not in this task: a new start takes its time.
+        self.passes.spawn(async move {
+            if let Some(runtime) = context.existing() {
+                runtime.note_exit(&exit).await;
+                let mut any = false;
+                for thread in &runtime.host.open_threads() {
+                    any = any || context.is_active(thread).await;
+                }
+                // Else it is started again when it is needed.
+                if any && let Err(error) = runtime.ready(false).await {
+                    tracing::warn!(%error, "an OpenCode that died can't be started again; its turns are marked");
+                    runtime.lost().await;
+                }
+            }
+            Pass::nothing()
+        });
+    }
+
+    /// Nothing runs and nothing waits.
+    async fn is_idle(&self) -> bool {
+        if !self.passes.is_empty() {
+            return false;
+        }
+        for session in self.seats.keys() {
+            if self.context.is_active(session).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Lets sessions go that nobody uses; true when the whole scope may be let go.
+    async fn is_over(&mut self) -> bool {
+        let now = Instant::now();
+        if let Some(deadline) = self.draining {
+            return now >= deadline || self.is_idle().await;
+        }
+        let quiet: Vec<SessionId> = self
+            .seats
+            .iter()
+            .filter(|(session, seat)| {
+                now.duration_since(seat.used) >= SESSION_IDLE && !self.stiles.contains_key(*session)
+            })
+            .map(|(session, _)| session.clone())
+            .collect();
+        for session in quiet {
+            if !self.context.is_active(&session).await {
+                self.release(&session).await;
+            }
+        }
+        if !self.seats.is_empty() || !self.passes.is_empty() {
+            return false;
+        }
+        match self.context.existing() {
+            Some(_) => {
+                now.duration_since(self.context.last_used())
+                    >= self.context.shared.options.runtimes.idle_ttl
+            }
+            None => now.duration_since(self.born.max(self.context.last_used())) >= SCOPE_IDLE,
+        }
+    }
+
+    async fn release(&mut self, session: &SessionId) {
+        let Some(seat) = self.seats.remove(session) else {
+            return;
+        };
+        if let Some(runtime) = self.context.existing() {
+            runtime.close_thread(session);
+        }
+        let key = self.context.sink.key(session);
+        if let Err(error) = self.context.sink.log().flush(&key).await {
+            tracing::warn!(%session, %error, "a session is let go with text that is not stored yet");
+        }
+        self.context.sink.let_go(session);
+        let now = self.context.shared.now();
+        let store = &self.context.shared.parts.store;
+        if let Err(error) = store.release_session(&seat.lease, now).await {
+            tracing::warn!(%session, %error, "a session's lease can't be given back; it ends by itself");
+        }
+    }
+
+    /// Lets everything go in order.
+    async fn leave(mut self) {
+        self.passes.shutdown().await;
+        if self.draining.is_some() {
+            self.stop_turns().await;
+        }
+        let open: Vec<SessionId> = self.seats.keys().cloned().collect();
+        for session in &open {
+            let key = self.context.sink.key(session);
+            if let Err(error) = self.context.sink.log().flush(&key).await {
+                tracing::warn!(%session, %error, "text of a session is not stored yet");
+            }
+        }
+        self.context.stop_runtime().await;
+        self.context.sink.revoke();
+        let now = self.context.shared.now();
+        let store = &self.context.shared.parts.store;
+        if let Err(error) = store.release_scope(&self.context.lease, now).await {
+            tracing::warn!(%error, "a scope's lease can't be given back; it ends by itself");
+        }
+        for waiter in self
+            .stiles
+            .into_values()
+            .flat_map(|stile| stile.waiting.into_iter().chain(stile.next))
+        {
+            let _ = waiter.send(Ok(0));
+        }
+    }
+
+    /// The grace is over: turns that still run end as interrupted, by us and now.
+    async fn stop_turns(&mut self) {
+        let Some(runtime) = self.context.existing() else {
+            return;
+        };
+        let mut open: Vec<SessionId> = Vec::new();
+        for session in self.seats.keys() {
+            if self.context.is_active(session).await {
+                open.push(session.clone());
+            }
+        }
+        for session in &open {
+            let stopped = runtime.host.stop(session, "interrupted", None);
+            let _ = tokio::time::timeout(STOP_WITHIN, stopped).await;
+        }
+        let ended = async {
+            for session in &open {
+                while self.context.is_active(session).await {
+                    tokio::select! {
+                        _ = self.told.recv() => {}
+                        () = tokio::time::sleep(Duration::from_millis(100)) => {}
+                    }
+                }
+            }
+        };
+        if tokio::time::timeout(STOP_WITHIN, ended).await.is_err() {
+            let _ = tokio::time::timeout(STOP_WITHIN, runtime.lost()).await;
+        }
+    }
+
+    /// The lease is gone: whatever runs is stopped at once, and nothing more is said.
+    async fn lose(mut self) {
+        self.context.lost.store(true, Ordering::Release);
+        self.context.sink.revoke();
+        self.passes.abort_all();
+        metrics::counter!("open_cowork_cloud_worker_stale_owner_rejections_total").increment(1);
+        self.context.stop_runtime().await;
+        self.passes.shutdown().await;
+    }
+}
+
+/// Works through what waits for a session.
+async fn pass(
+    context: Arc<Context>,
+    session: SessionId,
+    seat: Option<(SessionLease, Option<u32>)>,
+    control_only: bool,
+) -> Pass {
+    let mut done = Pass {
+        session: session.clone(),
+        lease: None,
+        tries: None,
+        result: Ok(0),
+        more: false,
+        stale: false,
+    };
+    let (lease, tries) = match seat {
+        Some(seat) => seat,
+        None => match claim(&context, &session).await {
+            Ok(Some(lease)) => (lease, Some(0)),
+            Ok(None) => return done,
+            Err(error) => {
+                done.stale = crate::error::is_stale(&error);
+                tracing::debug!(%session, %error, "a session can't be taken");
+                return done;
+            }
+        },
+    };
+    context.sink.hold(&session, lease.token.clone());
+    done.lease = Some(lease.clone());
+    if let Some(tries) = tries {
+        match welcome(&context, &lease, tries + 1 >= TAKE_OVER.1).await {
+            Ok(true) => {}
+            Ok(false) => {
+                done.tries = Some(tries + 1);
+                return done;
+            }
+            Err(error) => {
+                tracing::warn!(%session, %error, "a session can't be taken over at the moment");
+                done.stale = error.store_error().is_some_and(crate::error::is_stale);
+                done.tries = Some(tries + 1);
+                return done;
+            }
+        }
+    }
+    let store = &context.shared.parts.store;
+    let mut applied = 0_u32;
+    let mut failed = None;
+    for count in 0.. {
+        if count >= context.shared.options.commands_per_session {
+            done.more = true;
+            break;
+        }
+        // Judged before the claim: what can't run now is left in the queue as it is (04 §16 #5).
+        let only_control = control_only
+            || context.shared.is_closing()
+            || context.is_active(&session).await
+            || !context.has_minutes().await;
+        let lanes = match only_control {
+            true => Lanes::Control,
+            false => Lanes::All,
+        };
+        let claimed = match store
+            .claim_command(&lease, lanes, context.shared.now())
+            .await
+        {
+            Ok(Some(claimed)) => claimed,
+            Ok(None) => break,
+            Err(error) => {
+                done.stale = crate::error::is_stale(&error);
+                tracing::debug!(%session, %error, "no command can be claimed");
+                break;
+            }
+        };
+        let trace = open_cowork_providers::trace::Trace::incoming(claimed.traceparent.as_deref());
+        let began = Instant::now();
+        let outcome =
+            open_cowork_providers::trace::with(trace, execute::execute(&context, &lease, &claimed))
+                .await;
+        metrics::histogram!("open_cowork_cloud_worker_command_duration_ms")
+            .record(began.elapsed().as_secs_f64() * 1000.0);
+        let id = &claimed.command.command_id;
+        let stored = match &outcome {
+            Outcome::Applied => {
+                applied += 1;
+                settle(|now| store.ack_command(&lease, id, now), &context).await
+            }
+            Outcome::Failed(failure, _) => {
+                settle(|now| store.fail_command(&lease, id, failure, now), &context).await
+            }
+            Outcome::Deferred(deferral) => {
+                tracing::info!(%session, code = deferral.code, "a command has to wait");
+                settle(
+                    |now| store.defer_command(&lease, id, deferral, now),
+                    &context,
+                )
+                .await
+            }
+            Outcome::Lost => {
+                done.stale = context.is_lost();
+                break;
+            }
+        };
+        if let Outcome::Failed(_, error) = outcome {
+            failed.get_or_insert(error);
+        }
+        metrics::counter!("open_cowork_cloud_worker_commands_processed_total").increment(1);
+        if let Err(error) = stored {
+            done.stale = crate::error::is_stale(&error);
+            tracing::warn!(%session, %error, "what became of a command can't be stored");
+            break;
+        }
+    }
+    done.result = failed.map_or(Ok(applied), Err);
+    done
+}
+
+/// Stores what became of a command; what may pass is tried again while the lease lives.
+async fn settle<F, Fut, T>(store: F, context: &Context) -> Result<T, StoreError>
+where
+    F: Fn(open_cowork_providers::time::Timestamp) -> Fut,
+    Fut: Future<Output = Result<T, StoreError>>,
+{
+    let mut wait = Duration::from_millis(50);
+    loop {
+        match store(context.shared.now()).await {
+            Err(error) if error.is_transient() && !context.is_lost() => {
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(Duration::from_secs(1));
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn claim(context: &Context, session: &SessionId) -> Result<Option<SessionLease>, StoreError> {
+    let store = &context.shared.parts.store;
+    let now = context.shared.now();
+    store.claim_session(&context.lease, session, now).await
+}
+
+/// A session comes here, perhaps from a worker that died. False: not yet.
+async fn welcome(context: &Context, lease: &SessionLease, last: bool) -> Result<bool, LogError> {
+    let log = context.sink.log();
+    // Whatever other processes appended.
+    log.refresh(&lease.key).await?;
+    let row = log.session(&lease.key).await?;
+    execute::take_over(context, &row, last).await
+}

@@ -1,0 +1,368 @@
+//! Opens the parts that a role needs, in order, and closes them in order (04 §3.1).
+
+use crate::telemetry::Telemetry;
+use crate::told::Told;
+use anyhow::Context as _;
+use open_cowork_adapters::oidc::{OidcOptions, OidcProvider};
+use open_cowork_adapters::secrets::{self, EnvelopeSecrets};
+use open_cowork_adapters::tokens::TokenHasher;
+use open_cowork_cloud_server::auth::{SignIn, SignInParts};
+use open_cowork_cloud_server::boot::{key, liveness, options, sign_in};
+use open_cowork_cloud_server::pipeline::{self, Renderer, Surfaces};
+use open_cowork_cloud_server::server::Bounds;
+use open_cowork_cloud_server::settings::{PostgresSettings, Settings};
+use open_cowork_cloud_server::workbench::{self, Look, WorkbenchOptions};
+use open_cowork_cloud_server::{Cloud, Services};
+use open_cowork_cloud_worker::options::{Isolation, RuntimeLimits, WorkerOptions};
+use open_cowork_cloud_worker::parts::WorkerParts;
+use open_cowork_cloud_worker::worker::Worker;
+use open_cowork_config::model::cloud::CloudRole;
+use open_cowork_config::model::cloud::auth::{CloudAuth, CloudAuthMode};
+use open_cowork_contracts::api::workspace::ProcessRole;
+use open_cowork_providers::bus::{EventBus, LocalBus};
+use open_cowork_providers::executor::Executor;
+use open_cowork_providers::secrets::Secrets;
+use open_cowork_providers::store::{ControlPlane, Store};
+use open_cowork_store::{
+    PostgresBus, PostgresOptions, PostgresStore, SchemaName, SqliteOptions, SqliteStore,
+};
+use open_cowork_thread_log::{ThreadLog, ThreadLogOptions};
+use secrecy::{ExposeSecret as _, SecretString};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The database file below the root.
+const DATABASE: &str = "control-plane.db";
+/// Requests to the liveness port end quickly.
+const LIVENESS: Duration = Duration::from_secs(8);
+
+/// What runs in this process.
+pub(crate) struct Parts {
+    database: Database,
+    log: ThreadLog,
+    cloud: Option<Cloud>,
+    worker: Option<Arc<Worker>>,
+}
+
+/// Where this process listens: a server's address, a worker's liveness port, or nowhere.
+pub(crate) fn listens_on(settings: &Settings) -> Option<(&str, u16)> {
+    let listen = &settings.listen;
+    match serves(settings.role) {
+        true => Some((&listen.host, listen.port)),
+        false if listen.liveness_port > 0 => Some((&listen.host, listen.liveness_port)),
+        false => None,
+    }
+}
+
+fn serves(role: CloudRole) -> bool {
+    matches!(role, CloudRole::AllInOne | CloudRole::Web)
+}
+
+impl Parts {
+    /// Opens what the role needs.
+    pub(crate) async fn open(told: &Told, telemetry: &Telemetry) -> anyhow::Result<Parts> {
+        let settings = &told.settings;
+        let secret = secret_key(settings)?;
+        telemetry
+            .redactor
+            .learn([secret.expose_secret().to_owned()]);
+        let database = Database::open(settings).await?;
+        let bus = database.bus(settings)?;
+        let log = ThreadLog::new(
+            database.log(),
+            ThreadLogOptions {
+                redactor: telemetry.redactor.clone(),
+                bus: bus.clone(),
+                shared: database.is_shared(),
+                poll: settings.streams.poll,
+                poll_connected: settings.streams.backstop_poll,
+                ..ThreadLogOptions::default()
+            },
+        );
+        let common = Common {
+            told,
+            telemetry,
+            store: database.store(),
+            log: log.clone(),
+            bus,
+            secrets: Arc::new(EnvelopeSecrets::new(&secret, &settings.keys.previous)),
+            secret,
+        };
+        // A wrong key is found now, not when somebody's provider key is needed (04 §7.1).
+        secrets::check(&*common.secrets).await?;
+        let worker = match settings.role {
+            CloudRole::AllInOne | CloudRole::Worker => Some(common.worker()?),
+            CloudRole::Web | CloudRole::Scheduler => None,
+        };
+        let cloud = match serves(settings.role) {
+            true => Some(common.cloud(worker.as_ref())?),
+            false => None,
+        };
+        Ok(Parts {
+            database,
+            log,
+            cloud,
+            worker,
+        })
+    }
+
+    pub(crate) fn has_api(&self) -> bool {
+        self.cloud.is_some()
+    }
+
+    /// What is answered: API and workbench, or liveness alone.
+    pub(crate) fn router(&self, told: &Told, port: u16) -> axum::Router {
+        let settings = &told.settings;
+        let Some(cloud) = &self.cloud else {
+            return self.liveness(settings);
+        };
+        let look = Look::of(&told.loaded, &settings.cloud);
+        for remark in &look.remarks {
+            tracing::warn!("{remark}");
+        }
+        let form_key = settings.keys.cookie.as_ref();
+        let options = WorkbenchOptions {
+            origins: options::origins(settings, port),
+            form_key: form_key.map(|key| key.expose_secret().as_bytes().into()),
+            look,
+            config: Arc::new(told.loaded.config().clone()),
+        };
+        let surfaces = Surfaces {
+            workbench: Some(workbench::router(cloud.clone(), options)),
+            renderer: settings.http.app_directory.clone().map(|folder| Renderer {
+                folder,
+                auth_required: settings.auth_mode == CloudAuthMode::Oidc,
+            }),
+        };
+        pipeline::router(cloud.clone(), surfaces)
+    }
+
+    fn liveness(&self, settings: &Settings) -> axum::Router {
+        let worker = self.worker.clone();
+        let watched = self.worker.clone();
+        liveness::router(liveness::Loops {
+            beat_ages: Box::new(move || {
+                let worker = worker.as_ref().map(|worker| worker.beat_age());
+                worker.into_iter().collect()
+            }),
+            limit: liveness::limit(settings.worker.poll.max(settings.scheduler.poll)),
+            progress: watched.map(|worker| -> Box<dyn Fn() -> _ + Send + Sync> {
+                Box::new(move || worker.progress())
+            }),
+        })
+    }
+
+    /// A server's bounds, or the liveness port's.
+    pub(crate) fn bounds(&self, server: Bounds) -> Bounds {
+        match self.has_api() {
+            true => server,
+            false => Bounds {
+                connections: liveness::CONNECTIONS,
+                head: LIVENESS,
+                ..server
+            },
+        }
+    }
+
+    /// Says that the end has come, lets turns end, gives leases back.
+    pub(crate) async fn drain(&self, grace: Duration) {
+        if let Some(cloud) = &self.cloud {
+            cloud.drain().await;
+        }
+        if let Some(worker) = &self.worker {
+            // The rest of the grace is for what comes after.
+            let report = worker.drain(grace.mul_f64(0.8)).await;
+            let (scopes, forced) = (report.scopes, report.forced);
+            tracing::info!(scopes, forced, "the worker has ended");
+        }
+    }
+
+    /// Stores what waits and closes the database.
+    pub(crate) async fn close(self) {
+        self.log.close().await;
+        self.database.close().await;
+    }
+}
+
+/// What the parts are made of.
+struct Common<'a> {
+    told: &'a Told,
+    telemetry: &'a Telemetry,
+    store: Arc<dyn ControlPlane>,
+    log: ThreadLog,
+    bus: Arc<dyn EventBus>,
+    secrets: Arc<dyn Secrets>,
+    secret: SecretString,
+}
+
+impl Common<'_> {
+    fn worker(&self) -> anyhow::Result<Arc<Worker>> {
+        let settings = &self.told.settings;
+        let said = &settings.worker;
+        let parts = WorkerParts {
+            store: self.store.clone(),
+            log: self.log.clone(),
+            bus: self.bus.clone(),
+            secrets: self.secrets.clone(),
+            redactor: self.telemetry.redactor.clone(),
+            clock: Arc::new(jiff::Timestamp::now),
+        };
+        let id = named(said.id.as_deref(), "worker");
+        let config = Arc::new(self.told.loaded.config().clone());
+        let mut worker = WorkerOptions::new(id, &settings.root, config);
+        worker.role = role(settings.role);
+        worker.lease_ttl = said.lease_ttl;
+        worker.poll = said.poll;
+        worker.session_concurrency = said.session_concurrency;
+        worker.commands_per_session = said.commands_per_tick as usize;
+        worker.opencode.clone_from(&said.opencode);
+        worker.isolation = Isolation::parse(said.isolation)?;
+        worker.runtimes = RuntimeLimits {
+            max_entries: said.runtimes,
+            idle_ttl: said.runtime_idle,
+            queue: said.admission_queue,
+            admission_timeout: said.admission_timeout,
+            ..RuntimeLimits::default()
+        };
+        worker.profile = Some(settings.cloud.profile.clone());
+        worker.record_usage = options::counts_use(settings);
+        Ok(Worker::start(parts, worker)?)
+    }
+
+    fn cloud(&self, worker: Option<&Arc<Worker>>) -> anyhow::Result<Cloud> {
+        let settings = &self.told.settings;
+        let mut services =
+            Services::new(self.store.clone(), self.log.clone(), self.secrets.clone());
+        services.bus = self.bus.clone();
+        services.authenticator = Arc::new(self.sign_in()?);
+        services.options = options::cloud(settings);
+        services.metrics = Some(self.telemetry.render());
+        if let Some(worker) = worker {
+            let (executor, watched) = (worker.clone(), worker.clone());
+            let at_once = settings.http.auto_process_commands;
+            services.executor = Some(executor as Arc<dyn Executor>).filter(|_| at_once);
+            services.progress = Some(Arc::new(move || watched.progress()));
+        }
+        Ok(Cloud::new(services))
+    }
+
+    fn sign_in(&self) -> anyhow::Result<SignIn> {
+        let settings = &self.told.settings;
+        let said = settings.cloud.cloud.auth.as_ref();
+        let text = |of: fn(&CloudAuth) -> &Option<String>| {
+            said.and_then(|auth| of(auth).clone()).unwrap_or_default()
+        };
+        let provider = match settings.auth_mode {
+            CloudAuthMode::Oidc => Some(OidcProvider::new(OidcOptions {
+                issuer_url: text(|auth| &auth.issuer_url),
+                client_id: text(|auth| &auth.client_id),
+                client_secret: settings.keys.oidc_client.clone(),
+                // Who may join is the sign-up mode's question (02 §6).
+                allowed_email_domains: None,
+            })?),
+            CloudAuthMode::None | CloudAuthMode::Header => None,
+        };
+        let parts = SignInParts {
+            store: self.store.clone(),
+            bus: self.bus.clone(),
+            clock: Arc::new(jiff::Timestamp::now),
+            identity_provider: provider.map(|provider| Arc::new(provider) as _),
+            tokens: Arc::new(TokenHasher::new(&self.secret, &settings.keys.previous)),
+        };
+        let options = sign_in::auth(settings).map_err(|found| {
+            let lines: Vec<_> = found.iter().map(crate::told::line).collect();
+            anyhow::anyhow!("{}", lines.join("\n"))
+        })?;
+        Ok(SignIn::new(options, parts))
+    }
+}
+
+/// The same word, as signs of life carry it.
+fn role(role: CloudRole) -> ProcessRole {
+    match role {
+        CloudRole::AllInOne => ProcessRole::AllInOne,
+        CloudRole::Web => ProcessRole::Web,
+        CloudRole::Worker => ProcessRole::Worker,
+        CloudRole::Scheduler => ProcessRole::Scheduler,
+    }
+}
+
+/// The name that was given, else one of this start.
+fn named(given: Option<&str>, what: &str) -> String {
+    given.map_or_else(
+        || format!("{what}-{}", uuid::Uuid::new_v4().simple()),
+        str::to_owned,
+    )
+}
+
+/// The deployment's key; where none was given, one of its own is made below the root.
+fn secret_key(settings: &Settings) -> anyhow::Result<SecretString> {
+    match &settings.keys.secret {
+        Some(key) => Ok(key.clone()),
+        None => Ok(key::own_key(&settings.root)?),
+    }
+}
+
+/// Where records are.
+enum Database {
+    Sqlite(Arc<SqliteStore>),
+    Postgres(Arc<PostgresStore>, Box<PostgresSettings>),
+}
+
+impl Database {
+    async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let Some(postgres) = &settings.records.postgres else {
+            let path = settings.root.join(DATABASE);
+            let store = SqliteStore::open(&path, SqliteOptions::default()).await?;
+            return Ok(Database::Sqlite(Arc::new(store)));
+        };
+        let schema = SchemaName::parse(&postgres.schema).context(
+            "OPEN_COWORK_CLOUD_PG_SCHEMA is no name of a schema; write letters, digits and _ only",
+        )?;
+        let options = PostgresOptions {
+            schema,
+            // One more writes, one tells, one listens.
+            readers: postgres.pool_max.saturating_sub(3).max(1),
+            connect_timeout: postgres.connect_timeout,
+            patience: postgres.statement_timeout.unwrap_or(Duration::from_secs(3600)),
+            ..PostgresOptions::default()
+        };
+        let store = PostgresStore::open(&postgres.url, options).await?;
+        Ok(Database::Postgres(Arc::new(store), Box::new(postgres.clone())))
+    }
+
+    fn bus(&self, settings: &Settings) -> anyhow::Result<Arc<dyn EventBus>> {
+        match self {
+            Database::Postgres(_, postgres) if settings.streams.notify => {
+                Ok(Arc::new(PostgresBus::start(&postgres.url)?))
+            }
+            _ => Ok(Arc::new(LocalBus::default())),
+        }
+    }
+
+    /// Whether other processes write to it.
+    fn is_shared(&self) -> bool {
+        matches!(self, Database::Postgres(..))
+    }
+
+    fn store(&self) -> Arc<dyn ControlPlane> {
+        match self {
+            Database::Sqlite(store) => store.clone(),
+            Database::Postgres(store, _) => store.clone(),
+        }
+    }
+
+    fn log(&self) -> Arc<dyn Store> {
+        match self {
+            Database::Sqlite(store) => store.clone(),
+            Database::Postgres(store, _) => store.clone(),
+        }
+    }
+
+    async fn close(self) {
+        match self {
+            Database::Sqlite(store) => store.close().await,
+            Database::Postgres(store, _) => store.close().await,
+        }
+    }
+}
