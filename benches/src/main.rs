@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`reducer`] | folding events, short and long threads, with and without parsing |
 //! | [`store`] | durable appends beside a bare loop of the same inserts |
+//! | [`postgres`] | the store on PostgreSQL beside pgbench, wake-ups between processes, pages of many sessions |
 //! | [`latency`] | from OpenCode's socket to the browser's, over a real OpenCode |
 //! | [`durable`] | bytes on disk per byte of a finished transcript |
 //! | [`footprint`] | memory and start of the desktop program with a long thread |
 //! | [`config`] | loading a configuration in a new process |
 //! | [`command`] | `open-cowork config validate` of many files |
+//! | [`search`] | full-text search over 200,000 threads, on both databases |
 //! | [`cloud`] | memory, start, requests and streams of the cloud program |
 //!
 //! What they stand on: [`figure`] (a figure, its target, its verdict), [`machine`], [`report`], [`thread`] (a
@@ -27,11 +29,13 @@ mod footprint;
 mod latency;
 mod load;
 mod machine;
+mod postgres;
 mod program;
 mod proxy;
 mod reducer;
 mod relay;
 mod report;
+mod search;
 mod server;
 mod store;
 mod streams;
@@ -78,6 +82,8 @@ enum Bench {
     Reducer,
     /// Durable appends.
     Store,
+    /// The store on PostgreSQL.
+    Postgres,
     /// From OpenCode's socket to the browser's; also the bytes on disk per byte of transcript.
     Latency,
     /// Memory and start of the desktop program.
@@ -86,6 +92,8 @@ enum Bench {
     Config,
     /// The command's validation of many files.
     Command,
+    /// Full-text search over many threads.
+    Search,
     /// The cloud program.
     Cloud,
 }
@@ -94,10 +102,12 @@ impl Bench {
     const ALL: &[Bench] = &[
         Bench::Reducer,
         Bench::Store,
+        Bench::Postgres,
         Bench::Latency,
         Bench::Footprint,
         Bench::Config,
         Bench::Command,
+        Bench::Search,
         Bench::Cloud,
     ];
 
@@ -105,10 +115,12 @@ impl Bench {
         match self {
             Bench::Reducer => "reducer",
             Bench::Store => "store",
+            Bench::Postgres => "postgres",
             Bench::Latency => "latency",
             Bench::Footprint => "footprint",
             Bench::Config => "config",
             Bench::Command => "command",
+            Bench::Search => "search",
             Bench::Cloud => "cloud",
         }
     }
@@ -117,10 +129,12 @@ impl Bench {
         match self {
             Bench::Reducer => reducer::run(quick),
             Bench::Store => store::run(quick),
+            Bench::Postgres => postgres::run(quick),
             Bench::Latency => latency::run(quick),
             Bench::Footprint => footprint::run(quick),
             Bench::Config => config::run(quick),
             Bench::Command => command::run(quick),
+            Bench::Search => search::run(quick),
             Bench::Cloud => cloud::run(quick),
         }
     }

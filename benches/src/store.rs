@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 const SESSIONS: usize = 16;
-const TEXT: &str = "a delta of about forty bytes of prose, so";
+pub(crate) const TEXT: &str = "a delta of about forty bytes of prose, so";
 const APPENDERS: usize = 64;
 
 pub(crate) fn run(quick: bool) -> anyhow::Result<Vec<Figure>> {
@@ -65,11 +65,11 @@ async fn open(path: &Path) -> anyhow::Result<Arc<SqliteStore>> {
     Ok(Arc::new(store))
 }
 
-fn session(n: usize) -> String {
+pub(crate) fn session(n: usize) -> String {
     format!("0198c0de-0000-7000-8000-0000000000{:02}", n % SESSIONS)
 }
 
-fn event(session_number: usize, n: usize) -> NewEvent {
+pub(crate) fn event(session_number: usize, n: usize) -> NewEvent {
     let session = session(session_number);
     let payload = json!({"sessionId": session, "messageId": "msg_0198c0de0001AbCdEfGh", "content": TEXT, "mode": "append"});
     NewEvent {
@@ -86,8 +86,7 @@ fn batches(events: usize, batch: usize) -> Vec<(usize, Vec<NewEvent>)> {
         .collect()
 }
 
-async fn store_rate(path: &Path, events: usize, batch: usize) -> anyhow::Result<f64> {
-    let store = open(path).await?;
+pub(crate) fn requests(events: usize, batch: usize) -> Vec<AppendRequest> {
     let requests = batches(events, batch)
         .into_iter()
         .map(|(n, events)| AppendRequest {
@@ -95,7 +94,12 @@ async fn store_rate(path: &Path, events: usize, batch: usize) -> anyhow::Result<
             events: events.into(),
             fence: None,
         });
-    let requests: Vec<AppendRequest> = requests.collect();
+    requests.collect()
+}
+
+async fn store_rate(path: &Path, events: usize, batch: usize) -> anyhow::Result<f64> {
+    let store = open(path).await?;
+    let requests = requests(events, batch);
     let started = Instant::now();
     for request in requests {
         store.append(request).await?;

@@ -50,6 +50,8 @@ fn try_it(schemathesis: &Path, base: &str, options: &Options) -> anyhow::Result<
         .args(["--max-time", &options.seconds.to_string()])
         // Streams have no end.
         .args(["--exclude-tag", "stream"])
+        // 501 until their issue: a server error by its number, a promise by the document.
+        .args(["--exclude-tag", "deferred"])
         .args(["--request-timeout", "20"])
         .args(["--seed", "1", "--no-color"])
         .args(["--suppress-health-check", "all"])

@@ -65,7 +65,11 @@ fn check_key(key: &str) -> Result<(), ObjectError> {
         && key
             .split('/')
             .all(|segment| !matches!(segment, "" | "." | "..") && segment.len() <= 255);
-    if plain { Ok(()) } else { Err(ObjectError::InvalidKey) }
+    if plain {
+        Ok(())
+    } else {
+        Err(ObjectError::InvalidKey)
+    }
 }
 
 fn unavailable(error: &std::io::Error) -> ObjectError {
@@ -88,7 +92,10 @@ fn refused(error: &Error) -> ObjectError {
 impl ObjectStore for FolderObjects {
     async fn put(&self, key: &str, body: Bytes) -> Result<(), ObjectError> {
         let path = self.path(key)?;
-        let place = self.inner.path_to_filesystem(&path).map_err(|error| refused(&error))?;
+        let place = self
+            .inner
+            .path_to_filesystem(&path)
+            .map_err(|error| refused(&error))?;
         // `object_store` renames, too, but neither flushes nor keeps the file private.
         let written = tokio::task::spawn_blocking(move || write(&place, &body)).await;
         match written {
@@ -108,7 +115,11 @@ impl ObjectStore for FolderObjects {
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(refused(&error)),
         };
-        found.bytes().await.map(Some).map_err(|error| refused(&error))
+        found
+            .bytes()
+            .await
+            .map(Some)
+            .map_err(|error| refused(&error))
     }
 
     async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, ObjectError> {
@@ -155,13 +166,19 @@ fn create(path: &Path) -> std::io::Result<std::fs::File> {
 
 #[cfg(not(unix))]
 fn create(path: &Path) -> std::io::Result<std::fs::File> {
-    std::fs::OpenOptions::new().write(true).create_new(true).open(path)
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
 }
 
 #[cfg(unix)]
 fn make_folders(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
 }
 
 #[cfg(not(unix))]
@@ -186,8 +203,14 @@ mod tests {
         assert_eq!(objects.get(key).await, Ok(None));
         assert_eq!(objects.head(key).await, Ok(None));
         objects.put(key, Bytes::from_static(b"one")).await.unwrap();
-        objects.put(key, Bytes::from_static(b"three")).await.unwrap();
-        assert_eq!(objects.get(key).await, Ok(Some(Bytes::from_static(b"three"))));
+        objects
+            .put(key, Bytes::from_static(b"three"))
+            .await
+            .unwrap();
+        assert_eq!(
+            objects.get(key).await,
+            Ok(Some(Bytes::from_static(b"three")))
+        );
         assert_eq!(objects.head(key).await, Ok(Some(ObjectInfo { size: 5 })));
         objects.delete(key).await.unwrap();
         objects.delete(key).await.unwrap();
@@ -200,14 +223,38 @@ mod tests {
         let long = "a/".repeat(600);
         let segment = "a".repeat(256);
         for key in [
-            "", "/etc/passwd", "../x", "a/../../x", "a//b", "a/./b", "a/", "a\\b", "a\0b", "a\nb", "..", ".",
-            long.as_str(), segment.as_str(),
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../../x",
+            "a//b",
+            "a/./b",
+            "a/",
+            "a\\b",
+            "a\0b",
+            "a\nb",
+            "..",
+            ".",
+            long.as_str(),
+            segment.as_str(),
         ] {
             let put = objects.put(key, Bytes::from_static(b"x")).await;
             assert_eq!(put, Err(ObjectError::InvalidKey), "{key:?}");
-            assert_eq!(objects.get(key).await, Err(ObjectError::InvalidKey), "{key:?}");
-            assert_eq!(objects.head(key).await, Err(ObjectError::InvalidKey), "{key:?}");
-            assert_eq!(objects.delete(key).await, Err(ObjectError::InvalidKey), "{key:?}");
+            assert_eq!(
+                objects.get(key).await,
+                Err(ObjectError::InvalidKey),
+                "{key:?}"
+            );
+            assert_eq!(
+                objects.head(key).await,
+                Err(ObjectError::InvalidKey),
+                "{key:?}"
+            );
+            assert_eq!(
+                objects.delete(key).await,
+                Err(ObjectError::InvalidKey),
+                "{key:?}"
+            );
         }
     }
 
@@ -217,7 +264,10 @@ mod tests {
         let (objects, folder) = objects();
         std::fs::write(folder.path().join("secret"), "secret").unwrap();
         std::os::unix::fs::symlink(folder.path(), objects.folder.join("out")).unwrap();
-        assert_eq!(objects.get("out/secret").await, Err(ObjectError::InvalidKey));
+        assert_eq!(
+            objects.get("out/secret").await,
+            Err(ObjectError::InvalidKey)
+        );
         let put = objects.put("out/new", Bytes::from_static(b"x")).await;
         assert_eq!(put, Err(ObjectError::InvalidKey));
         assert!(!folder.path().join("new").exists());
@@ -249,7 +299,11 @@ mod tests {
         objects.put("k", small.clone()).await.unwrap();
         let write = async {
             for n in 0..20 {
-                let body = if n % 2 == 0 { large.clone() } else { small.clone() };
+                let body = if n % 2 == 0 {
+                    large.clone()
+                } else {
+                    small.clone()
+                };
                 objects.put("k", body).await.unwrap();
             }
         };

@@ -96,7 +96,10 @@ impl TokenHasher {
             digest.finalize().into()
         };
         TokenHasher {
-            peppers: std::iter::once(current).chain(previous).map(pepper).collect(),
+            peppers: std::iter::once(current)
+                .chain(previous)
+                .map(pepper)
+                .collect(),
         }
     }
 
@@ -104,7 +107,10 @@ impl TokenHasher {
     #[must_use]
     pub fn hash(&self, plaintext: &str) -> String {
         let pepper = self.peppers.first().copied().unwrap_or_default();
-        format!("{KEYED}{}", URL_SAFE_NO_PAD.encode(keyed(&pepper, plaintext)))
+        format!(
+            "{KEYED}{}",
+            URL_SAFE_NO_PAD.encode(keyed(&pepper, plaintext))
+        )
     }
 
     /// True when the credential is the one that was kept. Any other form than the two fails closed. The old form
@@ -157,7 +163,13 @@ fn verify_scrypt(plaintext: &str, stored: &str) -> Option<bool> {
     let hash = URL_SAFE_NO_PAD.decode(hash).ok()?;
     let parameters = scrypt::Params::new(14, 8, 1).ok()?;
     let mut output = [0; 32];
-    scrypt::scrypt(plaintext.as_bytes(), salt.as_bytes(), &parameters, &mut output).ok()?;
+    scrypt::scrypt(
+        plaintext.as_bytes(),
+        salt.as_bytes(),
+        &parameters,
+        &mut output,
+    )
+    .ok()?;
     Some(output.as_slice().ct_eq(&hash).into())
 }
 
@@ -213,7 +225,16 @@ mod tests {
 
     #[test]
     fn unknown_forms_fail_closed() {
-        for stored in ["", "occ_x", "md5:occ_x", "sha256-v1:", "sha256-v1:%", "scrypt-v2:", "scrypt-v2:a:b", "scrypt-v1:a:b"] {
+        for stored in [
+            "",
+            "occ_x",
+            "md5:occ_x",
+            "sha256-v1:",
+            "sha256-v1:%",
+            "scrypt-v2:",
+            "scrypt-v2:a:b",
+            "scrypt-v1:a:b",
+        ] {
             assert!(!hasher().verify("occ_x", stored), "{stored}");
         }
     }
@@ -222,7 +243,15 @@ mod tests {
     fn the_id_is_found_by_its_length() {
         let id = "tok_ab_d-fghij_lmnop";
         assert_eq!(token_id(&format!("occ_{id}_s_e")), Some(id.into()));
-        for none in ["", "occ_", "occ_tok_short_x", "ocw_tok_ab_d-fghij_lmnop_x", "occ_tok_ab_d-fghij_lmnop_", "occ_tok_ab_d-fghij_lmnopx", "occ_tök_ab_d-fghij_lmno_x"] {
+        for none in [
+            "",
+            "occ_",
+            "occ_tok_short_x",
+            "ocw_tok_ab_d-fghij_lmnop_x",
+            "occ_tok_ab_d-fghij_lmnop_",
+            "occ_tok_ab_d-fghij_lmnopx",
+            "occ_tök_ab_d-fghij_lmno_x",
+        ] {
             assert_eq!(token_id(none), None, "{none}");
         }
     }

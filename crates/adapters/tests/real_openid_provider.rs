@@ -1,6 +1,12 @@
 //! The OpenID adapter against a real provider (03 §6.3, §6.4): the code flow, bearer tokens of every algorithm,
 //! forged tokens, rotated keys, outages.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use open_cowork_adapters::oidc::{OidcOptions, OidcProvider};

@@ -213,6 +213,21 @@ impl Call<'_> {
         self.answer().await?.json()
     }
 
+    /// Sends it and reads one member of the answer, such as `agents` of `{"agents": […]}`.
+    pub async fn member<T: DeserializeOwned>(self, name: &'static str) -> Result<T, Error> {
+        let answer = self.answer().await?;
+        let mut members: serde_json::Map<String, Value> = answer.json()?;
+        let wrong = |reason: String| Error::Incompatible {
+            route: answer.route.clone(),
+            reason,
+        };
+        let member = members
+            .remove(name)
+            .ok_or_else(|| wrong(format!("its answer has no `{name}`")))?;
+        serde_json::from_value(member)
+            .map_err(|error| wrong(format!("`{name}` isn't as expected ({error})")))
+    }
+
     /// Sends it and reads the answer's bytes.
     pub async fn answer(self) -> Result<Answer, Error> {
         let after = self.deadline;

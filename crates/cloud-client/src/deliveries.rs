@@ -6,7 +6,7 @@
 use crate::client::CloudClient;
 use crate::error::Error;
 use crate::line::{Line, LineState, Signal};
-use open_cowork_contracts::JsonObject;
+use open_cowork_contracts::api::channels::ChannelDelivery;
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -52,11 +52,11 @@ impl Deliveries {
         self.line.state()
     }
 
-    /// The next delivery (the record of 03 §8.23); `None` after an error. The future can be dropped at any time.
-    pub async fn next(&mut self) -> Option<Result<JsonObject, Error>> {
+    /// The next delivery (03 §8.23); `None` after an error. The future can be dropped at any time.
+    pub async fn next(&mut self) -> Option<Result<ChannelDelivery, Error>> {
         #[derive(Deserialize)]
         struct Data {
-            delivery: JsonObject,
+            delivery: ChannelDelivery,
         }
         if self.ended {
             return None;

@@ -46,10 +46,12 @@ pub struct Follow {
     cursor: u64,
     /// A snapshot is needed before the next event.
     need: Option<Need>,
-    /// What sequence may follow a gap: the cloud was asked, and has nothing in between.
-    tolerated: u64,
+    /// Waits between reads of snapshots, longer until an event fits.
+    backoff: Backoff,
     /// False while the caller has folded nothing: then an event may have any sequence.
     has_base: bool,
+    /// A snapshot was given out.
+    has_snapshot: bool,
     unreadable: u32,
     ended: bool,
 }
@@ -60,7 +62,6 @@ struct Need {
     /// The log itself went back: a lower sequence is right.
     back: bool,
     reads: u32,
-    backoff: Backoff,
     /// Not to be read before.
     not_before: Option<Instant>,
     reading: Option<BoxFuture<'static, Result<SessionEnvelope, Error>>>,
@@ -102,8 +103,9 @@ impl Follow {
             snapshot: snapshot.iter().map(|&segment| segment.to_owned()).collect(),
             cursor,
             need: None,
-            tolerated: 0,
+            backoff: Backoff::new(client.shared.line.first, client.shared.line.longest),
             has_base: cursor > 0,
+            has_snapshot: false,
             unreadable: 0,
             ended: false,
         }
@@ -153,12 +155,10 @@ impl Follow {
     }
 
     fn need_snapshot(&mut self, at_least: u64, back: bool) {
-        let options = self.client.shared.line;
         self.need = Some(Need {
             at_least,
             back,
             reads: 0,
-            backoff: Backoff::new(options.first, options.longest),
             not_before: None,
             reading: None,
         });
@@ -178,7 +178,7 @@ impl Follow {
         let read = reading.await;
         need.reading = None;
         need.reads += 1;
-        let delay = need.backoff.next_delay(jitter());
+        let delay = self.backoff.next_delay(jitter());
         let envelope = match read {
             Ok(envelope) => envelope,
             Err(error) if error.passes() => {
@@ -201,14 +201,14 @@ impl Follow {
         let (at_least, back) = (need.at_least, need.back);
         self.need = None;
         if sequence < at_least || back {
-            // The open stream is ahead of this snapshot: ask for what lies between. When the cloud has nothing
-            // there, the gap is real (event types that it doesn't send) and is gone over.
+            // The open stream is ahead of this snapshot: ask for what lies between.
             self.line.reconnect();
         }
-        self.tolerated = at_least;
+        let is_news = !self.has_snapshot || back || sequence != self.cursor;
+        self.has_snapshot = true;
         self.cursor = sequence;
         self.has_base = true;
-        Ok(Some(Update::Snapshot(Box::new(envelope))))
+        Ok(is_news.then(|| Update::Snapshot(Box::new(envelope))))
     }
 
     fn take(&mut self, signal: Signal) -> Result<Option<Update>, Error> {
@@ -238,13 +238,16 @@ impl Follow {
             return Ok(None);
         }
         let is_next = event.sequence == self.cursor + 1 || !self.has_base;
-        if !is_next && event.sequence > self.tolerated {
+        // A snapshot holds what is missing: of an event that was sent, its projection was stored with it. Event types
+        // that a cloud doesn't send leave such holes too.
+        if !is_next {
             self.need_snapshot(event.sequence, false);
             return Ok(None);
         }
         self.cursor = event.sequence;
         self.has_base = true;
         self.unreadable = 0;
+        self.backoff.reset();
         self.line.progress();
         Ok(Some(Update::Event(Box::new(event))))
     }

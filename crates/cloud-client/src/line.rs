@@ -4,7 +4,7 @@
 //! silence. It waits between attempts, longer each time, and starts over after an event. It gives up only where trying
 //! again can't help: not signed in, not allowed, not found, not a cloud.
 //!
-//! All state is in the line and none in the future of [`Line::next`], so that dropping that future (in a `select!`)
+//! All state is in the line and none in the future of its `next`, so that dropping that future (in a `select!`)
 //! loses nothing.
 
 use crate::client::CloudClient;

@@ -1,25 +1,26 @@
 //! What all handlers share.
 
+use crate::governance::Governance;
+use crate::http::health::Readiness;
 use crate::principal::{Authenticator, LocalOwner};
+use crate::service::sessions::Bodies;
+use crate::sse::Streams;
 use async_trait::async_trait;
-use open_cowork_contracts::api::usage::QuotaKey;
-use open_cowork_contracts::api::workspace::ProgressSnapshot;
+use bytes::Bytes;
 use open_cowork_config::cloud::EffectiveProfile;
 use open_cowork_config::model::cloud::CloudRole;
+use open_cowork_contracts::api::usage::QuotaKey;
+use open_cowork_contracts::api::workspace::ProgressSnapshot;
 use open_cowork_policy::capability::{self, Features};
 use open_cowork_providers::bus::{EventBus, LocalBus};
 use open_cowork_providers::executor::Executor;
 use open_cowork_providers::objects::ObjectStore;
 use open_cowork_providers::secrets::Secrets;
 use open_cowork_providers::store::ControlPlane;
-use open_cowork_providers::time::Timestamp;
-use bytes::Bytes;
-use crate::governance::Governance;
-use crate::http::health::Readiness;
-use crate::service::sessions::Bodies;
-use crate::sse::Streams;
 use open_cowork_providers::store::execution::QueueLimits;
+use open_cowork_providers::time::Timestamp;
 use open_cowork_thread_log::ThreadLog;
+use secrecy::SecretString;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -200,6 +201,8 @@ pub struct Options {
     pub public_branding: serde_json::Value,
     /// What an organisation may use up.
     pub quotas: Quotas,
+    /// Shows that a caller belongs to this deployment (`x-open-cowork-internal-token`); none: nobody does.
+    pub internal_token: Option<SecretString>,
     /// Bounds of requests and streams.
     pub limits: Limits,
 }
@@ -227,6 +230,7 @@ impl Default for Options {
             callback_path: "/auth/callback".into(),
             public_branding: serde_json::Value::Null,
             quotas: Quotas::default(),
+            internal_token: None,
             limits: Limits::default(),
         }
     }
@@ -241,6 +245,8 @@ pub struct Quotas {
     pub gateway_prompts_per_hour: Option<u64>,
     /// Runs of playbooks per hour.
     pub workflow_runs_per_hour: Option<u64>,
+    /// Runs of playbooks at once.
+    pub concurrent_workflow_runs: Option<u64>,
     /// Deliveries to channels per hour.
     pub gateway_deliveries_per_hour: Option<u64>,
     /// Minutes of workers per hour.

@@ -34,29 +34,29 @@ pub fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
 /// 400 with the place.
 pub fn value(body: &[u8]) -> Result<Value, ApiError> {
     let text = std::str::from_utf8(body).map_err(|error| {
-        malformed(format!(
+        malformed(&format!(
             "byte {} is not part of a UTF-8 text",
             error.valid_up_to()
         ))
     })?;
     let mut input = serde_json::Deserializer::from_str(text);
     let seed = Strict { depth: 0 };
-    let value = seed.deserialize(&mut input).map_err(place)?;
-    input.end().map_err(place)?;
+    let value = seed.deserialize(&mut input).map_err(|error| place(&error))?;
+    input.end().map_err(|error| place(&error))?;
     Ok(value)
 }
 
-fn place(error: serde_json::Error) -> ApiError {
+fn place(error: &serde_json::Error) -> ApiError {
     // serde_json's own words end with the place; they quote keys of ours only where we wrote them.
     let text = error.to_string();
     let words = match error.classify() {
         serde_json::error::Category::Data => text,
         _ => format!("line {} column {}", error.line(), error.column()),
     };
-    malformed(words)
+    malformed(&words)
 }
 
-fn malformed(detail: String) -> ApiError {
+fn malformed(detail: &str) -> ApiError {
     ApiError::new(
         axum::http::StatusCode::BAD_REQUEST,
         "request.malformed",

@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 document, from the route table and the types (docs/openapi.json is a copy that a test keeps).
 
 use crate::route::{Access, Route};
+use axum::http::StatusCode;
 use open_cowork_contracts::error::ErrorEnvelope;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -60,19 +61,20 @@ pub fn document(routes: &[Route]) -> Value {
 }
 
 fn path_of(route: &Route) -> String {
-    let segments = route.path.split('/').map(|segment| {
-        match segment.strip_prefix(':') {
+    let segments = route
+        .path
+        .split('/')
+        .map(|segment| match segment.strip_prefix(':') {
             Some(name) => format!("{{{name}}}"),
             None => segment.to_owned(),
-        }
-    });
+        });
     segments.collect::<Vec<_>>().join("/")
 }
 
 fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
-    let in_path = route.params().map(|name| {
-        json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})
-    });
+    let in_path = route.params().map(
+        |name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}),
+    );
     let in_query = route.query.iter().map(|(name, meaning)| {
         json!({"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}})
     });
@@ -123,10 +125,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         }
     }
     for (status, other) in route.also {
-        responses.insert(
-            (*status).to_string(),
-            json!({"description": other}),
-        );
+        responses.insert((*status).to_string(), json!({"description": other}));
     }
     responses.insert(
         "default".to_owned(),
@@ -137,7 +136,10 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
 }
 
 fn operation_id(route: &Route) -> String {
-    let words = route.path.split(['/', '-', '.']).filter(|word| !word.is_empty());
+    let words = route
+        .path
+        .split(['/', '-', '.'])
+        .filter(|word| !word.is_empty());
     let mut id = route.method.as_str().to_lowercase();
     for word in words.filter(|word| *word != "api") {
         let word = word.trim_start_matches(':');
@@ -153,6 +155,9 @@ fn operation_id(route: &Route) -> String {
 fn tag(route: &Route) -> &str {
     if route.streams {
         return "stream";
+    }
+    if route.status == StatusCode::NOT_IMPLEMENTED {
+        return "deferred";
     }
     let mut segments = route.path.split('/').filter(|segment| !segment.is_empty());
     match segments.next() {

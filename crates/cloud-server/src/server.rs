@@ -1,21 +1,30 @@
 //! The listener: bounded connections, deadlines for those who are slow to send or to read, an orderly end
 //! (03 §1.2, §9.5).
+//!
+//! A request is hyper's. An answer that streams events takes the socket over: hyper keeps two buffers of 8 KiB
+//! for every connection, which would be most of what an idle stream costs.
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Request, Response, Version};
+use bytes::{Buf, BytesMut};
+use futures::{FutureExt, StreamExt};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use open_cowork_providers::time::Timestamp;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -74,21 +83,33 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, stop: 
         };
         prepare(&socket);
         let one = connection(
-            socket,
+            Patient::new(socket, bounds.stall),
             peer,
             router.clone(),
             bounds.clone(),
             stop.clone(),
             cut.clone(),
         );
+        let (tracker, cut) = (tasks.clone(), cut.clone());
         tasks.spawn(async move {
-            one.await;
-            drop(slot);
+            if let Some((socket, response)) = one.await {
+                // A task of its own: this one is as large as all of hyper.
+                tracker.spawn(async move {
+                    tokio::select! {
+                        () = stream(socket, response) => {}
+                        () = cut.cancelled() => {}
+                    }
+                    drop(slot);
+                });
+            }
         });
     }
     drop(listener);
     tasks.close();
-    if tokio::time::timeout(bounds.grace, tasks.wait()).await.is_err() {
+    if tokio::time::timeout(bounds.grace, tasks.wait())
+        .await
+        .is_err()
+    {
         cut.cancel();
         tasks.wait().await;
     }
@@ -102,17 +123,36 @@ fn prepare(socket: &TcpStream) {
     let _ = rustix::net::sockopt::set_tcp_keepidle(socket, Duration::from_secs(30));
 }
 
+/// Serves a connection's requests; gives the socket back for an answer that streams.
 async fn connection(
-    socket: TcpStream,
+    socket: Patient,
     peer: SocketAddr,
     router: Router,
     bounds: Bounds,
     stop: CancellationToken,
     cut: CancellationToken,
-) {
+) -> Option<(Patient, Response<Body>)> {
+    let (hand, mut handed) = oneshot::channel();
+    let hand = Arc::new(Mutex::new(Some(hand)));
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request.map(axum::body::Body::new))
+        let (router, hand) = (router.clone(), hand.clone());
+        async move {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let chunked = request.version() == Version::HTTP_11;
+            let response = router.oneshot(request.map(Body::new)).await?;
+            if !chunked || !streams(&response) {
+                return Ok(response);
+            }
+            let hand = hand.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match hand {
+                None => Ok(response),
+                Some(hand) => match hand.send(response) {
+                    // The connection's task takes it from here and drops this future.
+                    Ok(()) => std::future::pending::<Result<_, Infallible>>().await,
+                    Err(response) => Ok(response),
+                },
+            }
+        }
     });
     let mut builder = http1::Builder::new();
     builder
@@ -120,24 +160,109 @@ async fn connection(
         .header_read_timeout(bounds.head)
         .max_buf_size(bounds.buffer.max(8192))
         .half_close(false);
-    let io = TokioIo::new(Patient::new(socket, bounds.stall));
-    let connection = builder.serve_connection(io, service);
-    tokio::pin!(connection);
+    let mut connection = builder.serve_connection(TokioIo::new(socket), service);
     let mut stopping = false;
     loop {
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
+        tokio::select! {
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    tracing::trace!(%peer, %error, "a connection ended early");
+                }
+                return None;
+            }
+            response = &mut handed => {
+                let response = response.ok()?;
+                return Some((connection.into_parts().io.into_inner(), response));
+            }
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
-                connection.as_mut().graceful_shutdown();
-                continue;
+                Pin::new(&mut connection).graceful_shutdown();
             }
-            () = cut.cancelled() => return,
-        };
-        if let Err(error) = ended {
-            tracing::trace!(%peer, %error, "a connection ended early");
+            () = cut.cancelled() => return None,
         }
+    }
+}
+
+fn streams(response: &Response<Body>) -> bool {
+    let media = response.headers().get(CONTENT_TYPE);
+    media.is_some_and(|media| media.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// Most bytes that are joined into one write.
+const JOINED: usize = 32 * 1024;
+
+/// Writes an endless answer in chunks. It never ends well: the last chunk is missing, so that the reader notices.
+async fn stream(mut socket: Patient, response: Response<Body>) {
+    let head = head(&response);
+    let mut body = response.into_body().into_data_stream();
+    if socket.write_all(&head).await.is_err() {
         return;
+    }
+    drop(head);
+    loop {
+        let first = tokio::select! {
+            chunk = body.next() => chunk,
+            () = gone(&socket.socket) => return,
+        };
+        let Some(Ok(first)) = first else {
+            return;
+        };
+        let mut rest = BytesMut::new();
+        let mut ended = false;
+        while first.len() + rest.len() < JOINED {
+            match body.next().now_or_never() {
+                None => break,
+                Some(Some(Ok(chunk))) => rest.extend_from_slice(&chunk),
+                Some(_) => {
+                    ended = true;
+                    break;
+                }
+            }
+        }
+        let size = format!("{:x}\r\n", first.len() + rest.len());
+        let mut chunk = size
+            .as_bytes()
+            .chain(first)
+            .chain(rest.freeze())
+            .chain(&b"\r\n"[..]);
+        if socket.write_all_buf(&mut chunk).await.is_err() || ended {
+            return;
+        }
+    }
+}
+
+fn head(response: &Response<Body>) -> Vec<u8> {
+    let mut head = b"HTTP/1.1 200 OK\r\n".to_vec();
+    let mut field = |name: &[u8], value: &[u8]| {
+        head.extend_from_slice(name);
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value);
+        head.extend_from_slice(b"\r\n");
+    };
+    for (name, value) in response.headers() {
+        field(name.as_str().as_bytes(), value.as_bytes());
+    }
+    field(b"connection", b"keep-alive");
+    field(b"transfer-encoding", b"chunked");
+    let now = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+    field(b"date", now.to_string().as_bytes());
+    head.extend_from_slice(b"\r\n");
+    head
+}
+
+/// Waits until the reader hangs up. What it sends meanwhile is nobody's.
+async fn gone(socket: &TcpStream) {
+    let mut scrap = [0; 64];
+    loop {
+        if socket.readable().await.is_err() {
+            return;
+        }
+        match socket.try_read(&mut scrap) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
     }
 }
 

@@ -1,5 +1,12 @@
 //! Whatever is sent, the answer is one sentence with a code, and never a 500 (03 §1.3, §2).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
+
 mod support;
 
 use axum::body::Body;
@@ -26,14 +33,22 @@ async fn malformed_bodies_are_refused_with_their_place() {
     let world = world().await;
     for (body, status, words) in [
         (&b"{\"profileName\":"[..], 400, "line 1"),
-        (b"{\"profileName\":\"a\",\"profileName\":\"b\"}", 400, "twice"),
+        (
+            b"{\"profileName\":\"a\",\"profileName\":\"b\"}",
+            400,
+            "twice",
+        ),
         (b"\xff\xfe", 400, "UTF-8"),
         (b"[1,2]", 201, "session"),
         (b"5", 201, "session"),
         (b"", 201, "session"),
         (b"{\"profileName\":7}", 201, "session"),
         (b"{\"projectSource\":\"git\"}", 400, "projectSource"),
-        (b"{\"projectSource\":{\"kind\":\"git\"}}", 501, "Project sources"),
+        (
+            b"{\"projectSource\":{\"kind\":\"git\"}}",
+            501,
+            "Project sources",
+        ),
     ] {
         let reply = raw(&world, "/api/sessions", body).await;
         assert_eq!(reply.status, status, "{}", reply.body);
@@ -48,9 +63,13 @@ async fn a_body_beyond_its_bound_is_413_and_the_connection_ends() {
     let world = world().await;
     let big = vec![b' '; 1024 * 1024 + 1];
     let reply = raw(&world, "/api/sessions", big).await;
-    assert_eq!((reply.status.as_u16(), reply.code().as_str()), (413, "request.too_large"));
+    assert_eq!(
+        (reply.status.as_u16(), reply.code().as_str()),
+        (413, "request.too_large")
+    );
     assert_eq!(reply.headers["connection"], "close");
-    let chunks = stream::iter((0..20).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![b' '; 100_000]))));
+    let chunks =
+        stream::iter((0..20).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![b' '; 100_000]))));
     let reply = raw(&world, "/api/sessions", Body::from_stream(chunks)).await;
     assert_eq!(reply.status, 413);
 }
@@ -61,13 +80,19 @@ async fn a_body_that_never_comes_is_408() {
     tokio::time::pause();
     let stalled = stream::pending::<Result<Bytes, std::io::Error>>();
     let reply = raw(&world, "/api/sessions", Body::from_stream(stalled)).await;
-    assert_eq!((reply.status.as_u16(), reply.code().as_str()), (408, "request.timeout"));
+    assert_eq!(
+        (reply.status.as_u16(), reply.code().as_str()),
+        (408, "request.timeout")
+    );
 }
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_refused() {
     let world = world().await;
-    let broken = stream::iter([Ok(Bytes::from("{\"a\":")), Err(std::io::Error::other("gone"))]);
+    let broken = stream::iter([
+        Ok(Bytes::from("{\"a\":")),
+        Err(std::io::Error::other("gone")),
+    ]);
     let reply = raw(&world, "/api/sessions", Body::from_stream(broken)).await;
     assert_eq!(reply.status, 400);
 }
@@ -75,23 +100,42 @@ async fn a_body_that_breaks_off_is_refused() {
 #[tokio::test]
 async fn over_long_and_strange_ids_are_just_unknown() {
     let world = world().await;
-    for id in ["x".repeat(5000), "%00".into(), "..%2f..".into(), "%F0%9F%A6%80".into(), "a'b".into()] {
-        let reply = world.call(ME, "GET", &format!("/api/sessions/{id}"), None).await;
-        assert!([400, 404].contains(&reply.status.as_u16()), "{id}: {}", reply.body);
+    for id in [
+        "x".repeat(5000),
+        "%00".into(),
+        "..%2f..".into(),
+        "%F0%9F%A6%80".into(),
+        "a'b".into(),
+    ] {
+        let reply = world
+            .call(ME, "GET", &format!("/api/sessions/{id}"), None)
+            .await;
+        assert!(
+            [400, 404].contains(&reply.status.as_u16()),
+            "{id}: {}",
+            reply.body
+        );
         assert!(!reply.code().is_empty());
     }
     let broken = world.call(ME, "GET", "/api/sessions/%zz", None).await;
-    assert_eq!((broken.status.as_u16(), broken.code().as_str()), (400, "request.invalid"));
+    assert_eq!(
+        (broken.status.as_u16(), broken.code().as_str()),
+        (400, "request.invalid")
+    );
 }
 
 #[tokio::test]
 async fn what_a_caller_calls_itself_is_echoed_only_when_it_is_safe() {
     let world = world().await;
     let mut asked = request(ME, "GET", "/api/config", None);
-    asked.headers_mut().insert("x-request-id", "trace-7".parse().unwrap());
+    asked
+        .headers_mut()
+        .insert("x-request-id", "trace-7".parse().unwrap());
     assert_eq!(world.send(asked).await.headers["x-request-id"], "trace-7");
     let mut asked = request(ME, "GET", "/api/config", None);
-    asked.headers_mut().insert("x-request-id", "<script>".parse().unwrap());
+    asked
+        .headers_mut()
+        .insert("x-request-id", "<script>".parse().unwrap());
     assert_ne!(world.send(asked).await.headers["x-request-id"], "<script>");
 }
 
@@ -122,7 +166,9 @@ async fn every_answer_has_the_security_headers() {
             assert!(reply.headers.contains_key(name), "{method} {path} {name}");
         }
     }
-    let options = world.call("nobody@own", "OPTIONS", "/api/sessions", None).await;
+    let options = world
+        .call("nobody@own", "OPTIONS", "/api/sessions", None)
+        .await;
     assert_eq!((options.status.as_u16(), options.body.as_str()), (204, ""));
 }
 
@@ -138,11 +184,17 @@ async fn too_many_requests_are_429_with_a_time_to_wait() {
     for left in [2, 1, 0] {
         let reply = world.call(ME, "GET", "/api/config", None).await;
         assert_eq!(reply.status, 200);
-        assert_eq!(reply.headers["ratelimit-remaining"], left.to_string().as_str());
+        assert_eq!(
+            reply.headers["ratelimit-remaining"],
+            left.to_string().as_str()
+        );
         assert_eq!(reply.headers["ratelimit-limit"], "3");
     }
     let refused = world.call(ME, "GET", "/api/config", None).await;
-    assert_eq!((refused.status.as_u16(), refused.code().as_str()), (429, "rate_limit.http_exceeded"));
+    assert_eq!(
+        (refused.status.as_u16(), refused.code().as_str()),
+        (429, "rate_limit.http_exceeded")
+    );
     let wait = refused.json()["retryAfterMs"].as_u64().unwrap();
     assert!((1..=1_200_000).contains(&wait), "{wait}");
     assert_eq!(world.call(ME, "GET", "/livez", None).await.status, 200);
@@ -156,9 +208,21 @@ async fn a_token_has_a_bucket_of_its_own_below_its_organisations() {
     };
     let world = world_with(|services| services.options.limits.requests = Some(rate)).await;
     for _ in 0..4 {
-        assert_eq!(world.call("token:desktop@own", "GET", "/api/config", None).await.status, 200);
+        assert_eq!(
+            world
+                .call("token:desktop@own", "GET", "/api/config", None)
+                .await
+                .status,
+            200
+        );
     }
-    assert_eq!(world.call("token:desktop@own", "GET", "/api/config", None).await.status, 429);
+    assert_eq!(
+        world
+            .call("token:desktop@own", "GET", "/api/config", None)
+            .await
+            .status,
+        429
+    );
 }
 
 /// Any JSON value, some of it shaped like requests.
@@ -172,17 +236,31 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
     ];
     leaf.prop_recursive(3, 24, 5, |inner| {
         let key = prop_oneof![
-            Just("text".to_owned()), Just("name".to_owned()), Just("title".to_owned()),
-            Just("value".to_owned()), Just("key".to_owned()), Just("scopes".to_owned()),
-            Just("permissions".to_owned()), Just("triggers".to_owned()), Just("instructions".to_owned()),
-            Just("sessionIds".to_owned()), Just("query".to_owned()), Just("email".to_owned()),
-            Just("role".to_owned()), Just("source".to_owned()), Just("messages".to_owned()),
-            Just("filename".to_owned()), Just("dataBase64".to_owned()), ".{0,6}",
+            Just("text".to_owned()),
+            Just("name".to_owned()),
+            Just("title".to_owned()),
+            Just("value".to_owned()),
+            Just("key".to_owned()),
+            Just("scopes".to_owned()),
+            Just("permissions".to_owned()),
+            Just("triggers".to_owned()),
+            Just("instructions".to_owned()),
+            Just("sessionIds".to_owned()),
+            Just("query".to_owned()),
+            Just("email".to_owned()),
+            Just("role".to_owned()),
+            Just("source".to_owned()),
+            Just("messages".to_owned()),
+            Just("filename".to_owned()),
+            Just("dataBase64".to_owned()),
+            ".{0,6}",
         ];
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(serde_json::Value::from),
-            prop::collection::vec((key, inner), 0..6)
-                .prop_map(|entries| entries.into_iter().collect::<serde_json::Map<_, _>>().into()),
+            prop::collection::vec((key, inner), 0..6).prop_map(|entries| entries
+                .into_iter()
+                .collect::<serde_json::Map<_, _>>()
+                .into()),
         ]
     })
 }

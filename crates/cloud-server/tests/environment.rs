@@ -20,7 +20,10 @@ fn row(variable: &Variable) -> String {
         "" => "–".to_owned(),
         text => format!("`{text}`"),
     };
-    format!("| `{}` | {default} | {} | {wanted} |", variable.name, variable.about)
+    format!(
+        "| `{}` | {default} | {} | {wanted} |",
+        variable.name, variable.about
+    )
 }
 
 fn table() -> String {
@@ -29,7 +32,11 @@ fn table() -> String {
     for variable in VARIABLES {
         if variable.section != section {
             section = variable.section;
-            writeln!(text, "\n### {section}\n\n| Variable | Default | What for | Holds |\n|---|---|---|---|").unwrap();
+            writeln!(
+                text,
+                "\n### {section}\n\n| Variable | Default | What for | Holds |\n|---|---|---|---|"
+            )
+            .unwrap();
         }
         writeln!(text, "{}", row(variable)).unwrap();
     }
@@ -42,11 +49,16 @@ fn the_documentation_lists_the_variables_as_they_are() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cloud.md");
     let text = std::fs::read_to_string(&path).unwrap();
     let (before, rest) = text.split_once(BEGIN).expect("docs/cloud.md has the mark");
-    let (_, after) = rest.split_once(END).expect("docs/cloud.md has the end mark");
+    let (_, after) = rest
+        .split_once(END)
+        .expect("docs/cloud.md has the end mark");
     let wanted = format!("{before}{}{END}{after}", table());
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, &wanted).unwrap();
     } else {
-        assert!(text == wanted, "docs/cloud.md is not up to date; run this test with UPDATE_DOCS=1");
+        assert!(
+            text == wanted,
+            "docs/cloud.md is not up to date; run this test with UPDATE_DOCS=1"
+        );
     }
 }

@@ -1,5 +1,12 @@
 //! docs/openapi.json is what the server says about itself.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
+
 use open_cowork_cloud_server::{Options, http, openapi};
 use std::collections::BTreeSet;
 

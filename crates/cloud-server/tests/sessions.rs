@@ -1,5 +1,12 @@
 //! Threads over HTTP: create, read, list, command, repeat.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
+
 mod support;
 
 use async_trait::async_trait;
@@ -17,7 +24,10 @@ const ME: &str = "member@own";
 async fn thread(world: &World) -> String {
     let made = world.call(ME, "POST", "/api/sessions", None).await;
     assert_eq!(made.status, 201, "{}", made.body);
-    made.json()["session"]["sessionId"].as_str().unwrap().to_owned()
+    made.json()["session"]["sessionId"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 async fn keyed(world: &World, key: &str, path: &str, body: Value) -> Reply {
@@ -31,7 +41,12 @@ async fn keyed(world: &World, key: &str, path: &str, body: Value) -> Reply {
 async fn a_thread_is_made_read_and_listed() {
     let world = world().await;
     let made = world
-        .call(ME, "POST", "/api/sessions", Some(json!({"profileName": "any name"})))
+        .call(
+            ME,
+            "POST",
+            "/api/sessions",
+            Some(json!({"profileName": "any name"})),
+        )
         .await;
     assert_eq!(made.status, 201);
     let made = made.json();
@@ -40,13 +55,25 @@ async fn a_thread_is_made_read_and_listed() {
     assert_eq!(made["session"]["opencodeSessionId"], "");
     assert_eq!(made["projection"]["sequence"], 1);
     let id = made["session"]["sessionId"].as_str().unwrap();
-    for (method, path) in [("GET", format!("/api/sessions/{id}")), ("POST", format!("/api/sessions/{id}/activate"))] {
+    for (method, path) in [
+        ("GET", format!("/api/sessions/{id}")),
+        ("POST", format!("/api/sessions/{id}/activate")),
+    ] {
         let read = world.call(ME, method, &path, None).await;
-        assert_eq!((read.status.as_u16(), read.json()), (200, made.clone()), "{path}");
+        assert_eq!(
+            (read.status.as_u16(), read.json()),
+            (200, made.clone()),
+            "{path}"
+        );
     }
-    let view = world.call(ME, "GET", &format!("/api/sessions/{id}/view"), None).await;
+    let view = world
+        .call(ME, "GET", &format!("/api/sessions/{id}/view"), None)
+        .await;
     assert_eq!(view.json()["view"]["revision"], 1);
-    let listed = world.call(ME, "GET", "/api/sessions?q=NEW", None).await.json();
+    let listed = world
+        .call(ME, "GET", "/api/sessions?q=NEW", None)
+        .await
+        .json();
     assert_eq!(listed["sessions"][0]["sessionId"], id);
     assert_eq!(listed["nextCursor"], Value::Null);
     assert_eq!(listed["totalEstimate"], 1);
@@ -58,7 +85,10 @@ async fn an_answer_that_is_kept_never_outlives_a_change() {
     let id = thread(&world).await;
     let path = format!("/api/sessions/{id}");
     let before = world.call(ME, "GET", &path, None).await;
-    assert_eq!(before, world.call(ME, "GET", &path, None).await.without_id(&before));
+    assert_eq!(
+        before,
+        world.call(ME, "GET", &path, None).await.without_id(&before)
+    );
     let key = SessionKey::new("own", id.as_str());
     let event = RuntimeEvent::new(EventType::SessionRenamed, json!({"title": "Trip"}));
     world.log.append(&key, vec![event]).await.unwrap();
@@ -89,19 +119,36 @@ async fn pages_follow_their_cursor_and_no_other() {
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 5);
-    let first = world.call(ME, "GET", "/api/sessions?limit=2", None).await.json();
+    let first = world
+        .call(ME, "GET", "/api/sessions?limit=2", None)
+        .await
+        .json();
     let cursor = first["nextCursor"].as_str().unwrap();
     for (query, code) in [
-        (format!("cursor={cursor}&status=idle"), "sessions.cursor.invalid"),
+        (
+            format!("cursor={cursor}&status=idle"),
+            "sessions.cursor.invalid",
+        ),
         ("cursor=nonsense".to_owned(), "sessions.cursor.invalid"),
         ("cursor=eyJ2IjoxfQ".to_owned(), "sessions.cursor.invalid"),
         ("status=asleep".to_owned(), "sessions.status.invalid"),
     ] {
-        let refused = world.call(ME, "GET", &format!("/api/sessions?{query}"), None).await;
-        assert_eq!((refused.status.as_u16(), refused.code()), (400, code.to_owned()), "{query}");
+        let refused = world
+            .call(ME, "GET", &format!("/api/sessions?{query}"), None)
+            .await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.code()),
+            (400, code.to_owned()),
+            "{query}"
+        );
     }
     let stolen = world
-        .call("member@foreign", "GET", &format!("/api/sessions?limit=2&cursor={cursor}"), None)
+        .call(
+            "member@foreign",
+            "GET",
+            &format!("/api/sessions?limit=2&cursor={cursor}"),
+            None,
+        )
         .await;
     assert_eq!(stolen.status, 400);
 }
@@ -117,10 +164,14 @@ async fn a_prompt_is_queued_once_however_often_it_is_sent() {
     let body = first.json();
     assert_eq!(body["processed"], 0);
     assert_eq!(body["projectionFence"], Value::Null);
-    assert_eq!(body["command"]["payload"], json!({"text": "hello", "agent": "build"}));
+    assert_eq!(
+        body["command"]["payload"],
+        json!({"text": "hello", "agent": "build"})
+    );
     assert_eq!(body["command"]["status"], "pending");
     loop {
-        if matches!(topics.recv().await.unwrap(), Topic::Commands(key) if key.session_id.as_str() == id) {
+        if matches!(topics.recv().await.unwrap(), Topic::Commands(key) if key.session_id.as_str() == id)
+        {
             break;
         }
     }
@@ -128,13 +179,21 @@ async fn a_prompt_is_queued_once_however_often_it_is_sent() {
     assert_eq!((again.status, &again.body), (first.status, &first.body));
     assert_eq!(again.headers["idempotency-replayed"], "true");
     let other = keyed(&world, "k1", &path, json!({"text": "bye"})).await;
-    assert_eq!((other.status.as_u16(), other.code().as_str()), (422, "idempotency.key_reused"));
+    assert_eq!(
+        (other.status.as_u16(), other.code().as_str()),
+        (422, "idempotency.key_reused")
+    );
     let fresh = keyed(&world, "k2", &path, json!({"text": "hello"})).await;
-    assert_ne!(fresh.json()["command"]["commandId"], body["command"]["commandId"]);
+    assert_ne!(
+        fresh.json()["command"]["commandId"],
+        body["command"]["commandId"]
+    );
     // Another principal's key of the same name is another key.
     let token = "token:desktop@own";
     let mut theirs = request(token, "POST", &path, Some(json!({"text": "bye"})));
-    theirs.headers_mut().insert("idempotency-key", "k1".parse().unwrap());
+    theirs
+        .headers_mut()
+        .insert("idempotency-key", "k1".parse().unwrap());
     assert_eq!(world.send(theirs).await.status, 202);
 }
 
@@ -149,7 +208,10 @@ async fn a_thread_is_made_once_per_key_and_refusals_are_repeated() {
     let path = "/api/sessions/unknown/prompt";
     for _ in 0..2 {
         let missing = keyed(&world, "gone", path, json!({"text": "hi"})).await;
-        assert_eq!((missing.status.as_u16(), missing.code().as_str()), (404, "sessions.not_found"));
+        assert_eq!(
+            (missing.status.as_u16(), missing.code().as_str()),
+            (404, "sessions.not_found")
+        );
     }
     for bad in ["", "with space", &"x".repeat(256)] {
         let refused = keyed(&world, bad, "/api/sessions", json!({})).await;
@@ -190,8 +252,15 @@ async fn two_equal_requests_at_once_do_one_thing() {
 async fn minimal_answers_have_no_view() {
     let world = world().await;
     let id = thread(&world).await;
-    let mut asked = request(ME, "POST", &format!("/api/sessions/{id}/abort"), Some(json!({})));
-    asked.headers_mut().insert("prefer", "respond-async, return=minimal".parse().unwrap());
+    let mut asked = request(
+        ME,
+        "POST",
+        &format!("/api/sessions/{id}/abort"),
+        Some(json!({})),
+    );
+    asked
+        .headers_mut()
+        .insert("prefer", "respond-async, return=minimal".parse().unwrap());
     let reply = world.send(asked).await;
     assert_eq!(reply.status, 202);
     assert_eq!(reply.headers["preference-applied"], "return=minimal");
@@ -208,8 +277,13 @@ async fn an_agent_outside_the_profile_is_refused_before_the_thread_is_looked_up(
     let id = thread(&world).await;
     for id in [id.as_str(), "unknown"] {
         let path = format!("/api/sessions/{id}/prompt");
-        let refused = world.call(ME, "POST", &path, Some(json!({"text": "x"}))).await;
-        assert_eq!((refused.status.as_u16(), refused.code().as_str()), (403, "policy.agent_not_enabled"));
+        let refused = world
+            .call(ME, "POST", &path, Some(json!({"text": "x"})))
+            .await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.code().as_str()),
+            (403, "policy.agent_not_enabled")
+        );
     }
     let path = format!("/api/sessions/{id}/prompt");
     let body = json!({"text": "x", "agent": "plan"});
@@ -227,7 +301,9 @@ async fn only_tokens_need_the_switch_for_remote_approvals() {
     let mut refusals = Vec::new();
     for id in [id.as_str(), "unknown"] {
         let path = format!("/api/sessions/{id}/permission-respond");
-        let reply = world.call("token:desktop@own", "POST", &path, Some(body.clone())).await;
+        let reply = world
+            .call("token:desktop@own", "POST", &path, Some(body.clone()))
+            .await;
         assert_eq!(reply.code(), "cloud-remote-approval-disabled");
         refusals.push(reply.body);
     }
@@ -247,7 +323,10 @@ async fn stopping_a_turn_is_never_refused_by_a_full_queue() {
     let say = || world.call(ME, "POST", &prompt, Some(json!({"text": "x"})));
     assert_eq!(say().await.status, 202);
     let full = say().await;
-    assert_eq!((full.status.as_u16(), full.code().as_str()), (429, "quota.queued_commands_exceeded"));
+    assert_eq!(
+        (full.status.as_u16(), full.code().as_str()),
+        (429, "quota.queued_commands_exceeded")
+    );
     assert!(full.headers.contains_key("retry-after"));
     let abort = format!("/api/sessions/{id}/abort");
     assert_eq!(world.call(ME, "POST", &abort, None).await.status, 202);
@@ -262,15 +341,28 @@ async fn an_hourly_quota_counts_prompts_that_were_queued() {
     .await;
     let id = thread(&world).await;
     let unknown = "/api/sessions/unknown/prompt";
-    assert_eq!(world.call(ME, "POST", unknown, Some(json!({"text": "x"}))).await.status, 404);
+    assert_eq!(
+        world
+            .call(ME, "POST", unknown, Some(json!({"text": "x"})))
+            .await
+            .status,
+        404
+    );
     let prompt = format!("/api/sessions/{id}/prompt");
     for _ in 0..2 {
-        let reply = world.call(ME, "POST", &prompt, Some(json!({"text": "x"}))).await;
+        let reply = world
+            .call(ME, "POST", &prompt, Some(json!({"text": "x"})))
+            .await;
         assert_eq!(reply.status, 202, "{}", reply.body);
     }
-    let refused = world.call(ME, "POST", &prompt, Some(json!({"text": "x"}))).await;
+    let refused = world
+        .call(ME, "POST", &prompt, Some(json!({"text": "x"})))
+        .await;
     assert_eq!(refused.code(), "quota.prompts_per_hour_exceeded");
-    assert_eq!(refused.json()["verdict"]["policyCode"], "quota.prompts_per_hour_exceeded");
+    assert_eq!(
+        refused.json()["verdict"]["policyCode"],
+        "quota.prompts_per_hour_exceeded"
+    );
 }
 
 /// A worker that writes what a worker writes when it takes a prompt up.
@@ -324,12 +416,26 @@ async fn what_a_worker_of_this_process_says_is_the_answer() {
         code: Some("byok.missing_required_byok".into()),
         message: "Add a provider key first.".into(),
     });
-    let failed = world.call(ME, "POST", &prompt, Some(json!({"text": "x"}))).await;
-    assert_eq!((failed.status.as_u16(), failed.code().as_str()), (409, "byok.missing_required_byok"));
+    let failed = world
+        .call(ME, "POST", &prompt, Some(json!({"text": "x"})))
+        .await;
+    assert_eq!(
+        (failed.status.as_u16(), failed.code().as_str()),
+        (409, "byok.missing_required_byok")
+    );
     *echo.fails.lock().unwrap() = None;
     let key = SessionKey::new("own", id.as_str());
-    let before = world.store.session(&key).await.unwrap().unwrap().last_sequence;
-    let reply = world.call(ME, "POST", &prompt, Some(json!({"text": "x"}))).await.json();
+    let before = world
+        .store
+        .session(&key)
+        .await
+        .unwrap()
+        .unwrap()
+        .last_sequence;
+    let reply = world
+        .call(ME, "POST", &prompt, Some(json!({"text": "x"})))
+        .await
+        .json();
     assert_eq!(reply["processed"], 1);
     assert_eq!(reply["view"]["session"]["status"], "running");
     // No event names this command: no fence.

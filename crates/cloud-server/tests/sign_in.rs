@@ -1,5 +1,7 @@
 //! Sign-in through the whole pipeline: modes, API tokens, cookie sessions, CSRF, back-off (03 §5.2, §6).
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod sign_in_support;
 
 use axum::http::Method;

@@ -1,11 +1,18 @@
 //! Streams on a real socket: cursors, gaps, ends that clients notice, limits.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
+
 mod support;
 
 use futures::StreamExt;
 use open_cowork_cloud_server::server::{Bounds, serve};
 use open_cowork_contracts::{EventType, RuntimeEvent};
-use open_cowork_providers::bus::{EventBus, Topic};
+use open_cowork_providers::bus::Topic;
 use open_cowork_providers::store::SessionKey;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -49,7 +56,10 @@ async fn served(world: World) -> Served {
 impl Served {
     async fn thread(&self) -> (String, SessionKey) {
         let made = self.world.call(ME, "POST", "/api/sessions", None).await;
-        let id = made.json()["session"]["sessionId"].as_str().unwrap().to_owned();
+        let id = made.json()["session"]["sessionId"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let key = SessionKey::new("own", id.as_str());
         (id, key)
     }
@@ -89,7 +99,11 @@ struct Follower {
 
 #[derive(Debug, PartialEq)]
 enum Heard {
-    Frame { id: String, event: String, data: Value },
+    Frame {
+        id: String,
+        event: String,
+        data: Value,
+    },
     Comment(String),
     /// The body was cut, not ended.
     Cut,
@@ -98,7 +112,9 @@ enum Heard {
 
 impl Follower {
     async fn next(&mut self) -> Heard {
-        tokio::time::timeout(SOON, self.heard()).await.expect("nothing came")
+        tokio::time::timeout(SOON, self.heard())
+            .await
+            .expect("nothing came")
     }
 
     async fn heard(&mut self) -> Heard {
@@ -145,7 +161,10 @@ impl Follower {
             if heard == expected {
                 return;
             }
-            assert!(matches!(heard, Heard::Comment(_) | Heard::Frame { .. }), "{heard:?}");
+            assert!(
+                matches!(heard, Heard::Comment(_) | Heard::Frame { .. }),
+                "{heard:?}"
+            );
         }
     }
 }
@@ -158,18 +177,26 @@ async fn a_follower_gets_the_backlog_then_what_happens() {
     served.say(&key, "one").await;
     let mut follower = served.follow(ME, &path, None).await;
     assert_eq!(follower.status, 200);
-    assert_eq!(follower.headers["content-type"], "text/event-stream; charset=utf-8");
+    assert_eq!(
+        follower.headers["content-type"],
+        "text/event-stream; charset=utf-8"
+    );
     assert_eq!(follower.headers["cache-control"], "no-store, no-transform");
     assert_eq!(follower.headers["x-accel-buffering"], "no");
     assert!(follower.headers.contains_key("x-open-cowork-stream-epoch"));
     assert_eq!(follower.next().await, Heard::Comment("connected".into()));
     assert_eq!(follower.frame().await.1, "session.created");
     let (id1, kind, data) = follower.frame().await;
-    assert_eq!((id1.as_str(), kind.as_str(), &data["payload"]["text"]), ("2", "prompt.submitted", &json!("one")));
+    assert_eq!(
+        (id1.as_str(), kind.as_str(), &data["payload"]["text"]),
+        ("2", "prompt.submitted", &json!("one"))
+    );
     served.say(&key, "two").await;
     assert_eq!(follower.frame().await.2["payload"]["text"], "two");
     // The larger of both cursors counts.
-    let mut later = served.follow(ME, &format!("{path}?after=1"), Some("2")).await;
+    let mut later = served
+        .follow(ME, &format!("{path}?after=1"), Some("2"))
+        .await;
     assert_eq!(later.frame().await.0, "3");
 }
 
@@ -177,7 +204,9 @@ async fn a_follower_gets_the_backlog_then_what_happens() {
 async fn a_cursor_ahead_of_the_log_is_told_and_then_follows() {
     let served = served(world().await).await;
     let (id, key) = served.thread().await;
-    let mut follower = served.follow(ME, &format!("/api/sessions/{id}/events?after=90"), None).await;
+    let mut follower = served
+        .follow(ME, &format!("/api/sessions/{id}/events?after=90"), None)
+        .await;
     let (frame, kind, data) = follower.frame().await;
     assert_eq!((frame.as_str(), kind.as_str()), ("1", "snapshot.required"));
     assert_eq!(data["sequence"], 90);
@@ -194,7 +223,10 @@ async fn the_workspace_begins_with_a_snapshot_when_asked() {
     served.say(&key, "one").await;
     let mut follower = served.follow(ME, "/api/events?snapshot=true", None).await;
     let (cursor, kind, data) = follower.frame().await;
-    assert_eq!((cursor.as_str(), kind.as_str()), ("2", "workspace.snapshot"));
+    assert_eq!(
+        (cursor.as_str(), kind.as_str()),
+        ("2", "workspace.snapshot")
+    );
     assert_eq!(data["sequence"], 2);
     assert_eq!(data["sessions"][0]["sessionId"], id);
     served.say(&key, "two").await;
@@ -205,7 +237,13 @@ async fn the_workspace_begins_with_a_snapshot_when_asked() {
     // Others see nothing of it.
     let mut stranger = served.follow("member@foreign", "/api/events", None).await;
     assert_eq!(stranger.next().await, Heard::Comment("connected".into()));
-    let foreign = served.follow("member@foreign", &format!("/api/sessions/{id}/events"), None).await;
+    let foreign = served
+        .follow(
+            "member@foreign",
+            &format!("/api/sessions/{id}/events"),
+            None,
+        )
+        .await;
     assert_eq!(foreign.status, 404);
 }
 
@@ -218,7 +256,9 @@ async fn a_stream_is_kept_alive_and_cut_at_the_end_of_its_life() {
     .await;
     let served = served(world).await;
     let (id, _) = served.thread().await;
-    let mut follower = served.follow(ME, &format!("/api/sessions/{id}/events?after=1"), None).await;
+    let mut follower = served
+        .follow(ME, &format!("/api/sessions/{id}/events?after=1"), None)
+        .await;
     assert_eq!(follower.next().await, Heard::Comment("connected".into()));
     assert_eq!(follower.next().await, Heard::Comment("keep-alive".into()));
     follower.ends_by(Heard::Cut).await;
@@ -232,12 +272,26 @@ async fn a_revoked_reader_is_cut_at_once_and_others_stay() {
     let mut follower = served.follow(ME, &path, None).await;
     let mut other = served.follow("member@foreign", "/api/events", None).await;
     assert_eq!(follower.next().await, Heard::Comment("connected".into()));
-    served.world.principals.revoked.lock().unwrap().insert(ME.into());
+    served
+        .world
+        .principals
+        .revoked
+        .lock()
+        .unwrap()
+        .insert(ME.into());
     // Somebody else's credentials don't matter.
-    served.world.cloud.bus.publish(Topic::Credentials("elsewhere".into()));
+    served
+        .world
+        .cloud
+        .bus
+        .publish(Topic::Credentials("elsewhere".into()));
     served.say(&key, "still here").await;
     assert_eq!(follower.frame().await.2["payload"]["text"], "still here");
-    served.world.cloud.bus.publish(Topic::Credentials("own".into()));
+    served
+        .world
+        .cloud
+        .bus
+        .publish(Topic::Credentials("own".into()));
     follower.ends_by(Heard::Cut).await;
     assert_eq!(served.follow(ME, &path, None).await.status, 401);
     assert_eq!(other.next().await, Heard::Comment("connected".into()));
@@ -249,13 +303,26 @@ async fn an_organisation_has_so_many_streams_and_no_more() {
     let world = world_with(|services| services.options.limits.streams_per_org = 2).await;
     let served = served(world).await;
     let first = served.follow(ME, "/api/events", None).await;
-    let second = served.follow("token:desktop@own", "/api/events", None).await;
+    let second = served
+        .follow("token:desktop@own", "/api/events", None)
+        .await;
     let mut refused = served.follow(ME, "/api/events", None).await;
-    assert_eq!((first.status, second.status, refused.status), (200, 200, 429));
+    assert_eq!(
+        (first.status, second.status, refused.status),
+        (200, 200, 429)
+    );
     assert_eq!(refused.headers["retry-after"], "1");
     assert_eq!(refused.headers["connection"], "close");
-    let Heard::Ended = refused.next().await else { panic!("a stream") };
-    assert_eq!(served.follow("member@foreign", "/api/events", None).await.status, 200);
+    let Heard::Ended = refused.next().await else {
+        panic!("a stream")
+    };
+    assert_eq!(
+        served
+            .follow("member@foreign", "/api/events", None)
+            .await
+            .status,
+        200
+    );
     drop(first);
     // The slot comes back when the server notices; a keep-alive would tell it at the latest.
     let mut tries = 0;
@@ -274,13 +341,29 @@ async fn draining_cuts_streams_refuses_new_ones_and_says_so() {
     served.world.cloud.drain().await;
     follower.ends_by(Heard::Cut).await;
     let refused = served.follow(ME, "/api/events", None).await;
-    assert_eq!((refused.status, refused.headers["retry-after"].to_str().unwrap()), (503, "1"));
+    assert_eq!(
+        (
+            refused.status,
+            refused.headers["retry-after"].to_str().unwrap()
+        ),
+        (503, "1")
+    );
     let ready = served.world.call(ME, "GET", "/readyz", None).await;
     assert_eq!(ready.status, 503);
     assert_eq!(ready.json()["checks"][0]["name"], "draining");
-    assert_eq!(served.world.call(ME, "GET", "/api/config", None).await.status, 200);
+    assert_eq!(
+        served
+            .world
+            .call(ME, "GET", "/api/config", None)
+            .await
+            .status,
+        200
+    );
     served.stop.cancel();
-    tokio::time::timeout(SOON, served.server).await.unwrap().unwrap();
+    tokio::time::timeout(SOON, served.server)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]
@@ -289,7 +372,9 @@ async fn a_reader_who_takes_nothing_is_cut_and_loses_nothing() {
     let (id, key) = served.thread().await;
     let big = "x".repeat(60_000);
     let mut socket = TcpStream::connect(served.address).await.unwrap();
-    let head = format!("GET /api/sessions/{id}/events HTTP/1.1\r\nhost: x\r\nx-test-principal: {ME}\r\n\r\n");
+    let head = format!(
+        "GET /api/sessions/{id}/events HTTP/1.1\r\nhost: x\r\nx-test-principal: {ME}\r\n\r\n"
+    );
     socket.write_all(head.as_bytes()).await.unwrap();
     let mut first = [0; 16];
     socket.read_exact(&mut first).await.unwrap();
@@ -303,7 +388,9 @@ async fn a_reader_who_takes_nothing_is_cut_and_loses_nothing() {
         tries += 1;
     }
     assert_eq!(served.world.cloud.streams().count(), 0);
-    let mut again = served.follow(ME, &format!("/api/sessions/{id}/events?after=1"), None).await;
+    let mut again = served
+        .follow(ME, &format!("/api/sessions/{id}/events?after=1"), None)
+        .await;
     for n in 0..200u64 {
         assert_eq!(again.frame().await.0, (n + 2).to_string());
     }
@@ -313,7 +400,10 @@ async fn a_reader_who_takes_nothing_is_cut_and_loses_nothing() {
 async fn a_head_that_never_ends_is_given_up() {
     let served = served(world().await).await;
     let mut socket = TcpStream::connect(served.address).await.unwrap();
-    socket.write_all(b"GET /livez HTTP/1.1\r\nhost: ").await.unwrap();
+    socket
+        .write_all(b"GET /livez HTTP/1.1\r\nhost: ")
+        .await
+        .unwrap();
     let mut rest = Vec::new();
     let read = tokio::time::timeout(SOON, socket.read_to_end(&mut rest)).await;
     assert!(read.is_ok(), "the connection stayed");

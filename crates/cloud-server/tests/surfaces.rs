@@ -1,6 +1,13 @@
 //! What is beside the API: health, a hosted renderer, the workbench's place, the mode without credentials, import,
 //! a database that is away.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
+
 mod support;
 
 use async_trait::async_trait;
@@ -28,7 +35,9 @@ struct Objects {
 impl Objects {
     fn here(&self) -> Result<(), ObjectError> {
         match *self.away.lock().unwrap() {
-            true => Err(ObjectError::Unavailable("token=hunter2hunter2hunter2".into())),
+            true => Err(ObjectError::Unavailable(
+                "token=hunter2hunter2hunter2".into(),
+            )),
             false => Ok(()),
         }
     }
@@ -47,7 +56,9 @@ impl ObjectStore for Objects {
     }
     async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, ObjectError> {
         let found = self.get(key).await?;
-        Ok(found.map(|bytes| ObjectInfo { size: bytes.len() as u64 }))
+        Ok(found.map(|bytes| ObjectInfo {
+            size: bytes.len() as u64,
+        }))
     }
     async fn delete(&self, key: &str) -> Result<(), ObjectError> {
         self.here()?;
@@ -85,12 +96,32 @@ async fn readiness_names_what_is_wrong_and_no_secret() {
     let ready = world.call("nobody@own", "GET", "/readyz", None).await;
     assert_eq!(ready.status, 503);
     let checks = ready.json()["checks"].clone();
-    let names: Vec<_> = checks.as_array().unwrap().iter().map(|c| c["name"].clone()).collect();
-    assert_eq!(names, ["control_plane", "object_store", "secret_adapter", "execution_isolation"]);
+    let names: Vec<_> = checks
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["name"].clone())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "control_plane",
+            "object_store",
+            "secret_adapter",
+            "execution_isolation"
+        ]
+    );
     assert_eq!(checks[0], json!({"name": "control_plane", "status": "ok"}));
     assert_eq!(checks[1]["status"], "error");
-    assert!(!ready.body.contains("sk-ant") && !ready.body.contains("hunter2"), "{}", ready.body);
-    let progress = world.call("nobody@own", "GET", "/progressz", None).await.json();
+    assert!(
+        !ready.body.contains("sk-ant") && !ready.body.contains("hunter2"),
+        "{}",
+        ready.body
+    );
+    let progress = world
+        .call("nobody@own", "GET", "/progressz", None)
+        .await
+        .json();
     assert_eq!(progress["configReason"], "default_off");
 }
 
@@ -105,12 +136,27 @@ async fn readiness_leaves_nothing_in_the_object_store() {
 
 #[tokio::test]
 async fn metrics_are_for_operators_and_need_a_recorder() {
-    let world = world_with(|services| services.metrics = Some(Arc::new(|| "up 1\n".to_owned()))).await;
+    let world =
+        world_with(|services| services.metrics = Some(Arc::new(|| "up 1\n".to_owned()))).await;
     let operator = "token:operator@own";
     let reply = world.call(operator, "GET", "/api/metrics", None).await;
-    assert_eq!((reply.status.as_u16(), reply.body.as_str()), (200, "up 1\n"));
-    assert!(reply.headers["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));
-    assert_eq!(world.call("owner@own", "GET", "/api/metrics", None).await.status, 403);
+    assert_eq!(
+        (reply.status.as_u16(), reply.body.as_str()),
+        (200, "up 1\n")
+    );
+    assert!(
+        reply.headers["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("text/plain; version=0.0.4")
+    );
+    assert_eq!(
+        world
+            .call("owner@own", "GET", "/api/metrics", None)
+            .await
+            .status,
+        403
+    );
 }
 
 #[tokio::test]
@@ -118,7 +164,11 @@ async fn a_hosted_renderer_is_served_with_its_bootstrap_and_policy() {
     let world = world().await;
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("assets")).unwrap();
-    std::fs::write(folder.path().join("index.html"), "<head></head><body>hi</body>").unwrap();
+    std::fs::write(
+        folder.path().join("index.html"),
+        "<head></head><body>hi</body>",
+    )
+    .unwrap();
     std::fs::write(folder.path().join("chart-frame.html"), "frame").unwrap();
     std::fs::write(folder.path().join("assets/a-1.js"), "1").unwrap();
     std::fs::write(folder.path().join("secret.txt"), "no").unwrap();
@@ -137,11 +187,21 @@ async fn a_hosted_renderer_is_served_with_its_bootstrap_and_policy() {
     for path in ["/app", "/app/"] {
         let page = get(path).await;
         assert_eq!(page.status, 200);
-        assert!(page.body.contains("id=\"cowork-bootstrap\""), "{}", page.body);
+        assert!(
+            page.body.contains("id=\"cowork-bootstrap\""),
+            "{}",
+            page.body
+        );
         assert!(page.body.contains("\"authRequired\":true"));
-        assert!(page.body.contains("\"session.created\",\"session.imported\""));
+        assert!(
+            page.body
+                .contains("\"session.created\",\"session.imported\"")
+        );
         let policy = page.headers["content-security-policy"].to_str().unwrap();
-        assert!(policy.starts_with("default-src 'self'; script-src 'self';"), "{policy}");
+        assert!(
+            policy.starts_with("default-src 'self'; script-src 'self';"),
+            "{policy}"
+        );
         assert_eq!(page.headers["cache-control"], "no-store");
     }
     let frame = get("/app/chart-frame.html").await;
@@ -149,7 +209,12 @@ async fn a_hosted_renderer_is_served_with_its_bootstrap_and_policy() {
     let asset = get("/app/assets/a-1.js").await;
     assert_eq!((asset.status.as_u16(), asset.body.as_str()), (200, "1"));
     assert_eq!(asset.headers["access-control-allow-origin"], "*");
-    for path in ["/app/assets/../secret.txt", "/app/secret.txt", "/app/assets/b.js", "/app/assets/%2e%2e/secret.txt"] {
+    for path in [
+        "/app/assets/../secret.txt",
+        "/app/secret.txt",
+        "/app/assets/b.js",
+        "/app/assets/%2e%2e/secret.txt",
+    ] {
         assert_eq!(get(path).await.status, 404, "{path}");
     }
 }
@@ -159,7 +224,11 @@ async fn the_workbench_owns_what_is_not_the_servers_and_knows_who_asks() {
     let world = world().await;
     let page = |who: axum::Extension<Authenticated>| async move { who.principal.email.clone() };
     let surfaces = Surfaces {
-        workbench: Some(Router::new().route("/", get(page)).route("/chats", get(page))),
+        workbench: Some(
+            Router::new()
+                .route("/", get(page))
+                .route("/chats", get(page)),
+        ),
         renderer: None,
     };
     let world = World {
@@ -167,17 +236,27 @@ async fn the_workbench_owns_what_is_not_the_servers_and_knows_who_asks() {
         ..world
     };
     assert_eq!(world.call(ME, "GET", "/", None).await.body, "user@own.test");
-    assert_eq!(world.call(ME, "GET", "/chats", None).await.body, "user@own.test");
+    assert_eq!(
+        world.call(ME, "GET", "/chats", None).await.body,
+        "user@own.test"
+    );
     assert_eq!(world.call("nobody@own", "GET", "/", None).await.status, 401);
     assert_eq!(world.call(ME, "GET", "/elsewhere", None).await.status, 404);
     let api = world.call(ME, "GET", "/api/none", None).await;
-    assert_eq!((api.status.as_u16(), api.code().as_str()), (404, "authorization.action_unknown"));
-    assert_eq!(world.call(ME, "GET", "/auth/nothing", None).await.status, 404);
+    assert_eq!(
+        (api.status.as_u16(), api.code().as_str()),
+        (404, "authorization.action_unknown")
+    );
+    assert_eq!(
+        world.call(ME, "GET", "/auth/nothing", None).await.status,
+        404
+    );
 }
 
 #[tokio::test]
 async fn without_credentials_a_foreign_page_reaches_nothing() {
-    let world = world_with(|services| services.authenticator = Arc::new(LocalOwner::default())).await;
+    let world =
+        world_with(|services| services.authenticator = Arc::new(LocalOwner::default())).await;
     for (name, value, status) in [
         ("host", "127.0.0.1:8787", 200),
         ("host", "evil.example", 403),
@@ -209,7 +288,9 @@ async fn an_import_becomes_one_thread_in_order_with_its_own_times() {
         "artifacts": [{"id": "a", "filename": "plan.md", "dataBase64": "aGk=", "order": 1}],
         "todos": [], "sessionCost": 0.5,
     });
-    let reply = world.call(ME, "POST", "/api/import/sessions", Some(body)).await;
+    let reply = world
+        .call(ME, "POST", "/api/import/sessions", Some(body))
+        .await;
     assert_eq!(reply.status, 201, "{}", reply.body);
     let view = &reply.json()["projection"]["view"];
     assert_eq!(view["messages"][0]["content"], "Plan it");
@@ -228,20 +309,42 @@ async fn an_import_that_is_wrong_anywhere_leaves_nothing() {
         body[key] = value;
         body
     };
-    let message = |content: &str| json!([{"id": "m", "role": "user", "content": content, "order": 1}]);
+    let message =
+        |content: &str| json!([{"id": "m", "role": "user", "content": content, "order": 1}]);
     let artifact = json!([{"id": "a", "filename": "a", "dataBase64": "aGk=", "order": 1}]);
     for (body, status) in [
         (json!({}), 400),
-        (json!({"source": {"kind": "elsewhere", "fingerprint": "f"}}), 400),
+        (
+            json!({"source": {"kind": "elsewhere", "fingerprint": "f"}}),
+            400,
+        ),
         (with("title", json!("x".repeat(513))), 400),
         (with("messages", message("see /home/ada/notes")), 400),
-        (with("messages", message("sk-ant-api03-AbCdEfGhIjKlMnOpQrStUvWxYz0123456789")), 400),
-        (with("messages", json!([{"id": "m", "role": "robot", "content": "x", "order": 1}])), 400),
+        (
+            with(
+                "messages",
+                message("sk-ant-api03-AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"),
+            ),
+            400,
+        ),
+        (
+            with(
+                "messages",
+                json!([{"id": "m", "role": "robot", "content": "x", "order": 1}]),
+            ),
+            400,
+        ),
         (with("artifacts", artifact), 503),
     ] {
-        let reply = world.call(ME, "POST", "/api/import/sessions", Some(body.clone())).await;
+        let reply = world
+            .call(ME, "POST", "/api/import/sessions", Some(body.clone()))
+            .await;
         assert_eq!(reply.status, status, "{}", reply.body);
-        assert!(!reply.body.contains("sk-ant") && !reply.body.contains("ada"), "{}", reply.body);
+        assert!(
+            !reply.body.contains("sk-ant") && !reply.body.contains("ada"),
+            "{}",
+            reply.body
+        );
     }
     let listed = world.call(ME, "GET", "/api/sessions", None).await.json();
     assert_eq!(listed["sessions"], json!([]));
@@ -251,7 +354,10 @@ async fn an_import_that_is_wrong_anywhere_leaves_nothing() {
 async fn a_store_that_is_gone_is_503_with_a_time_to_wait_and_never_a_500() {
     let world = world().await;
     let made = world.call(ME, "POST", "/api/sessions", None).await;
-    let id = made.json()["session"]["sessionId"].as_str().unwrap().to_owned();
+    let id = made.json()["session"]["sessionId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     world.store.close().await;
     for (method, path) in [
         ("GET", "/api/sessions".to_owned()),
@@ -263,7 +369,11 @@ async fn a_store_that_is_gone_is_503_with_a_time_to_wait_and_never_a_500() {
     ] {
         let body = (method == "POST").then(|| json!({"text": "x"}));
         let reply = world.call(ME, method, &path, body).await;
-        assert_eq!((reply.status.as_u16(), reply.code().as_str()), (503, "store.unavailable"), "{path}");
+        assert_eq!(
+            (reply.status.as_u16(), reply.code().as_str()),
+            (503, "store.unavailable"),
+            "{path}"
+        );
         assert!(reply.headers.contains_key("retry-after"), "{path}");
     }
     let ready = world.call(ME, "GET", "/readyz", None).await;

@@ -1,5 +1,12 @@
 //! The walk: every route × every kind of principal × own and foreign tenant, compared with the policy's table.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
+
 mod support;
 
 use open_cowork_cloud_server::http::routes;
@@ -18,7 +25,10 @@ async fn fixture(world: &World) -> Fixture {
     let made = world.call("local@own", "POST", "/api/sessions", None).await;
     assert_eq!(made.status, 201, "{}", made.body);
     Fixture {
-        session: made.json()["session"]["sessionId"].as_str().unwrap().to_owned(),
+        session: made.json()["session"]["sessionId"]
+            .as_str()
+            .unwrap()
+            .to_owned(),
     }
 }
 
@@ -57,7 +67,10 @@ fn the_routes_are_exactly_those_of_the_policys_table() {
     let mut known = BTreeMap::new();
     for route in &routes {
         let name = format!("{} {}", route.method, route.path);
-        assert!(known.insert(name.clone(), route).is_none(), "{name} is listed twice");
+        assert!(
+            known.insert(name.clone(), route).is_none(),
+            "{name} is listed twice"
+        );
         if let Some(action) = route.access.action() {
             let found = action_for(route.method.as_str(), &route.path.replace(':', ""));
             assert_eq!(found, Some(action), "{name}");
@@ -72,7 +85,9 @@ fn the_routes_are_exactly_those_of_the_policys_table() {
                 false => format!("/api/{pattern}"),
             };
             let shape = |path: &str| {
-                let segments = path.split('/').map(|s| if s.starts_with(':') { ":" } else { s });
+                let segments = path
+                    .split('/')
+                    .map(|s| if s.starts_with(':') { ":" } else { s });
                 segments.collect::<Vec<_>>().join("/")
             };
             let exists = routes
@@ -83,7 +98,10 @@ fn the_routes_are_exactly_those_of_the_policys_table() {
             }
         }
     }
-    assert!(missing.is_empty(), "routes of the table that nobody serves: {missing:#?}");
+    assert!(
+        missing.is_empty(),
+        "routes of the table that nobody serves: {missing:#?}"
+    );
 }
 
 #[tokio::test]
@@ -105,12 +123,20 @@ async fn every_route_decides_about_every_principal_as_the_table_says() {
                 let reply = world.call(&who, route.method.as_str(), &path, body).await;
                 asked += 1;
                 if let Some(complaint) = complaint(&world, &route, &who, &features, &reply) {
-                    wrong.push(format!("{who}: {} {path}: {complaint}: {reply:?}", route.method));
+                    wrong.push(format!(
+                        "{who}: {} {path}: {complaint}: {reply:?}",
+                        route.method
+                    ));
                 }
             }
         }
     }
-    assert!(wrong.is_empty(), "{} of {asked}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {asked}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert!(asked > 5000, "{asked}");
 }
 
@@ -130,12 +156,8 @@ fn complaint(
     let Some(principal) = world.principals.principal(who) else {
         return (reply.status != 401).then(|| "should not be known".into());
     };
-    let decision = capability::evaluate(
-        route.access.action(),
-        &principal.access(),
-        features,
-        false,
-    );
+    let decision =
+        capability::evaluate(route.access.action(), &principal.access(), features, false);
     match decision.denial {
         Some(code) => {
             let same = reply.status == 403 && reply.code() == code.as_str();
@@ -158,7 +180,12 @@ async fn a_switched_off_feature_denies_before_anything_else() {
         let path = path(&route, "any", "any");
         // The body is never looked at.
         let reply = world
-            .call("local@own", route.method.as_str(), &path, Some(json!("not an object")))
+            .call(
+                "local@own",
+                route.method.as_str(),
+                &path,
+                Some(json!("not an object")),
+            )
             .await;
         if !row.features.is_empty() || !row.any_features.is_empty() {
             gated += 1;
@@ -195,7 +222,12 @@ async fn a_foreign_id_reads_like_one_that_does_not_exist() {
                 (unknown.status, &unknown.body),
                 "{who} {route:?}"
             );
-            assert!(!foreign.status.is_success(), "{who} {route:?} {foreign:?}");
+            // Giving up an upload that never was is no failure (03 §8.5), and says so.
+            let nothing = foreign.json()["upload"]["state"] == "not_found";
+            assert!(
+                !foreign.status.is_success() || nothing,
+                "{who} {route:?} {foreign:?}"
+            );
         }
     }
 }
@@ -229,11 +261,81 @@ async fn what_is_not_in_the_table_is_404_and_a_wrong_method_405_with_a_code() {
         let reply = world.call("local@own", method, path, None).await;
         assert_eq!(reply.status, status, "{method} {path}");
         if path.starts_with("/api") && method != "HEAD" {
-            assert_eq!(reply.code(), "authorization.action_unknown", "{method} {path}");
+            assert_eq!(
+                reply.code(),
+                "authorization.action_unknown",
+                "{method} {path}"
+            );
         }
         let stranger = world.call("nobody@own", method, path, None).await;
         assert_eq!(stranger.status, 401, "{method} {path}");
     }
     let other = world.call("local@own", "DELETE", "/api/config", None).await;
     assert_eq!(other.headers["allow"], "GET");
+}
+
+/// The same for records of the other domains.
+#[tokio::test]
+async fn foreign_records_of_every_domain_read_like_missing_ones() {
+    let world = world().await;
+    let me = "local@own";
+    let made = async |path: &str, body: Value, at: &str| {
+        let reply = world.call(me, "POST", path, Some(body)).await;
+        assert_eq!(reply.status, 201, "{path}: {}", reply.body);
+        let id = reply
+            .json()
+            .pointer(at)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        assert!(!id.is_empty(), "{path}: {}", reply.body);
+        id
+    };
+    let tag = made("/api/threads/tags", json!({"name": "mine"}), "/tag/tagId").await;
+    let query = json!({"name": "mine", "query": {}});
+    let filter = made("/api/threads/smart-filters", query, "/filter/filterId").await;
+    let draft = json!({"title": "Daily", "instructions": "Look around."});
+    let workflow = made("/api/workflows", draft, "/workflow/id").await;
+    let mut compared = 0;
+    for route in routes(&world.cloud.options) {
+        let id = match &*route.path {
+            path if path.contains("/threads/tags/:id") => &tag,
+            path if path.contains("/threads/smart-filters/:id") => &filter,
+            path if path.starts_with("/api/workflows/:id") => &workflow,
+            _ => continue,
+        };
+        let unknown = "00000000-0000-4000-8000-000000000000";
+        for who in ["local@foreign", "owner@foreign"] {
+            let body = || {
+                route
+                    .mutates()
+                    .then(|| json!({"name": "x", "sessionIds": []}))
+            };
+            let method = route.method.as_str();
+            let foreign = world
+                .call(who, method, &route.path.replace(":id", id), body())
+                .await;
+            let missing = world
+                .call(who, method, &route.path.replace(":id", unknown), body())
+                .await;
+            let text = foreign.body.replace(id.as_str(), unknown);
+            assert_eq!(
+                (foreign.status, text),
+                (missing.status, missing.body),
+                "{who} {route:?}"
+            );
+            compared += 1;
+        }
+    }
+    assert!(compared > 15, "{compared}");
+    // They are all still there.
+    let tags = world
+        .call(me, "GET", "/api/threads/tags", None)
+        .await
+        .json();
+    assert_eq!(tags["tags"][0]["tagId"], tag.as_str());
+    let kept = world
+        .call(me, "GET", &format!("/api/workflows/{workflow}"), None)
+        .await;
+    assert_eq!(kept.json()["workflow"]["status"], "active");
 }

@@ -187,7 +187,10 @@ async fn a_form_that_is_sent_twice_prompts_once() {
     }
     let scope = open_cowork_providers::store::Scope::new("acme", "user-acme");
     let store = &site.world.cloud.store;
-    let work = store.sessions_with_work(&scope, site.world.cloud.now()).await.unwrap();
+    let work = store
+        .sessions_with_work(&scope, site.world.cloud.now())
+        .await
+        .unwrap();
     assert_eq!(work.len(), 1);
     assert_eq!(work[0].session_id.as_str(), session);
     let queued = site

@@ -1,8 +1,8 @@
 //! One command on the runtime (04 §3.3): what it does, and what becomes of it.
 
 use crate::capacity::RETRY_AFTER;
-use crate::runtime::{ScopeRuntime, StartError};
-use crate::scope::Context;
+use crate::context::Context;
+use crate::runtime::{OpenError, ScopeRuntime, StartError};
 use open_cowork_contracts::api::sessions::{Command, CommandKind, response_allows};
 use open_cowork_contracts::api::usage::UsageEventType;
 use open_cowork_contracts::{EventType, RuntimeEvent, SessionStatus};
@@ -95,7 +95,7 @@ async fn prompt(context: &Context, row: &SessionRow, command: &Command) -> Outco
         Err(error) => return not_started(context, command, error).await,
     };
     if let Err(error) = runtime.open_thread(row).await {
-        return turn_failed(context, command, error, false).await;
+        return not_started(context, command, error.into()).await;
     }
     let thread = &row.session.session_id;
     let user_message = format!("{}:user", command.command_id);
@@ -285,6 +285,12 @@ async fn not_started(context: &Context, command: &Command, error: StartError) ->
         StartError::Provision(error) => {
             fail(context, command, EXECUTION_FAILED, error.to_execution()).await
         }
+        StartError::Open(OpenError::Turn(error)) => {
+            turn_failed(context, command, error, false).await
+        }
+        StartError::Open(OpenError::Folder(message)) => {
+            fail(context, command, EXECUTION_FAILED, plain(409, &message)).await
+        }
     }
 }
 
@@ -441,15 +447,7 @@ impl Context {
     /// The runtime with that thread open on it.
     pub(crate) async fn opened(&self, row: &SessionRow) -> Result<Arc<ScopeRuntime>, StartError> {
         let runtime = self.ready(false).await?;
-        runtime.open_thread(row).await.map_err(|error| {
-            StartError::Provision(
-                open_cowork_runtime_host::error::HostError::Start {
-                    message: error.to_string(),
-                    tail: String::new(),
-                }
-                .into(),
-            )
-        })?;
+        runtime.open_thread(row).await?;
         Ok(runtime)
     }
 }

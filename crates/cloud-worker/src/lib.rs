@@ -9,7 +9,8 @@
 //! | module | holds | contract |
 //! |---|---|---|
 //! | [`worker`] | [`Worker`]: looks for work, claims scopes, drains | 04 §3.2, decision 24 |
-//! | `scope` | one task per user: lease, sessions, passes | 04 §3.2, §16 #1–4 |
+//! | `scope`, `context` | one task per user: lease, sessions, what it shares | 04 §3.2, §16 #1–4 |
+//! | `pass` | one pass over a session: take, execute, settle | 04 §3.2 |
 //! | `execute` | one command on the runtime | 04 §3.3 |
 //! | `runtime` | home and process of a user's OpenCode | 04 §4.2 |
 //! | `provision` | provider, keys, policy, profile | 04 §4.4, §7.2 |
@@ -30,17 +31,19 @@
 //! Deliberately absent: checkpoints (workers share one data root), sandboxes (`development-process` only).
 
 pub mod capacity;
+mod context;
 pub mod error;
 mod execute;
 mod lease;
 pub mod options;
 pub mod parts;
+mod pass;
 pub mod place;
 pub mod progress;
 mod provision;
 mod runs;
 mod runtime;
-// pub mod scheduler;
+pub mod scheduler;
 mod scope;
 mod sink;
 mod usage;
@@ -49,5 +52,5 @@ pub mod worker;
 pub use error::WorkerError;
 pub use options::{Isolation, RuntimeLimits, WorkerOptions};
 pub use parts::{Clock, WorkerParts};
-// pub use scheduler::{Retention, Scheduler, SchedulerOptions, SchedulerParts, TickReport};
+pub use scheduler::{Retention, Scheduler, SchedulerOptions, SchedulerParts, TickReport};
 pub use worker::{DrainReport, Worker};

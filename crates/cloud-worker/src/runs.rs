@@ -1,11 +1,13 @@
 //! How a workflow's run ends: with the turn of its session (04 §2.5, 07 §9.6).
 
+use open_cowork_contracts::api::sessions::{Command, CommandStatus};
 use open_cowork_contracts::view::Role;
 use open_cowork_contracts::{SessionStatus, View};
 use open_cowork_projection::sanitize::{Redaction, Redactor};
 use open_cowork_providers::store::workflows::{RunOutcome, RunRow};
 use open_cowork_providers::store::{ControlPlane, SessionKey, StoreError};
 use open_cowork_providers::time::Timestamp;
+use open_cowork_thread_log::run::command_id;
 use open_cowork_thread_log::{LogError, ThreadLog};
 
 /// Sessions of runs are called so (04 §2.5).
@@ -69,6 +71,17 @@ pub(crate) async fn settle(
     let Some(run) = store.run_of_session(key).await? else {
         return Ok(None);
     };
+    // A prompt that has yet to be applied: what the thread shows is not yet its end.
+    let prompt = store.command(key, &command_id(&run)).await?;
+    let is_open = |command: &Command| {
+        matches!(
+            command.status,
+            CommandStatus::Pending | CommandStatus::Running
+        )
+    };
+    if prompt.as_ref().is_some_and(is_open) {
+        return Ok(None);
+    }
     log.refresh(key).await?;
     let Some(outcome) = log.read(key, |state| outcome(state.view)).await? else {
         return Ok(None);

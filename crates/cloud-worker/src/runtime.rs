@@ -14,6 +14,7 @@ use open_cowork_runtime_host::binary;
 use open_cowork_runtime_host::error::HostError;
 use open_cowork_runtime_host::home::RuntimeHome;
 use open_cowork_runtime_host::host::{HostOptions, LinkState, RuntimeHost, TurnError};
+use open_cowork_runtime_host::sink::SinkError;
 use open_cowork_runtime_host::supervise::{Exit, LaunchSpec, Running, Supervisor};
 use secrecy::ExposeSecret as _;
 use std::path::PathBuf;
@@ -37,6 +38,20 @@ pub(crate) enum StartError {
     /// Keys, policy or configuration.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
+    /// The thread.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// Why a thread can't be opened on a runtime.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// Its folder isn't permitted, or can't be made; trying again won't help.
+    #[error("{0}")]
+    Folder(String),
+    /// The host, OpenCode or the log.
+    #[error(transparent)]
+    Turn(#[from] TurnError),
 }
 
 impl StartError {
@@ -45,6 +60,8 @@ impl StartError {
         match self {
             StartError::Capacity(_) => true,
             StartError::Provision(error) => error.is_transient(),
+            StartError::Open(OpenError::Turn(_)) => true,
+            StartError::Open(OpenError::Folder(_)) => false,
         }
     }
 }
@@ -242,7 +259,7 @@ impl ScopeRuntime {
 
     /// Opens a thread on the runtime, binding a new runtime session when there is none or it is lost. What
     /// OpenCode's history has more than the log is appended.
-    pub(crate) async fn open_thread(&self, row: &SessionRow) -> Result<(), TurnError> {
+    pub(crate) async fn open_thread(&self, row: &SessionRow) -> Result<(), OpenError> {
         let thread = &row.session.session_id;
         if self.host.is_open(thread) {
             return Ok(());
@@ -258,42 +275,35 @@ impl ScopeRuntime {
             && let Err(error) = self.sink.bind(thread, &session).await
         {
             self.host.close(thread);
-            return Err(TurnError::Sink(open_cowork_runtime_host::sink::SinkError(
-                error.to_string(),
-            )));
+            return Err(TurnError::Sink(SinkError(error.to_string())).into());
         }
         Ok(())
     }
 
     /// The managed folder of a session, or the one that it was made for where the profile permits it.
-    fn folder(&self, row: &SessionRow) -> Result<PathBuf, TurnError> {
-        let refused =
-            |message: String| TurnError::Sink(open_cowork_runtime_host::sink::SinkError(message));
-        let places = &self.shared.options.places;
-        match row.directory.as_deref().filter(|folder| !folder.is_empty()) {
-            Some(folder) => {
-                let managed = [places.workspaces()];
-                let permitted = self
-                    .shared
-                    .options
-                    .profile
-                    .as_ref()
-                    .is_some_and(|profile| profile.host_directory(folder, &managed));
-                match permitted && std::path::Path::new(folder).is_dir() {
-                    true => Ok(PathBuf::from(folder)),
-                    false => Err(refused(
-                        "The folder of this thread is not permitted or not there; start a new thread."
-                            .to_owned(),
-                    )),
-                }
-            }
-            None => places
-                .workspace(&self.sink.key(&row.session.session_id))
-                .map_err(|error| {
-                    refused(format!(
-                        "The workspace of this thread can't be made ({error}); check the worker's root folder."
-                    ))
-                }),
+    fn folder(&self, row: &SessionRow) -> Result<PathBuf, OpenError> {
+        let options = &self.shared.options;
+        let Some(folder) = row.directory.as_deref().filter(|folder| !folder.is_empty()) else {
+            let made = options
+                .places
+                .workspace(&self.sink.key(&row.session.session_id));
+            return made.map_err(|error| {
+                OpenError::Folder(format!(
+                    "The workspace of this thread can't be made ({error}); check the worker's root folder."
+                ))
+            });
+        };
+        let managed = [options.places.workspaces()];
+        let permitted = options
+            .profile
+            .as_ref()
+            .is_some_and(|profile| profile.host_directory(folder, &managed));
+        match permitted && std::path::Path::new(folder).is_dir() {
+            true => Ok(PathBuf::from(folder)),
+            false => Err(OpenError::Folder(
+                "The folder of this thread is not permitted here, or not there; start a new thread."
+                    .to_owned(),
+            )),
         }
     }
 

@@ -8,9 +8,11 @@ use crate::runs;
 use open_cowork_contracts::api::workspace::{Heartbeat, ProcessRole};
 use open_cowork_projection::sanitize::{Redaction, Redactor};
 use open_cowork_providers::bus::{EventBus, Topic};
+use open_cowork_providers::store::execution::QueueLimits;
 use open_cowork_providers::store::workflows::{ClaimedRun, RunLimits, RunOutcome};
 use open_cowork_providers::store::{ControlPlane, StoreError};
 use open_cowork_providers::time::iso;
+use open_cowork_thread_log::run::{DEFAULT_PROFILE, start_run_in};
 use open_cowork_thread_log::{LogError, ThreadLog};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -70,6 +72,10 @@ pub struct SchedulerOptions {
     pub poll: Duration,
     /// Limits of runs.
     pub limits: RunLimits,
+    /// What the queue of commands may hold.
+    pub queue: QueueLimits,
+    /// Profile of the sessions of runs.
+    pub profile: String,
     /// How long things are kept.
     pub retention: Retention,
     /// How often is forgotten.
@@ -87,6 +93,8 @@ impl SchedulerOptions {
             role: ProcessRole::AllInOne,
             poll: Duration::from_secs(1),
             limits: RunLimits::default(),
+            queue: QueueLimits::default(),
+            profile: DEFAULT_PROFILE.to_owned(),
             retention: Retention {
                 commands: Some(Duration::from_secs(7 * 24 * 3600)),
                 ..Retention::default()
@@ -255,10 +263,12 @@ impl Scheduler {
                 .await?;
             let Some(claimed) = claimed else { break };
             metrics::counter!("open_cowork_cloud_scheduler_claims_total").increment(1);
-            match open_cowork_thread_log::run::start_run(
+            match start_run_in(
                 &self.parts.log,
                 &*self.parts.store,
                 &claimed,
+                &self.options.profile,
+                self.options.queue,
                 now,
             )
             .await

@@ -7,24 +7,21 @@
 //!   lease lost ─────────┴─► everything stops, nothing more is appended
 //! ```
 
-use crate::execute::{self, Outcome};
+use crate::context::Context;
 use crate::lease::Renewal;
 use crate::parts::Shared;
+use crate::pass::{Pass, pass};
 use crate::runs;
-use crate::runtime::{ScopeRuntime, StartError};
 use crate::sink::{ScopeSink, Told};
 use crate::usage::Metered;
+use open_cowork_contracts::SessionId;
 use open_cowork_contracts::api::usage::{QuotaKey, UsageEventType};
-use open_cowork_contracts::{SessionId, SessionStatus};
 use open_cowork_providers::executor::ExecutionError;
-use open_cowork_providers::store::execution::{Lanes, ScopeLease, SessionLease};
+use open_cowork_providers::store::execution::{ScopeLease, SessionLease};
 use open_cowork_providers::store::governance::QuotaClaim;
-use open_cowork_providers::store::{Scope, StoreError};
 use open_cowork_runtime_host::supervise::Exit;
-use open_cowork_thread_log::LogError;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -38,8 +35,8 @@ const SESSION_IDLE: Duration = Duration::from_secs(60);
 const SCOPE_IDLE: Duration = Duration::from_secs(5);
 /// How often idleness is looked at.
 const TIDY: Duration = Duration::from_secs(1);
-/// A session that can't be taken over yet is tried again after that, and so often.
-const TAKE_OVER: (Duration, u32) = (Duration::from_secs(1), 10);
+/// A session that can't be taken over yet is tried again after that.
+const TAKE_OVER: Duration = Duration::from_secs(1);
 /// After a stop that a shutdown asked for, turns must have ended within that.
 const STOP_WITHIN: Duration = Duration::from_secs(6);
 
@@ -57,109 +54,6 @@ pub(crate) enum ToScope {
     MakeRoom(oneshot::Sender<bool>),
     /// This worker is going away: running turns may end until then.
     Drain(Instant),
-}
-
-/// What the passes of a scope share.
-pub(crate) struct Context {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) scope: Scope,
-    pub(crate) sink: Arc<ScopeSink>,
-    lease: ScopeLease,
-    runtime: Mutex<Option<Arc<ScopeRuntime>>>,
-    /// One home, one opening.
-    opening: tokio::sync::Mutex<()>,
-    exits: mpsc::Sender<Exit>,
-    lost: AtomicBool,
-    /// When the runtime was last of use.
-    used: Mutex<Instant>,
-}
-
-impl Context {
-    /// The lease is gone.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Acquire)
-    }
-
-    fn touch(&self) {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    fn last_used(&self) -> Instant {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The runtime, ready for calls; `current`: with the keys and the policy in force.
-    pub(crate) async fn ready(&self, current: bool) -> Result<Arc<ScopeRuntime>, StartError> {
-        self.touch();
-        let runtime = match self.existing() {
-            Some(runtime) => runtime,
-            None => self.open().await?,
-        };
-        runtime.ready(current).await?;
-        self.touch();
-        Ok(runtime)
-    }
-
-    async fn open(&self) -> Result<Arc<ScopeRuntime>, StartError> {
-        // Held over awaits on purpose.
-        let _opening = self.opening.lock().await;
-        if let Some(runtime) = self.existing() {
-            return Ok(runtime);
-        }
-        let opened = ScopeRuntime::open(
-            self.shared.clone(),
-            self.scope.clone(),
-            self.sink.clone(),
-            self.exits.clone(),
-        );
-        let opened = Arc::new(opened.await?);
-        *self.lock_runtime() = Some(opened.clone());
-        Ok(opened)
-    }
-
-    /// The runtime if there is one.
-    fn existing(&self) -> Option<Arc<ScopeRuntime>> {
-        self.lock_runtime().clone()
-    }
-
-    fn lock_runtime(&self) -> std::sync::MutexGuard<'_, Option<Arc<ScopeRuntime>>> {
-        self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A turn of that session runs, as the thread shows it.
-    pub(crate) async fn is_active(&self, session: &SessionId) -> bool {
-        let key = self.sink.key(session);
-        let view = self
-            .sink
-            .log()
-            .read(&key, |state| state.view.status == SessionStatus::Running);
-        view.await.unwrap_or(false)
-    }
-
-    /// The organisation has minutes left. What can't be read doesn't stop anybody.
-    async fn has_minutes(&self) -> bool {
-        let Some(limit) = self.shared.options.worker_minutes_per_hour else {
-            return true;
-        };
-        let (store, tenant) = (&self.shared.parts.store, &self.scope.tenant_id);
-        let key = QuotaKey::WorkerMinutesHour;
-        let quota = store
-            .quota(tenant, key, Some(limit), self.shared.now())
-            .await;
-        let left = quota.map_or(true, |quota| quota.remaining != Some(0));
-        if !left {
-            metrics::counter!("open_cowork_cloud_quota_rejections_total").increment(1);
-        }
-        left
-    }
-
-    /// Ends the runtime, if there is one.
-    async fn stop_runtime(&self) {
-        let runtime = self.lock_runtime().take();
-        if let Some(runtime) = runtime {
-            runtime.stop().await;
-        }
-    }
 }
 
 /// A session that is worked on here.
@@ -182,32 +76,6 @@ struct Turnstile {
     /// Whoever waits for the running pass, and for the next.
     waiting: Vec<Waiter>,
     next: Vec<Waiter>,
-}
-
-/// What a pass did.
-struct Pass {
-    session: SessionId,
-    lease: Option<SessionLease>,
-    /// Tries to take it over; absent: done.
-    tries: Option<u32>,
-    result: Result<u32, ExecutionError>,
-    /// There was more than fits into one pass.
-    more: bool,
-    stale: bool,
-}
-
-impl Pass {
-    /// Something else was done than to work on a session.
-    fn nothing() -> Self {
-        Pass {
-            session: SessionId::default(),
-            lease: None,
-            tries: None,
-            result: Ok(0),
-            more: false,
-            stale: false,
-        }
-    }
 }
 
 pub(crate) struct ScopeTask {
@@ -240,17 +108,7 @@ impl ScopeTask {
             asked,
             shared.parts.clock.clone(),
         );
-        let context = Context {
-            shared,
-            scope: lease.scope.clone(),
-            sink,
-            lease,
-            runtime: Mutex::default(),
-            opening: tokio::sync::Mutex::default(),
-            exits,
-            lost: AtomicBool::new(false),
-            used: Mutex::new(Instant::now()),
-        };
+        let context = Context::new(shared, lease, sink, exits);
         ScopeTask {
             context: Arc::new(context),
             renewal,
@@ -366,11 +224,12 @@ impl ScopeTask {
         }
         if pass.tries.is_some() && self.draining.is_none() {
             // Whoever waits for a command of it waits on.
-            return self.enter(pass.session, TAKE_OVER.0);
+            return self.enter(pass.session, TAKE_OVER);
         }
         let Some(stile) = self.stiles.get_mut(&pass.session) else {
             return;
         };
+        let failed = pass.result.is_err();
         for waiter in stile.waiting.drain(..) {
             let _ = waiter.send(pass.result.clone());
         }
@@ -380,6 +239,10 @@ impl ScopeTask {
             self.wake(pass.session, None);
         } else {
             self.stiles.remove(&pass.session);
+            if failed {
+                // Its turn has ended before its command had.
+                self.settle_run(&pass.session);
+            }
         }
     }
 
@@ -596,160 +459,10 @@ impl ScopeTask {
 
     /// The lease is gone: whatever runs is stopped at once, and nothing more is said.
     async fn lose(mut self) {
-        self.context.lost.store(true, Ordering::Release);
-        self.context.sink.revoke();
+        self.context.lose();
         self.passes.abort_all();
         metrics::counter!("open_cowork_cloud_worker_stale_owner_rejections_total").increment(1);
         self.context.stop_runtime().await;
         self.passes.shutdown().await;
     }
-}
-
-/// Works through what waits for a session.
-async fn pass(
-    context: Arc<Context>,
-    session: SessionId,
-    seat: Option<(SessionLease, Option<u32>)>,
-    control_only: bool,
-) -> Pass {
-    let mut done = Pass {
-        session: session.clone(),
-        lease: None,
-        tries: None,
-        result: Ok(0),
-        more: false,
-        stale: false,
-    };
-    let (lease, tries) = match seat {
-        Some(seat) => seat,
-        None => match claim(&context, &session).await {
-            Ok(Some(lease)) => (lease, Some(0)),
-            Ok(None) => return done,
-            Err(error) => {
-                done.stale = crate::error::is_stale(&error);
-                tracing::debug!(%session, %error, "a session can't be taken");
-                return done;
-            }
-        },
-    };
-    context.sink.hold(&session, lease.token.clone());
-    done.lease = Some(lease.clone());
-    if let Some(tries) = tries {
-        match welcome(&context, &lease, tries + 1 >= TAKE_OVER.1).await {
-            Ok(true) => {}
-            Ok(false) => {
-                done.tries = Some(tries + 1);
-                return done;
-            }
-            Err(error) => {
-                tracing::warn!(%session, %error, "a session can't be taken over at the moment");
-                done.stale = error.store_error().is_some_and(crate::error::is_stale);
-                done.tries = Some(tries + 1);
-                return done;
-            }
-        }
-    }
-    let store = &context.shared.parts.store;
-    let mut applied = 0_u32;
-    let mut failed = None;
-    for count in 0.. {
-        if count >= context.shared.options.commands_per_session {
-            done.more = true;
-            break;
-        }
-        // Judged before the claim: what can't run now is left in the queue as it is (04 §16 #5).
-        let only_control = control_only
-            || context.shared.is_closing()
-            || context.is_active(&session).await
-            || !context.has_minutes().await;
-        let lanes = match only_control {
-            true => Lanes::Control,
-            false => Lanes::All,
-        };
-        let claimed = match store
-            .claim_command(&lease, lanes, context.shared.now())
-            .await
-        {
-            Ok(Some(claimed)) => claimed,
-            Ok(None) => break,
-            Err(error) => {
-                done.stale = crate::error::is_stale(&error);
-                tracing::debug!(%session, %error, "no command can be claimed");
-                break;
-            }
-        };
-        let trace = open_cowork_providers::trace::Trace::incoming(claimed.traceparent.as_deref());
-        let began = Instant::now();
-        let outcome =
-            open_cowork_providers::trace::with(trace, execute::execute(&context, &lease, &claimed))
-                .await;
-        metrics::histogram!("open_cowork_cloud_worker_command_duration_ms")
-            .record(began.elapsed().as_secs_f64() * 1000.0);
-        let id = &claimed.command.command_id;
-        let stored = match &outcome {
-            Outcome::Applied => {
-                applied += 1;
-                settle(|now| store.ack_command(&lease, id, now), &context).await
-            }
-            Outcome::Failed(failure, _) => {
-                settle(|now| store.fail_command(&lease, id, failure, now), &context).await
-            }
-            Outcome::Deferred(deferral) => {
-                tracing::info!(%session, code = deferral.code, "a command has to wait");
-                settle(
-                    |now| store.defer_command(&lease, id, deferral, now),
-                    &context,
-                )
-                .await
-            }
-            Outcome::Lost => {
-                done.stale = context.is_lost();
-                break;
-            }
-        };
-        if let Outcome::Failed(_, error) = outcome {
-            failed.get_or_insert(error);
-        }
-        metrics::counter!("open_cowork_cloud_worker_commands_processed_total").increment(1);
-        if let Err(error) = stored {
-            done.stale = crate::error::is_stale(&error);
-            tracing::warn!(%session, %error, "what became of a command can't be stored");
-            break;
-        }
-    }
-    done.result = failed.map_or(Ok(applied), Err);
-    done
-}
-
-/// Stores what became of a command; what may pass is tried again while the lease lives.
-async fn settle<F, Fut, T>(store: F, context: &Context) -> Result<T, StoreError>
-where
-    F: Fn(open_cowork_providers::time::Timestamp) -> Fut,
-    Fut: Future<Output = Result<T, StoreError>>,
-{
-    let mut wait = Duration::from_millis(50);
-    loop {
-        match store(context.shared.now()).await {
-            Err(error) if error.is_transient() && !context.is_lost() => {
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(Duration::from_secs(1));
-            }
-            result => return result,
-        }
-    }
-}
-
-async fn claim(context: &Context, session: &SessionId) -> Result<Option<SessionLease>, StoreError> {
-    let store = &context.shared.parts.store;
-    let now = context.shared.now();
-    store.claim_session(&context.lease, session, now).await
-}
-
-/// A session comes here, perhaps from a worker that died. False: not yet.
-async fn welcome(context: &Context, lease: &SessionLease, last: bool) -> Result<bool, LogError> {
-    let log = context.sink.log();
-    // Whatever other processes appended.
-    log.refresh(&lease.key).await?;
-    let row = log.session(&lease.key).await?;
-    execute::take_over(context, &row, last).await
 }

@@ -10,6 +10,7 @@ use open_cowork_contracts::{
 };
 use open_cowork_projection::sanitize::Redactor;
 use open_cowork_providers::store::{LeaseToken, SessionKey, SessionRow, StoreError};
+use open_cowork_providers::trace::{self, Trace};
 use open_cowork_runtime_host::sink::{SinkError, ThreadSink};
 use open_cowork_runtime_host::translate::Alarm;
 use open_cowork_thread_log::{LogError, ThreadLog};
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 /// What a scope hears from its threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub(crate) struct ScopeSink {
     tenant: String,
     fences: Mutex<HashMap<SessionId, LeaseToken>>,
     meters: Mutex<HashMap<SessionId, Meter>>,
+    /// The trace of each session's latest command.
+    traces: Mutex<HashMap<SessionId, Trace>>,
     held: Arc<Held>,
     revoked: AtomicBool,
     told: mpsc::UnboundedSender<Told>,
@@ -57,6 +61,7 @@ impl ScopeSink {
             tenant: tenant.to_owned(),
             fences: Mutex::default(),
             meters: Mutex::default(),
+            traces: Mutex::default(),
             held,
             revoked: AtomicBool::new(false),
             told,
@@ -77,6 +82,15 @@ impl ScopeSink {
     pub(crate) fn hold(&self, thread: &SessionId, token: LeaseToken) {
         self.fences().insert(thread.clone(), token);
         self.held.add(self.key(thread));
+    }
+
+    /// The session's events belong to that command's trace until the next one (04 §12).
+    pub(crate) fn follow(&self, thread: &SessionId, trace: Trace) {
+        self.traces().insert(thread.clone(), trace);
+    }
+
+    fn traces(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Trace>> {
+        self.traces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The session is somebody else's from now on.
@@ -101,6 +115,7 @@ impl ScopeSink {
         self.progress.ended(&key);
         self.held.remove(&key);
         self.meters().remove(thread);
+        self.traces().remove(thread);
     }
 
     fn meters(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Meter>> {
@@ -137,7 +152,17 @@ impl ScopeSink {
             let meter = meters.entry(thread.clone()).or_default();
             meter.observe(&events, Instant::now())
         };
-        let appended = self.log.append_fenced(&key, events, &fence).await;
+        let trace = self.traces().get(thread).map(|trace| trace.child());
+        let count = events.len();
+        let append = self.log.append_fenced(&key, events, &fence);
+        let appended = match trace {
+            Some(trace) => {
+                append
+                    .instrument(trace::span!(trace, "cloud.event.append", count))
+                    .await
+            }
+            None => append.await,
+        };
         self.listen(&appended);
         appended?;
         if ended {

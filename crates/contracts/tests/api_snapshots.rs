@@ -1,5 +1,7 @@
 //! What the Cloud API's own types look like on the wire: nulls stay, optional fields vanish, enums have their names.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use open_cowork_contracts::api::import::ImportSession;
 use open_cowork_contracts::api::launchpad::{
     FreshArtifactItem, InProgressItem, LaunchpadFeed, LaunchpadItem, ProgressKind, WaitingItem,

@@ -105,6 +105,9 @@ pub enum Command {
     /// Proofs that fail closed.
     #[command(subcommand, arg_required_else_help = true)]
     Proof(ProofCommand),
+    /// The cloud server's settings and database.
+    #[command(subcommand, arg_required_else_help = true)]
+    Cloud(CloudCommand),
     /// Whether this machine is ready, and what to do if not.
     ///
     /// Looks at the desktop's configuration, OpenCode and provider, changes nothing and shows no key. What belongs to
@@ -292,6 +295,42 @@ pub enum ProofCommand {
         /// Assumptions about OpenCode's insides are allowed.
         #[arg(long)]
         allow_private_assumptions: bool,
+    },
+}
+
+/// `open-cowork cloud …`
+#[derive(Debug, Subcommand)]
+pub enum CloudCommand {
+    /// Brings the cloud's database up to date: safe to run twice, and from two machines at once.
+    ///
+    /// Reads the same variables and files as the server. A database of a newer version is refused, untouched.
+    #[command(after_help = "Examples:\n  \
+        open-cowork cloud migrate\n  \
+        OPEN_COWORK_CLOUD_CONTROL_PLANE_URL=postgresql://… open-cowork cloud migrate --format json")]
+    Migrate {
+        /// Which layers the server is given.
+        #[command(flatten)]
+        layers: Layers,
+    },
+    /// Tells where the cloud's records are and whether migrations are missing; changes nothing.
+    #[command(after_help = "Examples:\n  \
+        open-cowork cloud status\n  \
+        open-cowork cloud status --strict     fails when migrations are missing")]
+    Status {
+        /// Which layers the server is given.
+        #[command(flatten)]
+        layers: Layers,
+    },
+    /// Looks for everything that would keep a cloud server from starting; changes nothing.
+    ///
+    /// Settings, production guards, database, folder, key, OpenCode.
+    #[command(after_help = "Examples:\n  \
+        open-cowork cloud doctor\n  \
+        OPEN_COWORK_CLOUD_DEPLOYMENT_TIER=public_production open-cowork cloud doctor --format json")]
+    Doctor {
+        /// Which layers the server is given.
+        #[command(flatten)]
+        layers: Layers,
     },
 }
 

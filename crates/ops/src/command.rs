@@ -12,12 +12,14 @@
 //! | `hygiene_scan` | `hygiene scan` |
 //! | `branding_preview` | `branding preview` |
 //! | `proof_compatibility` | `proof compatibility` |
+//! | `cloud` | `cloud migrate`, `cloud status`, `cloud doctor` |
 //! | `health`, `evidence` | `health` |
 //! | `completions` | `completions`, `man` |
 //! | `layers` | which layers the commands of a configuration load |
 //! | `progress` | how far a long command got |
 
 mod branding_preview;
+mod cloud;
 mod completions;
 mod config_check_corpus;
 mod config_explain;
@@ -33,7 +35,7 @@ mod progress;
 mod proof_compatibility;
 
 use crate::arguments::{
-    Arguments, BrandingCommand, Command, ConfigCommand, DistributionCommand, HygieneCommand,
+    Arguments, BrandingCommand, CloudCommand, Command, ConfigCommand, DistributionCommand, HygieneCommand,
     ProofCommand,
 };
 use crate::error::CommandError;
@@ -89,6 +91,15 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, CommandError> {
             };
             let format = if *json { Format::Json } else { format };
             proof_compatibility::run(&place, options, format)
+        }
+        Command::Cloud(CloudCommand::Migrate { layers }) => {
+            cloud::migrate(&place, layers).map(report)
+        }
+        Command::Cloud(CloudCommand::Status { layers }) => {
+            cloud::status(&place, layers).map(report)
+        }
+        Command::Cloud(CloudCommand::Doctor { layers }) => {
+            cloud::doctor(&place, layers).map(report)
         }
         Command::Health {
             data_dir,

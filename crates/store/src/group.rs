@@ -155,19 +155,17 @@ impl<'c> Group<'c> {
     }
 
     /// Writes what has gathered and commits: durable when it returns.
-    pub(crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         // Whatever goes wrong from here on: what is known would be a guess.
         let mut known = std::mem::take(self.known);
-        self.insert_rows().await?;
         let changed: Vec<&Located> = self
             .threads
             .values()
             .filter(|touched| touched.changed)
             .map(|touched| &touched.located)
             .collect();
-        insert::update_sessions(self.connection, &changed).await?;
         let users: Vec<((i64, i64), u64)> = self.workspaces.into_iter().collect();
-        insert::update_users(self.connection, &users).await?;
+        insert::write_group(self.connection, &self.rows, &changed, &users).await?;
         self.connection.run("COMMIT").await?;
 
         known.templates.extend(self.templates);

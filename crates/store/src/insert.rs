@@ -3,6 +3,8 @@
 use crate::compact::{Templates, pack_event_id, pack_text, pack_time};
 use crate::dialect::Connection;
 use crate::dialect::many::{Cells, Column, Many};
+#[cfg(feature = "postgres")]
+use crate::dialect::{Dialect, many::bind_arrays};
 use crate::read::Located;
 use open_cowork_contracts::SessionEventRecord;
 use open_cowork_providers::store::AppendedEvent;
@@ -33,22 +35,32 @@ impl EventRow {
     }
 }
 
-static INSERT_EVENTS: LazyLock<Many> = LazyLock::new(|| {
+const EVENT: &[Column] = {
     use Column::{Bytes, Int, Text};
+    &[Int, Int, Int, Int, Int, Bytes, Int, Text, Text, Int, Text]
+};
+
+const SESSION: &[Column] = {
+    use Column::{Int, Text};
+    &[Int, Int, Text, Text, Text, Text, Text, Int, Int]
+};
+
+const USER: &[Column] = &[Column::Int, Column::Int, Column::Int];
+
+static INSERT_EVENTS: LazyLock<Many> = LazyLock::new(|| {
     Many::new(
         "INSERT INTO events (tenant_no, session_no, sequence, user_no, workspace_sequence, event_id, \
          like_sequence, kind, payload, created_ms, created_text) ",
-        &[Int, Int, Int, Int, Int, Bytes, Int, Text, Text, Int, Text],
+        EVENT,
         "",
     )
 });
 
 static UPDATE_SESSIONS: LazyLock<Many> = LazyLock::new(|| {
-    use Column::{Int, Text};
     Many::new(
         "WITH new (tenant_no, session_no, runtime_id, status, title, updated_at, search, last_sequence, waiting) \
          AS (",
-        &[Int, Int, Text, Text, Text, Text, Text, Int, Int],
+        SESSION,
         ") UPDATE sessions SET runtime_id = new.runtime_id, status = new.status, title = new.title, \
          updated_at = new.updated_at, search = new.search, last_sequence = new.last_sequence, waiting = new.waiting \
          FROM new WHERE sessions.tenant_no = new.tenant_no AND sessions.session_no = new.session_no",
@@ -58,11 +70,56 @@ static UPDATE_SESSIONS: LazyLock<Many> = LazyLock::new(|| {
 static UPDATE_USERS: LazyLock<Many> = LazyLock::new(|| {
     Many::new(
         "WITH new (tenant_no, user_no, workspace_sequence) AS (",
-        &[Column::Int, Column::Int, Column::Int],
+        USER,
         ") UPDATE users SET workspace_sequence = new.workspace_sequence \
          FROM new WHERE users.tenant_no = new.tenant_no AND users.user_no = new.user_no",
     )
 });
+
+/// All of them in one statement, which is one way to the server and back instead of three.
+#[cfg(feature = "postgres")]
+const WRITE_GROUP: &str = "WITH inserted AS ( \
+     INSERT INTO events (tenant_no, session_no, sequence, user_no, workspace_sequence, event_id, \
+     like_sequence, kind, payload, created_ms, created_text) \
+     SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BYTEA[], \
+     $7::BIGINT[], $8::TEXT[], $9::TEXT[], $10::BIGINT[], $11::TEXT[]) \
+     ), counted AS ( \
+     UPDATE users SET workspace_sequence = n.workspace_sequence \
+     FROM UNNEST($12::BIGINT[], $13::BIGINT[], $14::BIGINT[]) n (tenant_no, user_no, workspace_sequence) \
+     WHERE users.tenant_no = n.tenant_no AND users.user_no = n.user_no \
+     ) UPDATE sessions SET runtime_id = n.runtime_id, status = n.status, title = n.title, \
+     updated_at = n.updated_at, search = n.search, last_sequence = n.last_sequence, waiting = n.waiting \
+     FROM UNNEST($15::BIGINT[], $16::BIGINT[], $17::TEXT[], $18::TEXT[], $19::TEXT[], $20::TEXT[], $21::TEXT[], \
+     $22::BIGINT[], $23::BIGINT[]) n (tenant_no, session_no, runtime_id, status, title, updated_at, search, \
+     last_sequence, waiting) WHERE sessions.tenant_no = n.tenant_no AND sessions.session_no = n.session_no";
+
+/// Events, sessions and users in one statement at most so many; beyond, each kind in its own statements.
+#[cfg(feature = "postgres")]
+const TOGETHER: usize = 1024;
+
+/// What a group has gathered: inserts the events in order, then writes what changed of sessions and users. A
+/// taken id or sequence is a constraint error.
+pub(crate) async fn write_group(
+    connection: &mut Connection,
+    events: &[EventRow],
+    sessions: &[&Located],
+    users: &[((i64, i64), u64)],
+) -> Result<(), sqlx::Error> {
+    #[cfg(feature = "postgres")]
+    if connection.dialect() == Dialect::Postgres
+        && (1..=TOGETHER).contains(&events.len())
+        && (1..=TOGETHER).contains(&sessions.len())
+    {
+        let query = connection.query(WRITE_GROUP);
+        let query = bind_arrays(query, EVENT, events, write_event)?;
+        let query = bind_arrays(query, USER, users, write_user)?;
+        let query = bind_arrays(query, SESSION, sessions, write_session)?;
+        return query.execute().await.map(drop);
+    }
+    insert_events(connection, events).await?;
+    update_sessions(connection, sessions).await?;
+    update_users(connection, users).await
+}
 
 /// Inserts the rows in order. A taken id or sequence is a constraint error.
 pub(crate) async fn insert_events(
@@ -73,7 +130,7 @@ pub(crate) async fn insert_events(
 }
 
 /// Writes what can change of these sessions.
-pub(crate) async fn update_sessions(
+async fn update_sessions(
     connection: &mut Connection,
     rows: &[&Located],
 ) -> Result<(), sqlx::Error> {
@@ -81,7 +138,7 @@ pub(crate) async fn update_sessions(
 }
 
 /// Writes the last workspace sequence of these (tenant, user).
-pub(crate) async fn update_users(
+async fn update_users(
     connection: &mut Connection,
     rows: &[((i64, i64), u64)],
 ) -> Result<(), sqlx::Error> {

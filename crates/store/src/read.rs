@@ -57,6 +57,7 @@ macro_rules! select_sessions {
             @ ", l.token, p.expires_ms ",
             "LEFT JOIN session_leases l ON l.tenant_no = s.tenant_no AND l.session_no = s.session_no ",
             "LEFT JOIN scope_leases p ON p.tenant_no = l.tenant_no AND p.user_no = l.user_no ",
+            "AND p.token = u.lease_token ",
             $($tail),*
         )
     };
@@ -148,7 +149,7 @@ pub(crate) async fn leased_session(
 #[cfg(feature = "postgres")]
 pub(crate) const LOCK_SESSIONS: &str = select_sessions!(
     leased: "WHERE (t.tenant_id, s.session_id) IN (SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[])) ",
-    "ORDER BY s.tenant_no, s.session_no FOR NO KEY UPDATE OF s"
+    "ORDER BY u.tenant_no, u.user_no, s.session_no FOR NO KEY UPDATE OF u, s"
 );
 
 pub(crate) async fn session_by_runtime(
@@ -172,33 +173,72 @@ pub(crate) async fn session_by_runtime(
 }
 
 /// The rows of a page from `start` on, one more than its size where there are more.
+///
+/// The owner's numbers come first, as constants of the second statement: only then does the index give the
+/// rows in order, and a page costs its rows, wherever it is.
 pub(crate) async fn page(
     connection: &mut Connection,
     query: &SessionQuery,
     start: Option<&PageStart>,
 ) -> Result<Vec<SessionRow>, sqlx::Error> {
-    const FILTER: &str = select_sessions!(
-        "WHERE t.tenant_id = $1 AND u.user_id = $2 AND ($3 IS NULL OR s.status = $3) ",
-        "AND ($4 IS NULL OR s.profile_name = $4) AND "
-    );
-    const ORDER: &str = " AND ($6 IS NULL OR s.updated_at < $6 OR (s.updated_at = $6 AND s.session_id > $7)) \
-                         ORDER BY s.updated_at DESC, s.session_id LIMIT $8";
-    let sql = [FILTER, connection.dialect().contains(), ORDER].concat();
-    let rows = connection
-        // Three constants of ours.
-        .query(sqlx::AssertSqlSafe(sql))
+    const FILTER: &str = "SELECT s.session_id, s.runtime_id, s.profile_name, s.status, s.title, s.directory, \
+                          s.created_at, s.updated_at, s.last_sequence, s.waiting FROM sessions s \
+                          WHERE s.tenant_no = $1 AND s.user_no = $2 AND ($3 IS NULL OR s.status = $3) \
+                          AND ($4 IS NULL OR s.profile_name = $4) AND ";
+    // `<=` is what the index can start at.
+    const AFTER: &str = " AND s.updated_at <= $7 AND (s.updated_at < $7 OR s.session_id > $8)";
+    const ORDER: &str = " ORDER BY s.updated_at DESC, s.session_id LIMIT $6";
+    let owner = "SELECT t.tenant_no, u.user_no FROM tenants t JOIN users u ON u.tenant_no = t.tenant_no \
+                 WHERE t.tenant_id = $1 AND u.user_id = $2";
+    let owner = connection
+        .query(owner)
         .bind(query.scope.tenant_id.as_str())
         .bind(query.scope.user_id.as_str())
+        .fetch_optional()
+        .await?;
+    let Some(owner) = owner else {
+        return Ok(Vec::new());
+    };
+    let after = if start.is_some() { AFTER } else { "" };
+    let sql = [FILTER, connection.dialect().contains(), after, ORDER].concat();
+    let mut rows = connection
+        // Constants of ours.
+        .query(sqlx::AssertSqlSafe(sql))
+        .bind(owner.int(0)?)
+        .bind(owner.int(1)?)
         .bind(query.status.map(SessionStatus::as_str))
         .bind(query.profile_name.as_deref())
         .bind(query.needle())
-        .bind(start.map(|start| start.updated_at.as_str()))
-        .bind(start.map(|start| start.session_id.as_str()))
-        .bind(query.page_size() as i64 + 1)
-        .fetch_all()
-        .await?;
-    let row_of = |row| located(row).map(|located| located.row);
-    rows.iter().map(row_of).collect()
+        .bind(query.page_size() as i64 + 1);
+    if let Some(start) = start {
+        rows = rows
+            .bind(start.updated_at.as_str())
+            .bind(start.session_id.as_str());
+    }
+    let rows = rows.fetch_all().await?;
+    rows.iter().map(|row| listed(row, &query.scope)).collect()
+}
+
+fn listed(row: &Row, scope: &Scope) -> Result<SessionRow, sqlx::Error> {
+    let status = row.stored(3)?;
+    let session = Session {
+        tenant_id: scope.tenant_id.clone(),
+        user_id: scope.user_id.clone(),
+        session_id: row.text(0)?.into(),
+        opencode_session_id: row.text(1)?.into(),
+        profile_name: row.text(2)?,
+        status: SessionStatus::parse(status).ok_or_else(|| undecodable(3))?,
+        title: row.optional_text(4)?,
+        created_at: row.text(6)?,
+        updated_at: row.text(7)?,
+        project_source: None,
+    };
+    Ok(SessionRow {
+        session,
+        directory: row.optional_text(5)?,
+        last_sequence: row.unsigned(8)?,
+        waiting: u32::try_from(row.unsigned(9)?).map_err(|_| undecodable(9))?,
+    })
 }
 
 pub(crate) fn located(row: &Row) -> Result<Located, sqlx::Error> {

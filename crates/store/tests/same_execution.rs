@@ -207,9 +207,8 @@ impl<S: Store + ExecutionStore> Side<S> {
                         code: EXECUTION_FAILED.to_owned(),
                         message: "ä\u{0}".to_owned(),
                     };
-                    let failed = self
-                        .store
-                        .fail_command(&lease, &id(*command), &failure, now);
+                    let id = id(*command);
+                    let failed = self.store.fail_command(&lease, &id, &failure, now);
                     self.shown(&failed.await)
                 }
                 None => String::new(),
@@ -221,9 +220,8 @@ impl<S: Store + ExecutionStore> Side<S> {
                         summary: "Busy.".to_owned(),
                         retry_after: Duration::from_secs(*seconds),
                     };
-                    let deferred = self
-                        .store
-                        .defer_command(&lease, &id(*command), &deferral, now);
+                    let id = id(*command);
+                    let deferred = self.store.defer_command(&lease, &id, &deferral, now);
                     self.shown(&deferred.await)
                 }
                 None => String::new(),

@@ -282,6 +282,6 @@ fn program(name: &'static str, install: &'static str) -> Result<PathBuf, Testkit
     })
 }
 
-fn network(error: impl ToString) -> TestkitError {
-    TestkitError::Network(error.to_string())
+fn network(error: impl std::fmt::Display) -> TestkitError {
+    TestkitError::Network(format!("{error}"))
 }

@@ -25,12 +25,16 @@ fn main() -> ExitCode {
     let told = match told(&arguments) {
         Ok(told) => told,
         Err(wrong) => {
-            wrong.iter().for_each(|finding| complain("error", &line(finding)));
+            wrong
+                .iter()
+                .for_each(|finding| complain("error", &line(finding)));
             return ExitCode::from(2);
         }
     };
     if arguments.check {
-        told.warnings.iter().for_each(|finding| complain("warning", &line(finding)));
+        told.warnings
+            .iter()
+            .for_each(|finding| complain("warning", &line(finding)));
         return done(say("The settings are fine."));
     }
     done(run(&told))
@@ -57,11 +61,9 @@ async fn serve(told: &Told, telemetry: &Telemetry) -> anyhow::Result<()> {
     let stop = stop::stop().context("signals can't be caught")?;
     // First, so that a port that is taken opens nothing else.
     let listener = match parts::listens_on(settings) {
-        Some((host, port)) => Some(
-            TcpListener::bind((host, port))
-                .await
-                .with_context(|| format!("{host}:{port} can't be listened on; set PORT to another one"))?,
-        ),
+        Some((host, port)) => Some(TcpListener::bind((host, port)).await.with_context(|| {
+            format!("{host}:{port} can't be listened on; set PORT to another one")
+        })?),
         None => None,
     };
     let port = match &listener {

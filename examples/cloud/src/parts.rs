@@ -3,18 +3,21 @@
 use crate::telemetry::Telemetry;
 use crate::told::Told;
 use anyhow::Context as _;
+use open_cowork_adapters::objects::FolderObjects;
 use open_cowork_adapters::oidc::{OidcOptions, OidcProvider};
 use open_cowork_adapters::secrets::{self, EnvelopeSecrets};
 use open_cowork_adapters::tokens::TokenHasher;
 use open_cowork_cloud_server::auth::{SignIn, SignInParts};
-use open_cowork_cloud_server::boot::{key, liveness, options, sign_in};
+use open_cowork_cloud_server::boot::{governance, key, liveness, options, sign_in};
 use open_cowork_cloud_server::pipeline::{self, Renderer, Surfaces};
 use open_cowork_cloud_server::server::Bounds;
+use open_cowork_cloud_server::service::threads;
 use open_cowork_cloud_server::settings::{PostgresSettings, Settings};
 use open_cowork_cloud_server::workbench::{self, Look, WorkbenchOptions};
 use open_cowork_cloud_server::{Cloud, Services};
 use open_cowork_cloud_worker::options::{Isolation, RuntimeLimits, WorkerOptions};
 use open_cowork_cloud_worker::parts::WorkerParts;
+use open_cowork_cloud_worker::scheduler::{Scheduler, SchedulerOptions, SchedulerParts};
 use open_cowork_cloud_worker::worker::Worker;
 use open_cowork_config::model::cloud::CloudRole;
 use open_cowork_config::model::cloud::auth::{CloudAuth, CloudAuthMode};
@@ -24,13 +27,18 @@ use open_cowork_providers::executor::Executor;
 use open_cowork_providers::secrets::Secrets;
 use open_cowork_providers::store::{ControlPlane, Store};
 use open_cowork_store::{
-    PostgresBus, PostgresOptions, PostgresStore, SchemaName, SqliteOptions, SqliteStore,
+    PostgresBus, PostgresOptions, PostgresStore, RunMigrations, SchemaName, SqliteOptions,
+    SqliteStore,
 };
 use open_cowork_thread_log::{ThreadLog, ThreadLogOptions};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
+/// The folder of artifacts below the root.
+const OBJECTS: &str = "objects";
 /// The database file below the root.
 const DATABASE: &str = "control-plane.db";
 /// Requests to the liveness port end quickly.
@@ -42,6 +50,10 @@ pub(crate) struct Parts {
     log: ThreadLog,
     cloud: Option<Cloud>,
     worker: Option<Arc<Worker>>,
+    scheduler: Option<Arc<Scheduler>>,
+    /// Keeps the search over threads up to date.
+    search: Option<JoinHandle<()>>,
+    closing: CancellationToken,
 }
 
 /// Where this process listens: a server's address, a worker's liveness port, or nowhere.
@@ -86,6 +98,7 @@ impl Parts {
             log: log.clone(),
             bus,
             secrets: Arc::new(EnvelopeSecrets::new(&secret, &settings.keys.previous)),
+            hasher: Arc::new(TokenHasher::new(&secret, &settings.keys.previous)),
             secret,
         };
         // A wrong key is found now, not when somebody's provider key is needed (04 §7.1).
@@ -93,6 +106,20 @@ impl Parts {
         let worker = match settings.role {
             CloudRole::AllInOne | CloudRole::Worker => Some(common.worker()?),
             CloudRole::Web | CloudRole::Scheduler => None,
+        };
+        let scheduler = match settings.role {
+            CloudRole::AllInOne | CloudRole::Scheduler => Some(common.scheduler()),
+            CloudRole::Web | CloudRole::Worker => None,
+        };
+        let closing = CancellationToken::new();
+        // Several may do it; where there is no scheduler a server does.
+        let search = match settings.role {
+            CloudRole::Worker => None,
+            _ => Some(tokio::spawn(threads::follow(
+                common.store.clone(),
+                common.bus.clone(),
+                closing.clone(),
+            ))),
         };
         let cloud = match serves(settings.role) {
             true => Some(common.cloud(worker.as_ref())?),
@@ -103,6 +130,9 @@ impl Parts {
             log,
             cloud,
             worker,
+            scheduler,
+            search,
+            closing,
         })
     }
 
@@ -138,12 +168,13 @@ impl Parts {
     }
 
     fn liveness(&self, settings: &Settings) -> axum::Router {
-        let worker = self.worker.clone();
+        let (worker, scheduler) = (self.worker.clone(), self.scheduler.clone());
         let watched = self.worker.clone();
         liveness::router(liveness::Loops {
             beat_ages: Box::new(move || {
                 let worker = worker.as_ref().map(|worker| worker.beat_age());
-                worker.into_iter().collect()
+                let scheduler = scheduler.as_ref().map(|scheduler| scheduler.beat_age());
+                worker.into_iter().chain(scheduler).collect()
             }),
             limit: liveness::limit(settings.worker.poll.max(settings.scheduler.poll)),
             progress: watched.map(|worker| -> Box<dyn Fn() -> _ + Send + Sync> {
@@ -169,6 +200,9 @@ impl Parts {
         if let Some(cloud) = &self.cloud {
             cloud.drain().await;
         }
+        if let Some(scheduler) = &self.scheduler {
+            scheduler.stop().await;
+        }
         if let Some(worker) = &self.worker {
             // The rest of the grace is for what comes after.
             let report = worker.drain(grace.mul_f64(0.8)).await;
@@ -179,6 +213,10 @@ impl Parts {
 
     /// Stores what waits and closes the database.
     pub(crate) async fn close(self) {
+        self.closing.cancel();
+        if let Some(search) = self.search {
+            let _ = search.await; // its panic has been reported where it happened
+        }
         self.log.close().await;
         self.database.close().await;
     }
@@ -192,6 +230,7 @@ struct Common<'a> {
     log: ThreadLog,
     bus: Arc<dyn EventBus>,
     secrets: Arc<dyn Secrets>,
+    hasher: Arc<TokenHasher>,
     secret: SecretString,
 }
 
@@ -226,7 +265,32 @@ impl Common<'_> {
         };
         worker.profile = Some(settings.cloud.profile.clone());
         worker.record_usage = options::counts_use(settings);
+        worker.worker_minutes_per_hour = options::cloud(settings).quotas.worker_minutes_per_hour;
         Ok(Worker::start(parts, worker)?)
+    }
+
+    fn scheduler(&self) -> Arc<Scheduler> {
+        let settings = &self.told.settings;
+        let parts = SchedulerParts {
+            store: self.store.clone(),
+            log: self.log.clone(),
+            bus: self.bus.clone(),
+            redactor: self.telemetry.redactor.clone(),
+            clock: Arc::new(jiff::Timestamp::now),
+        };
+        let id = named(settings.scheduler.id.as_deref(), "scheduler");
+        let mut scheduler = SchedulerOptions::new(id);
+        scheduler.role = role(settings.role);
+        scheduler.poll = settings.scheduler.poll;
+        scheduler.limits = options::runs(settings);
+        let api = options::cloud(settings);
+        scheduler.queue = api.quotas.queue;
+        scheduler.profile.clone_from(&api.profile.name);
+        scheduler.retention.audit = settings.retention.audit_events;
+        scheduler.retention.usage = settings.retention.usage_events;
+        scheduler.retention_interval = settings.retention.interval;
+        scheduler.retention_batches = (settings.retention.batch, settings.retention.batches);
+        Scheduler::start(parts, scheduler)
     }
 
     fn cloud(&self, worker: Option<&Arc<Worker>>) -> anyhow::Result<Cloud> {
@@ -237,6 +301,10 @@ impl Common<'_> {
         services.authenticator = Arc::new(self.sign_in()?);
         services.options = options::cloud(settings);
         services.metrics = Some(self.telemetry.render());
+        services.objects = Some(Arc::new(FolderObjects::open(
+            settings.root.join(OBJECTS),
+        )?));
+        services.governance = governance::governance(settings, self.hasher.clone(), &self.secret);
         if let Some(worker) = worker {
             let (executor, watched) = (worker.clone(), worker.clone());
             let at_once = settings.http.auto_process_commands;
@@ -267,7 +335,7 @@ impl Common<'_> {
             bus: self.bus.clone(),
             clock: Arc::new(jiff::Timestamp::now),
             identity_provider: provider.map(|provider| Arc::new(provider) as _),
-            tokens: Arc::new(TokenHasher::new(&self.secret, &settings.keys.previous)),
+            tokens: self.hasher.clone(),
         };
         let options = sign_in::auth(settings).map_err(|found| {
             let lines: Vec<_> = found.iter().map(crate::told::line).collect();
@@ -311,9 +379,17 @@ enum Database {
 
 impl Database {
     async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let migrations = match settings.records.run_migrations {
+            true => RunMigrations::Yes,
+            false => RunMigrations::No,
+        };
         let Some(postgres) = &settings.records.postgres else {
             let path = settings.root.join(DATABASE);
-            let store = SqliteStore::open(&path, SqliteOptions::default()).await?;
+            let options = SqliteOptions {
+                migrations,
+                ..SqliteOptions::default()
+            };
+            let store = SqliteStore::open(&path, options).await?;
             return Ok(Database::Sqlite(Arc::new(store)));
         };
         let schema = SchemaName::parse(&postgres.schema).context(
@@ -324,11 +400,17 @@ impl Database {
             // One more writes, one tells, one listens.
             readers: postgres.pool_max.saturating_sub(3).max(1),
             connect_timeout: postgres.connect_timeout,
-            patience: postgres.statement_timeout.unwrap_or(Duration::from_secs(3600)),
+            patience: postgres
+                .statement_timeout
+                .unwrap_or(Duration::from_secs(3600)),
+            migrations,
             ..PostgresOptions::default()
         };
         let store = PostgresStore::open(&postgres.url, options).await?;
-        Ok(Database::Postgres(Arc::new(store), Box::new(postgres.clone())))
+        Ok(Database::Postgres(
+            Arc::new(store),
+            Box::new(postgres.clone()),
+        ))
     }
 
     fn bus(&self, settings: &Settings) -> anyhow::Result<Arc<dyn EventBus>> {

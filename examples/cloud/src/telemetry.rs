@@ -50,11 +50,16 @@ impl Telemetry {
             .map(|options| Otlp::start(options, metrics.clone()))
             .transpose()
             .context("the exporter of traces can't be started")?;
-        let spans = otlp
-            .as_ref()
-            .map(|otlp| otlp.spans(redactor.clone()).with_filter(filter_fn(Spans::takes)));
+        let spans = otlp.as_ref().map(|otlp| {
+            otlp.spans(redactor.clone())
+                .with_filter(filter_fn(Spans::takes))
+        });
         let terminal = std::io::stderr().is_terminal();
-        let default = if terminal { LogFormat::Pretty } else { LogFormat::Json };
+        let default = if terminal {
+            LogFormat::Pretty
+        } else {
+            LogFormat::Json
+        };
         // A closed standard error is no reason to end: such failures are not reported anywhere.
         let lines = fmt::layer()
             .log_internal_errors(false)
@@ -69,7 +74,8 @@ impl Telemetry {
         let subscriber = tracing_subscriber::registry().with(lines).with(spans);
         // Not `init`, which also takes in what HTTP libraries tell the `log` crate: at `trace` the bytes of their
         // requests, with keys.
-        tracing::subscriber::set_global_default(subscriber).context("a log is installed already")?;
+        tracing::subscriber::set_global_default(subscriber)
+            .context("a log is installed already")?;
         if metrics::set_global_recorder(metrics.clone()).is_err() {
             anyhow::bail!("a recorder of metrics is installed already");
         }
@@ -97,8 +103,18 @@ impl Telemetry {
 /// Every secret that this process was told; no log, event or trace shows one.
 fn secrets(settings: &Settings) -> Vec<String> {
     let keys = &settings.keys;
-    let own = [&keys.secret, &keys.cookie, &keys.header, &keys.oidc_client, &keys.internal];
-    let postgres = settings.records.postgres.as_ref().map(|postgres| &postgres.url);
+    let own = [
+        &keys.secret,
+        &keys.cookie,
+        &keys.header,
+        &keys.oidc_client,
+        &keys.internal,
+    ];
+    let postgres = settings
+        .records
+        .postgres
+        .as_ref()
+        .map(|postgres| &postgres.url);
     let headers = settings.telemetry.otlp_headers.values();
     own.into_iter()
         .flatten()

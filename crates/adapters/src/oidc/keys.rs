@@ -108,8 +108,8 @@ fn parse(entry: &Value) -> Option<Key> {
     };
     let material = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
         ("RSA", _) => Material::Rsa {
-            n: without_leading_zeros(bytes(&jwk.n)?),
-            e: without_leading_zeros(bytes(&jwk.e)?),
+            n: without_leading_zeros(&bytes(&jwk.n)?),
+            e: without_leading_zeros(&bytes(&jwk.e)?),
         },
         ("EC", Some("P-256")) => Material::P256(point(32)?),
         ("EC", Some("P-384")) => Material::P384(point(48)?),
@@ -123,7 +123,7 @@ fn parse(entry: &Value) -> Option<Key> {
     })
 }
 
-fn without_leading_zeros(bytes: Vec<u8>) -> Vec<u8> {
+fn without_leading_zeros(bytes: &[u8]) -> Vec<u8> {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     bytes[zeros..].to_vec()
 }

@@ -9,7 +9,15 @@ const MIN_BITS: f64 = 3.5;
 /// A run of characters that are equal, or each the next one, is a keyboard's work from this length on.
 const MAX_RUN: usize = 8;
 const WORDS: [&str; 9] = [
-    "change-me", "local", "demo", "dev", "example", "test", "password", "secret", "cookie",
+    "change-me",
+    "local",
+    "demo",
+    "dev",
+    "example",
+    "test",
+    "password",
+    "secret",
+    "cookie",
 ];
 
 /// Why a key is not taken. Names no part of it but a word of the list.
@@ -83,9 +91,11 @@ fn runs(characters: &[char]) -> bool {
             _ => None,
         })
         .collect();
-    steps
-        .windows(MAX_RUN - 1)
-        .any(|steps| [-1, 0, 1].iter().any(|step| steps.iter().all(|it| it == step)))
+    steps.windows(MAX_RUN - 1).any(|steps| {
+        [-1, 0, 1]
+            .iter()
+            .any(|step| steps.iter().all(|it| it == step))
+    })
 }
 
 #[cfg(test)]
@@ -112,10 +122,19 @@ mod tests {
         for (key, why) in [
             ("", WeakKey::Short),
             ("0VQ9mB1xH7cT3nZ5rL8yW2kJ6pF4s", WeakKey::Short),
-            ("please-CHANGE-ME-0VQ9mB1xH7cT3nZ5rL8y", WeakKey::Word("change-me")),
-            ("0VQ9mB1xH7cT3nZ5rMySecretL8yW2kJ6pF4", WeakKey::Word("secret")),
+            (
+                "please-CHANGE-ME-0VQ9mB1xH7cT3nZ5rL8y",
+                WeakKey::Word("change-me"),
+            ),
+            (
+                "0VQ9mB1xH7cT3nZ5rMySecretL8yW2kJ6pF4",
+                WeakKey::Word("secret"),
+            ),
             ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", WeakKey::Regular),
-            ("0VQ9mB1xH7cT3nZ50VQ9mB1xH7cT3nZ50VQ9mB1xH7cT3nZ5", WeakKey::Regular),
+            (
+                "0VQ9mB1xH7cT3nZ50VQ9mB1xH7cT3nZ50VQ9mB1xH7cT3nZ5",
+                WeakKey::Regular,
+            ),
             ("0123456789abcdefghijklmnopqrstuvwxyz", WeakKey::Regular),
             ("abababababababababababababababababab", WeakKey::Regular),
         ] {

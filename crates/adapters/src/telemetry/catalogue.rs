@@ -2,6 +2,7 @@
 //! that isn't here becomes `other`, so that no tenant, user or thread ever becomes a label.
 
 use metrics::{Key, Label, SharedString};
+use open_cowork_contracts::access::{CloudAction, DenialCode, PrincipalClass};
 
 /// What kind of number a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +125,8 @@ enum Values {
     Status,
     /// A built-in profile, else `custom`.
     Profile,
+    /// What another part of the contract lists.
+    Known(fn(&str) -> bool),
 }
 
 const LABELS: &[(&str, Values)] = &[
@@ -213,6 +216,22 @@ const LABELS: &[(&str, Values)] = &[
         Values::Words(&["healthy", "waiting", "suspect", "stalled"]),
     ),
     ("signal", Values::Words(&["traces", "metrics"])),
+    (
+        "workspace_policy_action",
+        Values::Known(|said| said == "unknown" || CloudAction::parse(said).is_some()),
+    ),
+    (
+        "workspace_policy_principal",
+        Values::Known(|said| PrincipalClass::parse(said).is_some()),
+    ),
+    (
+        "workspace_policy_outcome",
+        Values::Words(&["allowed", "denied"]),
+    ),
+    (
+        "workspace_policy_reason",
+        Values::Known(|said| said == "none" || DenialCode::parse(said).is_some()),
+    ),
 ];
 
 /// Built-in profiles.
@@ -229,6 +248,7 @@ fn value(label: &Label) -> Option<SharedString> {
             (status, "other")
         }
         Values::Profile => (PROFILES.contains(&said), "custom"),
+        Values::Known(known) => (known(said), "other"),
     };
     Some(if known {
         SharedString::from_owned(said.to_owned())

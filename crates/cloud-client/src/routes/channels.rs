@@ -1,4 +1,4 @@
-//! Channels: the directory and what gateways use (03 §8.23). Records are open objects.
+//! Channels: the directory and what gateways use (03 §8.23). Bodies are open objects.
 
 use crate::client::CloudClient;
 use crate::deliveries::{Deliveries, DeliveriesQuery};
@@ -6,8 +6,23 @@ use crate::error::Error;
 use crate::follow::Follow;
 use crate::routes::{BindingsQuery, ChatQuery, DeliveryListQuery, IdentitiesQuery, PageQuery};
 use open_cowork_contracts::JsonObject;
+use open_cowork_contracts::api::artifacts::ArtifactData;
+use open_cowork_contracts::api::channels::{
+    ChannelBinding, ChannelDelivery, ChannelIdentity, ChannelMutation, ChannelProvider,
+    ChannelSessionBinding, HeadlessAgent, ProviderEvent,
+};
 use open_cowork_contracts::record::SessionEnvelope;
 use reqwest::Method;
+use serde::Deserialize;
+
+/// A chat and the session that it is bound to.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct BoundSession {
+    /// The binding.
+    pub binding: ChannelSessionBinding,
+    /// The session and its view.
+    pub session: SessionEnvelope,
+}
 
 /// Methods of channels.
 #[derive(Clone, Copy, Debug)]
@@ -22,45 +37,49 @@ impl CloudClient {
 
 impl ChannelsRoutes<'_> {
     /// Providers, and how many bindings each has.
-    pub async fn providers(&self) -> Result<JsonObject, Error> {
+    pub async fn providers(&self) -> Result<Vec<ChannelProvider>, Error> {
         let path = ["channels", "providers"];
         let call = self.0.api(Method::GET, &path);
-        call.send().await
+        call.member("providers").await
     }
 
     /// Channel coworkers.
-    pub async fn agents(&self, query: &PageQuery) -> Result<JsonObject, Error> {
+    pub async fn agents(&self, query: &PageQuery) -> Result<Vec<HeadlessAgent>, Error> {
         let path = ["channels", "agents"];
         let call = self.0.api(Method::GET, &path).query(query);
-        call.send().await
+        call.member("agents").await
     }
 
     /// Makes a channel coworker. Its id is the one in the answer.
-    pub async fn create_agent(&self, body: &JsonObject) -> Result<JsonObject, Error> {
+    pub async fn create_agent(&self, body: &JsonObject) -> Result<HeadlessAgent, Error> {
         let path = ["channels", "agents"];
         let call = self.0.api(Method::POST, &path).json(body);
-        call.send().await
+        call.member("agent").await
     }
 
     /// Changes a channel coworker.
-    pub async fn update_agent(&self, agent: &str, body: &JsonObject) -> Result<JsonObject, Error> {
+    pub async fn update_agent(
+        &self,
+        agent: &str,
+        body: &JsonObject,
+    ) -> Result<HeadlessAgent, Error> {
         let path = ["channels", "agents", agent];
         let call = self.0.api(Method::PATCH, &path).json(body);
-        call.send().await
+        call.member("agent").await
     }
 
     /// Bindings of coworkers to providers.
-    pub async fn bindings(&self, query: &BindingsQuery) -> Result<JsonObject, Error> {
+    pub async fn bindings(&self, query: &BindingsQuery) -> Result<Vec<ChannelBinding>, Error> {
         let path = ["channels", "bindings"];
         let call = self.0.api(Method::GET, &path).query(query);
-        call.send().await
+        call.member("bindings").await
     }
 
     /// Binds a coworker to a provider. Its id is the one in the answer.
-    pub async fn create_binding(&self, body: &JsonObject) -> Result<JsonObject, Error> {
+    pub async fn create_binding(&self, body: &JsonObject) -> Result<ChannelBinding, Error> {
         let path = ["channels", "bindings"];
         let call = self.0.api(Method::POST, &path).json(body);
-        call.send().await
+        call.member("binding").await
     }
 
     /// Changes a binding; `status: "disabled"` ends it.
@@ -68,42 +87,42 @@ impl ChannelsRoutes<'_> {
         &self,
         binding: &str,
         body: &JsonObject,
-    ) -> Result<JsonObject, Error> {
+    ) -> Result<ChannelBinding, Error> {
         let path = ["channels", "bindings", binding];
         let call = self.0.api(Method::PATCH, &path).json(body);
-        call.send().await
+        call.member("binding").await
     }
 
     /// People of channels.
-    pub async fn identities(&self, query: &IdentitiesQuery) -> Result<JsonObject, Error> {
+    pub async fn identities(&self, query: &IdentitiesQuery) -> Result<Vec<ChannelIdentity>, Error> {
         let path = ["channels", "identities"];
         let call = self.0.api(Method::GET, &path).query(query);
-        call.send().await
+        call.member("identities").await
     }
 
     /// Finds or makes a person of a channel.
-    pub async fn resolve_identity(&self, body: &JsonObject) -> Result<JsonObject, Error> {
+    pub async fn resolve_identity(&self, body: &JsonObject) -> Result<ChannelIdentity, Error> {
         let path = ["channels", "identities", "resolve"];
         let call = self.0.api(Method::POST, &path).json(body);
-        call.send().await
+        call.member("identity").await
     }
 
     /// Binds a chat to a session.
-    pub async fn bind_session(&self, body: &JsonObject) -> Result<JsonObject, Error> {
+    pub async fn bind_session(&self, body: &JsonObject) -> Result<BoundSession, Error> {
         let path = ["channels", "sessions", "bind"];
         let call = self.0.api(Method::POST, &path).json(body);
         call.send().await
     }
 
     /// The session of a chat.
-    pub async fn session_by_thread(&self, query: &ChatQuery) -> Result<JsonObject, Error> {
+    pub async fn session_by_thread(&self, query: &ChatQuery) -> Result<BoundSession, Error> {
         let path = ["channels", "sessions", "by-thread"];
         let call = self.0.api(Method::GET, &path).query(query);
         call.send().await
     }
 
     /// Sends the prompt of a chat. A repeated `idempotencyKey` gives the first command.
-    pub async fn prompt(&self, body: &JsonObject) -> Result<JsonObject, Error> {
+    pub async fn prompt(&self, body: &JsonObject) -> Result<ChannelMutation, Error> {
         let path = ["channels", "sessions", "prompt"];
         let call = self.0.api(Method::POST, &path).json(body);
         call.send().await
@@ -117,10 +136,10 @@ impl ChannelsRoutes<'_> {
     }
 
     /// A deliverable of the session behind a binding, with its bytes.
-    pub async fn artifact(&self, binding: &str, artifact: &str) -> Result<JsonObject, Error> {
+    pub async fn artifact(&self, binding: &str, artifact: &str) -> Result<ArtifactData, Error> {
         let path = ["channels", "sessions", binding, "artifacts", artifact];
         let call = self.0.api(Method::GET, &path).carries_files();
-        call.send().await
+        call.member("artifact").await
     }
 
     /// Remembers how far a chat has read.
@@ -156,24 +175,27 @@ impl ChannelsRoutes<'_> {
         &self,
         event: &str,
         body: &JsonObject,
-    ) -> Result<JsonObject, Error> {
+    ) -> Result<ProviderEvent, Error> {
         let path = ["channels", "provider-events", event, "complete"];
         let call = self.0.api(Method::POST, &path).json(body);
-        call.send().await
+        call.member("event").await
     }
 
     /// Messages to chats.
-    pub async fn list_deliveries(&self, query: &DeliveryListQuery) -> Result<JsonObject, Error> {
+    pub async fn list_deliveries(
+        &self,
+        query: &DeliveryListQuery,
+    ) -> Result<Vec<ChannelDelivery>, Error> {
         let path = ["channels", "deliveries"];
         let call = self.0.api(Method::GET, &path).query(query);
-        call.send().await
+        call.member("deliveries").await
     }
 
     /// Makes a message to a chat.
-    pub async fn create_delivery(&self, body: &JsonObject) -> Result<JsonObject, Error> {
+    pub async fn create_delivery(&self, body: &JsonObject) -> Result<ChannelDelivery, Error> {
         let path = ["channels", "deliveries"];
         let call = self.0.api(Method::POST, &path).json(body);
-        call.send().await
+        call.member("delivery").await
     }
 
     /// Says how a delivery went.
@@ -181,10 +203,10 @@ impl ChannelsRoutes<'_> {
         &self,
         delivery: &str,
         body: &JsonObject,
-    ) -> Result<JsonObject, Error> {
+    ) -> Result<ChannelDelivery, Error> {
         let path = ["channels", "deliveries", delivery, "ack"];
         let call = self.0.api(Method::POST, &path).json(body);
-        call.send().await
+        call.member("delivery").await
     }
 
     /// Sends a delivery again.
@@ -192,10 +214,10 @@ impl ChannelsRoutes<'_> {
         &self,
         delivery: &str,
         body: &JsonObject,
-    ) -> Result<JsonObject, Error> {
+    ) -> Result<ChannelDelivery, Error> {
         let path = ["channels", "deliveries", delivery, "retry"];
         let call = self.0.api(Method::POST, &path).json(body);
-        call.send().await
+        call.member("delivery").await
     }
 
     /// Gives a delivery up.
@@ -203,10 +225,10 @@ impl ChannelsRoutes<'_> {
         &self,
         delivery: &str,
         body: &JsonObject,
-    ) -> Result<JsonObject, Error> {
+    ) -> Result<ChannelDelivery, Error> {
         let path = ["channels", "deliveries", delivery, "dead-letter"];
         let call = self.0.api(Method::POST, &path).json(body);
-        call.send().await
+        call.member("delivery").await
     }
 
     /// Follows the session behind a binding, from a snapshot.

@@ -272,10 +272,22 @@ impl SignIn {
         now: Timestamp,
     ) -> Result<Authenticated, ApiError> {
         let ends = identity.expires_at;
+        if !self.admits_domain(&identity.email) {
+            return Err(ApiError::unauthenticated(
+                "Addresses of this e-mail domain are not admitted here.",
+            ));
+        }
         let claimed = self.claimed(identity);
         let mut who = self.stand(claimed, now).await?;
         who.expires_at = Some(ends);
         Ok(who)
+    }
+
+    /// People of the provider come from these domains only, where some are listed.
+    fn admits_domain(&self, email: &str) -> bool {
+        let domains = &self.options.allowed_email_domains;
+        let domain = email.rsplit_once('@').map_or("", |(_, domain)| domain);
+        domains.is_empty() || domains.iter().any(|listed| listed == domain)
     }
 
     fn claimed(&self, identity: Identity) -> Claimed {
@@ -550,7 +562,8 @@ impl SignIn {
             | (Some(source @ AuthSource::User), Mode::Oidc) => {
                 let known = |provider: &Arc<dyn IdentityProvider>| provider.issuer().to_owned();
                 let ours = self.parts.identity_provider.as_ref().map(known);
-                if source == AuthSource::User && issuer != ours {
+                let person = source == AuthSource::User;
+                if person && (issuer != ours || !self.admits_domain(&principal.email)) {
                     return Ok(None);
                 }
                 let tenant_id = principal.tenant_id.to_string();

@@ -21,6 +21,7 @@ pub fn guards(settings: &Settings, is_strong: impl Fn(&SecretString) -> bool) ->
     };
     guards.reach();
     guards.parts();
+    guards.tokens();
     guards.keys(&is_strong);
     if settings.cloud.deployment_tier == DeploymentTier::PublicProduction {
         guards.production(&is_strong);
@@ -194,8 +195,28 @@ impl Guards<'_> {
         if settings.records.postgres.is_some() && settings.keys.secret.is_none() {
             self.warn(
                 "SECRET_KEY",
-                "It is not set, so keys of model providers can't be stored.",
+                "It is not set, so each folder ROOT gets a key of its own, and processes with another ROOT can't read \
+                 provider keys or recognise API tokens.",
                 "Set it to at least 32 random bytes, the same for every process.",
+            );
+        }
+    }
+
+    /// A token that says nothing about its life may not live longer than any may.
+    fn tokens(&mut self) {
+        let tokens = self
+            .settings
+            .cloud
+            .cloud
+            .auth
+            .as_ref()
+            .and_then(|auth| auth.api_tokens.as_ref());
+        let ttl = tokens.and_then(|tokens| Some((tokens.default_ttl_ms?, tokens.max_ttl_ms?)));
+        if ttl.is_some_and(|(default, most)| default.get() > most.get()) {
+            self.refuse(
+                "API_TOKEN_DEFAULT_TTL_MS",
+                "It is above API_TOKEN_MAX_TTL_MS.",
+                "Lower it, or raise the other.",
             );
         }
     }
@@ -473,6 +494,15 @@ mod tests {
             with(&[("HOST", "::1"), ("COOKIE_SECRET", "short")]),
             ["COOKIE_SECRET"]
         );
+    }
+
+    #[test]
+    fn a_token_s_usual_life_is_within_its_longest() {
+        let longer = [
+            ("API_TOKEN_DEFAULT_TTL_MS", "2"),
+            ("API_TOKEN_MAX_TTL_MS", "1"),
+        ];
+        assert_eq!(refused(&longer), ["API_TOKEN_DEFAULT_TTL_MS"]);
     }
 
     #[test]

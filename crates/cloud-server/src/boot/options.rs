@@ -33,6 +33,7 @@ pub fn cloud(settings: &Settings) -> Options {
             .unwrap_or_else(|| default.callback_path.clone()),
         public_branding: settings.cloud.bootstrap_branding(),
         quotas: quotas(settings),
+        internal_token: settings.keys.internal.clone(),
         limits,
         ..default
     }
@@ -87,6 +88,7 @@ fn quotas(settings: &Settings) -> Quotas {
         prompts_per_hour: limit(&abuse.max_prompts_per_hour),
         gateway_prompts_per_hour: limit(&abuse.max_gateway_prompts_per_hour),
         workflow_runs_per_hour: limit(&abuse.max_workflow_runs_per_hour),
+        concurrent_workflow_runs: limit(&abuse.max_concurrent_workflow_runs_per_org),
         gateway_deliveries_per_hour: limit(&abuse.max_gateway_deliveries_per_hour),
         worker_minutes_per_hour: limit(&abuse.max_worker_minutes_per_hour),
         artifact_bytes_per_day: limit(&abuse.max_artifact_bytes_per_day),

@@ -10,6 +10,28 @@ use open_cowork_contracts::finding::Finding;
 use open_cowork_providers::store::browser::BackoffRule;
 use std::time::Duration;
 
+/// Who may join.
+pub(super) fn signup_mode(settings: &Settings) -> SignupMode {
+    let configured = settings.cloud.cloud.auth.as_ref();
+    match configured.and_then(|auth| auth.signup_mode) {
+        Some(Configured::Disabled) => SignupMode::Disabled,
+        Some(Configured::Invite) => SignupMode::Invite,
+        Some(Configured::Domain) => SignupMode::Domain,
+        Some(Configured::Open) | None => SignupMode::Open,
+    }
+}
+
+/// The domains of the mode `domain`, in lower case.
+pub(super) fn email_domains(settings: &Settings) -> Vec<String> {
+    let configured = settings.cloud.cloud.auth.as_ref();
+    let domains = configured.and_then(|auth| auth.allowed_email_domains.as_ref());
+    domains
+        .into_iter()
+        .flatten()
+        .map(|domain| domain.trim().to_ascii_lowercase())
+        .collect()
+}
+
 /// How people sign in.
 ///
 /// # Errors
@@ -45,7 +67,6 @@ pub fn auth(settings: &Settings) -> Result<AuthOptions, Vec<Finding>> {
         true => TrustedProxies::parse(&settings.http.trusted_proxy_cidrs)?,
         false => TrustedProxies::none(),
     };
-    let domains = configured.and_then(|auth| auth.allowed_email_domains.clone());
     Ok(AuthOptions {
         // Without sign-in there is nobody whom a cookie could remember.
         cookies: settings
@@ -62,17 +83,8 @@ pub fn auth(settings: &Settings) -> Result<AuthOptions, Vec<Finding>> {
         callback_path: configured
             .and_then(|auth| auth.callback_path.clone())
             .unwrap_or(default.callback_path),
-        signup: match configured.and_then(|auth| auth.signup_mode) {
-            Some(Configured::Disabled) => SignupMode::Disabled,
-            Some(Configured::Invite) => SignupMode::Invite,
-            Some(Configured::Domain) => SignupMode::Domain,
-            Some(Configured::Open) | None => SignupMode::Open,
-        },
-        allowed_email_domains: domains
-            .unwrap_or_default()
-            .iter()
-            .map(|domain| domain.trim().to_ascii_lowercase())
-            .collect(),
+        signup: signup_mode(settings),
+        allowed_email_domains: email_domains(settings),
         single_org: settings
             .single_org
             .as_ref()
@@ -80,6 +92,11 @@ pub fn auth(settings: &Settings) -> Result<AuthOptions, Vec<Finding>> {
         proxies,
         back_off,
         shared_store: settings.records.postgres.is_some(),
+        // Where no wake-up tells of a revocation elsewhere, nothing is believed for long.
+        trust: match settings.records.postgres.is_some() && !settings.streams.notify {
+            true => Duration::from_secs(2),
+            false => default.trust,
+        },
         ..AuthOptions::default()
     })
 }

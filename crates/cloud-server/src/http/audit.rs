@@ -24,7 +24,10 @@ const FILTERS: &[(&str, &str)] = &[
     ("limit", "Entries of a page, at most 500"),
     ("cursor", "The end of the page before"),
     ("format", "Of an export: `json` or `csv`"),
-    ("unredacted", "Of an export, `true`: with names in paths; noted in the log"),
+    (
+        "unredacted",
+        "Of an export, `true`: with names in paths; noted in the log",
+    ),
 ];
 
 /// The routes.
@@ -74,7 +77,9 @@ async fn list(call: Call) -> Answer {
 
 async fn export(call: Call) -> Answer {
     let filters = query(&call)?;
-    let format = call.query().name("format", &[Format::Json, Format::Csv], Format::extension)?;
+    let format = call
+        .query()
+        .name("format", &[Format::Json, Format::Csv], Format::extension)?;
     let format = format.unwrap_or(Format::Json);
     let unredacted = call.query().text("unredacted").as_deref() == Some("true");
     let principal = call.principal()?;
@@ -91,7 +96,10 @@ async fn export(call: Call) -> Answer {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let org = principal.org_id.replace(|c| !plain(c), "_");
-    let name = format!("attachment; filename=\"audit-export-{org}.{}\"", format.extension());
+    let name = format!(
+        "attachment; filename=\"audit-export-{org}.{}\"",
+        format.extension()
+    );
     if let Ok(name) = HeaderValue::from_str(&name) {
         headers.insert(CONTENT_DISPOSITION, name);
     }

@@ -1,5 +1,5 @@
 //! Routes of the contract that a later version serves: coordination, knowledge, SCIM, billing's webhook, managed
-//! workers, direct uploads, project sources. They authorize as they will, and answer 501 with a code.
+//! workers, project sources. They authorize as they will, and answer 501 with a code.
 
 use crate::call::Call;
 use crate::error::ApiError;
@@ -13,8 +13,6 @@ use open_cowork_policy::capability::table;
 const WAITING: &[(CloudAction, &str)] = &[
     (CloudAction::ProjectSourcesValidate, "Project sources"),
     (CloudAction::ProjectSourcesUpload, "Project sources"),
-    (CloudAction::ArtifactsFinalize, "Direct artifact uploads"),
-    (CloudAction::ArtifactsAbort, "Direct artifact uploads"),
     (CloudAction::CoordinationRead, "Coordination boards"),
     (CloudAction::CoordinationWrite, "Coordination boards"),
     (CloudAction::CoordinationWatchesRead, "Coordination boards"),

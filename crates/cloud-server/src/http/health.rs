@@ -197,7 +197,11 @@ async fn object_store(cloud: &Cloud, objects: &dyn ObjectStore) -> Result<(), St
     let now = cloud.now_iso();
     let day = now.split('T').next().unwrap_or_default();
     let key = format!("health/readiness/{day}/{}.txt", uuid::Uuid::new_v4());
-    let failed = |error: open_cowork_providers::objects::ObjectError| error.to_string();
+    // Anybody may read this; what the store says in its own words is for the log.
+    let failed = |error: open_cowork_providers::objects::ObjectError| {
+        tracing::warn!(%error, "the object store doesn't pass its readiness check");
+        "The object store can't be reached.".to_owned()
+    };
     objects.put(&key, "ok".into()).await.map_err(failed)?;
     let head = objects.head(&key).await.map_err(failed)?;
     objects.delete(&key).await.map_err(failed)?;

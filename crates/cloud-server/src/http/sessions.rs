@@ -165,7 +165,9 @@ async fn create(call: Call) -> Answer {
             return Err(ApiError::not_implemented("Project sources"));
         }
         Some(_) => {
-            return Err(ApiError::invalid("Field `projectSource` must be an object."));
+            return Err(ApiError::invalid(
+                "Field `projectSource` must be an object.",
+            ));
         }
     }
     let id = SessionId::new(call.new_id("session"));

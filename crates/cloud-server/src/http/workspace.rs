@@ -8,8 +8,8 @@ use crate::route::{Access, Route};
 use crate::sse;
 use axum::http::{Method, StatusCode};
 use open_cowork_config::model::cloud::CloudRole;
-use open_cowork_contracts::access::{BuiltInRole, CloudAction, PrincipalClass};
 use open_cowork_contracts::JsonObject;
+use open_cowork_contracts::access::{BuiltInRole, CloudAction, PrincipalClass};
 use open_cowork_contracts::api::policy::ManagedPolicyRecord;
 use open_cowork_contracts::api::workspace::{
     CloudConfig, CloudRuntimeStatus, CloudWorkspace, CommandProcessing, Heartbeats, ProcessRole,
@@ -149,10 +149,7 @@ async fn runtime_status(call: Call) -> Answer {
     reply::ok(&CloudRuntimeStatus {
         role: role(&cloud.options),
         profile_name: cloud.options.profile.name.clone(),
-        can_execute: matches!(
-            cloud.options.role,
-            CloudRole::AllInOne | CloudRole::Worker
-        ),
+        can_execute: matches!(cloud.options.role, CloudRole::AllInOne | CloudRole::Worker),
         command_processing: processing(cloud),
         checkpoints: false,
         heartbeats,

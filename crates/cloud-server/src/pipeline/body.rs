@@ -83,7 +83,10 @@ mod tests {
         assert_eq!(of(chunks(&["ab"]), 5).await.unwrap(), "ab");
         assert_eq!(of(chunks(&[]), 5).await.unwrap(), "");
         let long = of(chunks(&["abc", "def"]), 5).await.unwrap_err();
-        assert_eq!((long.status, long.close), (StatusCode::PAYLOAD_TOO_LARGE, true));
+        assert_eq!(
+            (long.status, long.close),
+            (StatusCode::PAYLOAD_TOO_LARGE, true)
+        );
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_LENGTH, 6.into());
         let read = read(&headers, Body::empty(), 5, Duration::from_secs(1)).await;
@@ -93,6 +96,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_is_given_up() {
         let stalled = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
-        assert_eq!(of(stalled, 5).await.unwrap_err().status, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(
+            of(stalled, 5).await.unwrap_err().status,
+            StatusCode::REQUEST_TIMEOUT
+        );
     }
 }

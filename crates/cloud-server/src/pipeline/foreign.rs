@@ -11,15 +11,14 @@ pub(crate) fn refuse(options: &Options, headers: &HeaderMap) -> Result<(), ApiEr
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let published = options.public_url.as_deref().and_then(authority);
     let host = text(HOST.as_str()).unwrap_or_default();
-    let ours = |authority: &str| {
-        published == Some(authority) || is_loopback(name_of(authority))
-    };
+    let ours = |authority: &str| published == Some(authority) || is_loopback(name_of(authority));
     if !host.is_empty() && !ours(host) {
         return Err(foreign("Host"));
     }
     if let Some(origin) = text(ORIGIN.as_str())
         && options.cors_origin.as_deref() != Some(origin)
-        && !authority(origin).is_some_and(|authority| authority == host || published == Some(authority))
+        && !authority(origin)
+            .is_some_and(|authority| authority == host || published == Some(authority))
     {
         return Err(foreign("Origin"));
     }
@@ -69,7 +68,10 @@ mod tests {
     fn of(headers: &[(&'static str, &'static str)]) -> bool {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            map.insert(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
         }
         refuse(&Options::default(), &map).is_ok()
     }
@@ -77,14 +79,29 @@ mod tests {
     #[test]
     fn a_page_of_another_site_reaches_nothing() {
         assert!(of(&[("host", "127.0.0.1:8787")]));
-        assert!(of(&[("host", "[::1]:8787"), ("origin", "http://[::1]:8787")]));
-        assert!(of(&[("host", "localhost:8787"), ("sec-fetch-site", "same-origin")]));
+        assert!(of(&[
+            ("host", "[::1]:8787"),
+            ("origin", "http://[::1]:8787")
+        ]));
+        assert!(of(&[
+            ("host", "localhost:8787"),
+            ("sec-fetch-site", "same-origin")
+        ]));
         assert!(!of(&[("host", "rebound.example")]));
         assert!(!of(&[("host", "127.0.0.1.evil.example")]));
-        assert!(!of(&[("host", "127.0.0.1:8787"), ("origin", "https://evil.example")]));
+        assert!(!of(&[
+            ("host", "127.0.0.1:8787"),
+            ("origin", "https://evil.example")
+        ]));
         assert!(!of(&[("host", "127.0.0.1:8787"), ("origin", "null")]));
         // Another program of this machine, on another port, is another origin.
-        assert!(!of(&[("host", "127.0.0.1:8787"), ("origin", "http://127.0.0.1:3000")]));
-        assert!(!of(&[("host", "127.0.0.1:8787"), ("sec-fetch-site", "cross-site")]));
+        assert!(!of(&[
+            ("host", "127.0.0.1:8787"),
+            ("origin", "http://127.0.0.1:3000")
+        ]));
+        assert!(!of(&[
+            ("host", "127.0.0.1:8787"),
+            ("sec-fetch-site", "cross-site")
+        ]));
     }
 }

@@ -122,7 +122,9 @@ fn again(kept: KeptAnswer) -> Response<Body> {
     let mut response = Response::new(Body::from(kept.body));
     *response.status_mut() = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
     let headers = response.headers_mut();
-    let media = kept.content_type.and_then(|media| HeaderValue::from_str(&media).ok());
+    let media = kept
+        .content_type
+        .and_then(|media| HeaderValue::from_str(&media).ok());
     if let Some(media) = media {
         headers.insert(CONTENT_TYPE, media);
     }
@@ -169,10 +171,17 @@ pub(super) async fn settle(cloud: &Cloud, held: Held, replayable: bool, answer: 
         },
     };
     let settled = match momentary || bytes.len() > KEPT_BYTES {
-        true => cloud.store.release_idempotent(&held.scope, held.token).await,
+        true => {
+            cloud
+                .store
+                .release_idempotent(&held.scope, held.token)
+                .await
+        }
         false => {
             let store = &cloud.store;
-            store.complete_idempotent(&held.scope, held.token, &kept).await
+            store
+                .complete_idempotent(&held.scope, held.token, &kept)
+                .await
         }
     };
     if let Err(error) = settled {

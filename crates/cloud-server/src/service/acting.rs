@@ -75,7 +75,11 @@ pub async fn settle_local_owner(cloud: &Cloud, principal: &Principal) -> Result<
         create_membership: true,
         accept_invite: false,
     };
-    let stamp = Stamp::new(Actor::system("identity.ensureUser"), cloud.now(), audit_id());
+    let stamp = Stamp::new(
+        Actor::system("identity.ensureUser"),
+        cloud.now(),
+        audit_id(),
+    );
     cloud.store.bootstrap(&owner, &stamp).await?;
     Ok(())
 }

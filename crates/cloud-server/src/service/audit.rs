@@ -96,23 +96,29 @@ pub async fn export(
         Format::Csv => (format!("{}\r\n", COLUMNS.join(",")), ""),
     };
     let state = (Some(first), true, query, cloud.clone(), principal.clone());
-    let pages = stream::unfold(state, move |(page, begins, mut query, cloud, principal)| async move {
-        let page = page?;
-        let text = render(&page.events, format, unredacted, begins);
-        let next = match page.next_cursor {
-            None => None,
-            cursor => {
-                query.cursor = cursor;
-                match self::page(&cloud, &principal, &query).await {
-                    Ok(next) => Some(next),
-                    Err(error) => {
-                        return Some((Err(error), (None, false, query, cloud, principal)));
+    let pages = stream::unfold(
+        state,
+        move |(page, begins, mut query, cloud, principal)| async move {
+            let page = page?;
+            let text = render(&page.events, format, unredacted, begins);
+            let next = match page.next_cursor {
+                None => None,
+                cursor => {
+                    query.cursor = cursor;
+                    match self::page(&cloud, &principal, &query).await {
+                        Ok(next) => Some(next),
+                        Err(error) => {
+                            return Some((Err(error), (None, false, query, cloud, principal)));
+                        }
                     }
                 }
-            }
-        };
-        Some((Ok(Bytes::from(text)), (next, false, query, cloud, principal)))
-    });
+            };
+            Some((
+                Ok(Bytes::from(text)),
+                (next, false, query, cloud, principal),
+            ))
+        },
+    );
     let head = stream::once(std::future::ready(Ok(Bytes::from(head))));
     let tail = stream::once(std::future::ready(Ok(Bytes::from(tail))));
     Ok(head.chain(pages).chain(tail))
@@ -139,20 +145,38 @@ async fn note(
         event_type: "audit.exported".to_owned(),
         target_type: Some("audit".to_owned()),
         target_id: None,
-        metadata: metadata.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
+        metadata: metadata
+            .map(|(name, value)| (name.to_owned(), value))
+            .into_iter()
+            .collect(),
         created_at: stamp.iso(),
     };
-    Ok(cloud.store.record_audit(&principal.tenant_id, &[event]).await?)
+    Ok(cloud
+        .store
+        .record_audit(&principal.tenant_id, &[event])
+        .await?)
 }
 
 const COLUMNS: [&str; 11] = [
-    "eventId", "createdAt", "orgId", "actorType", "actorId", "accountId", "eventType", "targetType",
-    "targetId", "result", "metadata",
+    "eventId",
+    "createdAt",
+    "orgId",
+    "actorType",
+    "actorId",
+    "accountId",
+    "eventType",
+    "targetType",
+    "targetId",
+    "result",
+    "metadata",
 ];
 
 fn render(events: &[AuditEvent], format: Format, unredacted: bool, begins: bool) -> String {
     let mut text = String::new();
-    for (event, first) in events.iter().zip(std::iter::once(begins).chain(std::iter::repeat(false))) {
+    for (event, first) in events
+        .iter()
+        .zip(std::iter::once(begins).chain(std::iter::repeat(false)))
+    {
         let masked = match unredacted {
             true => event.clone(),
             false => without_homes(event),
@@ -232,7 +256,10 @@ fn row(event: &AuditEvent) -> String {
 /// apostrophe.
 fn cell(text: &str) -> String {
     let starts = text.trim_start_matches([' ', '\u{feff}']);
-    let formula = starts.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '|', '%', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);
+    let formula = starts.starts_with([
+        '=', '+', '-', '@', '\t', '\r', '\n', '|', '%', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}',
+        '\u{ff20}',
+    ]);
     let text = match formula {
         true => format!("'{text}"),
         false => text.to_owned(),
@@ -266,7 +293,10 @@ mod tests {
     #[test]
     fn names_in_home_paths_are_masked() {
         for (text, masked) in [
-            ("/home/ann/x and /Users/bob", "/home/[user]/x and /Users/[user]"),
+            (
+                "/home/ann/x and /Users/bob",
+                "/home/[user]/x and /Users/[user]",
+            ),
             ("C:\\Users\\Ann\\y", "C:\\Users\\[user]\\y"),
             ("/home/", "/home/"),
             ("nothing", "nothing"),
@@ -278,7 +308,10 @@ mod tests {
     #[test]
     fn times_of_a_query_become_the_records_form() {
         let given = Some("2026-01-02T03:04:05+01:00".to_owned());
-        assert_eq!(time("from", given).unwrap().as_deref(), Some("2026-01-02T02:04:05.000Z"));
+        assert_eq!(
+            time("from", given).unwrap().as_deref(),
+            Some("2026-01-02T02:04:05.000Z")
+        );
         assert!(time("from", Some("yesterday".to_owned())).is_err());
         assert_eq!(time("from", None).unwrap(), None);
     }

@@ -46,7 +46,10 @@ pub async fn read(
     provider: &str,
 ) -> Result<Option<ByokSecret>, ApiError> {
     check_provider(cloud, provider)?;
-    let key = cloud.store.byok_secret(&principal.tenant_id, provider).await?;
+    let key = cloud
+        .store
+        .byok_secret(&principal.tenant_id, provider)
+        .await?;
     Ok(key.map(|key| key.secret))
 }
 
@@ -134,7 +137,10 @@ fn credential(cloud: &Cloud, wish: SetByokSecret) -> Result<Credential, ApiError
     };
     let reference = reference.trim().to_owned();
     let policy = &cloud.governance.byok;
-    let listed = policy.kms_ref_prefixes.iter().any(|prefix| reference.starts_with(prefix.as_str()));
+    let listed = policy
+        .kms_ref_prefixes
+        .iter()
+        .any(|prefix| reference.starts_with(prefix.as_str()));
     let environment = reference.starts_with("env:");
     if !policy.kms_refs || !listed || (environment && !policy.env_refs) {
         return Err(ApiError::new(
@@ -168,7 +174,13 @@ async fn keep(
             let context = byok_context(org.as_str(), provider, &secret_id);
             let ciphertext = cloud.secrets.protect(&key, &context).await?;
             let (last4, print) = (last4(key.expose_secret()), fingerprint(&key));
-            (Some(ciphertext), None, CredentialKind::Plaintext, last4, print)
+            (
+                Some(ciphertext),
+                None,
+                CredentialKind::Plaintext,
+                last4,
+                print,
+            )
         }
         Credential::KmsRef(reference) => {
             let last4 = last4(&reference);
@@ -196,7 +208,10 @@ async fn keep(
         rotated_from: None,
     };
     let stamp = acting::stamp(cloud, principal);
-    let stored = cloud.store.add_byok(&principal.tenant_id, &new, &stamp).await?;
+    let stored = cloud
+        .store
+        .add_byok(&principal.tenant_id, &new, &stamp)
+        .await?;
     Ok(stored.secret)
 }
 
@@ -218,7 +233,10 @@ fn fingerprint(key: &SecretString) -> String {
 
 /// The first 24 hex digits.
 fn hex(digest: &[u8]) -> String {
-    digest[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    digest[..12]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Validates the newest key of a provider: valid makes it active and disables the one before.
@@ -263,7 +281,10 @@ async fn waiting(
     principal: &Principal,
     provider: &str,
 ) -> Result<Option<StoredByok>, ApiError> {
-    let newest = cloud.store.byok_secret(&principal.tenant_id, provider).await?;
+    let newest = cloud
+        .store
+        .byok_secret(&principal.tenant_id, provider)
+        .await?;
     Ok(newest.filter(|key| key.secret.status != ByokStatus::Disabled))
 }
 
@@ -364,7 +385,10 @@ pub async fn disable(
 ) -> Result<DisabledByokSecret, ApiError> {
     check_provider(cloud, provider)?;
     let stamp = acting::stamp(cloud, principal);
-    let disabled = cloud.store.disable_byok(&principal.tenant_id, provider, &stamp).await?;
+    let disabled = cloud
+        .store
+        .disable_byok(&principal.tenant_id, provider, &stamp)
+        .await?;
     Ok(DisabledByokSecret {
         disabled: disabled.is_some(),
         secret: disabled.map(|key| key.secret),

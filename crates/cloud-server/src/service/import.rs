@@ -43,9 +43,10 @@ pub fn screen(body: &Map<String, Value>) -> Result<(), ApiError> {
 fn screen_value(redactor: &Redactor, place: &str, value: &Value) -> Result<(), ApiError> {
     match value {
         Value::String(text) => screen_text(redactor, place, text),
-        Value::Array(items) => items.iter().enumerate().try_for_each(|(n, item)| {
-            screen_value(redactor, &format!("{place}[{n}]"), item)
-        }),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(n, item)| screen_value(redactor, &format!("{place}[{n}]"), item)),
         Value::Object(object) => object
             .iter()
             .filter(|(key, _)| *key != "dataBase64")
@@ -72,7 +73,15 @@ fn screen_text(redactor: &Redactor, place: &str, text: &str) -> Result<(), ApiEr
 
 fn names_local_path(text: &str) -> bool {
     const ROOTS: [&str; 9] = [
-        "/Users/", "/home/", "/root/", "/private/", "/var/", "/tmp/", "/Volumes/", "/opt/", "/etc/",
+        "/Users/",
+        "/home/",
+        "/root/",
+        "/private/",
+        "/var/",
+        "/tmp/",
+        "/Volumes/",
+        "/opt/",
+        "/etc/",
     ];
     if text.contains("file:///") {
         return true;
@@ -88,7 +97,7 @@ fn names_local_path(text: &str) -> bool {
             letter.is_some_and(|c| c.is_ascii_alphabetic()) && starts(at - 1)
         })
     };
-    ROOTS.iter().any(|root| rooted(&root)) || drive()
+    ROOTS.iter().any(rooted) || drive()
 }
 
 /// An artifact that was checked: what the index gets, and its bytes.
@@ -147,7 +156,9 @@ pub async fn run(
     let events = events(&key, &title, &import, &artifacts, &now);
     cloud.log.import(&key, events).await?;
     for checked in artifacts {
-        let put = cloud.store.put_artifact(&key, checked.artifact, Some(checked.key));
+        let put = cloud
+            .store
+            .put_artifact(&key, checked.artifact, Some(checked.key));
         put.await?;
     }
     sessions::read(cloud, scope, &key).await
@@ -164,7 +175,9 @@ fn bounds(import: &ImportSession) -> Result<(), ApiError> {
     }
     for (n, message) in import.messages.iter().enumerate() {
         if message.content.chars().count() > CONTENT {
-            findings.push(format!("`messages[{n}].content` has more than {CONTENT} characters"));
+            findings.push(format!(
+                "`messages[{n}].content` has more than {CONTENT} characters"
+            ));
         }
         let time = message.timestamp.as_deref();
         if time.is_some_and(|time| time::parse_iso(time).is_none()) {
@@ -174,7 +187,11 @@ fn bounds(import: &ImportSession) -> Result<(), ApiError> {
     if import.artifacts.len() > ARTIFACTS {
         findings.push(format!("`artifacts` has more than {ARTIFACTS} entries"));
     }
-    if import.todos.as_ref().is_some_and(|todos| todos.len() > TODOS) {
+    if import
+        .todos
+        .as_ref()
+        .is_some_and(|todos| todos.len() > TODOS)
+    {
         findings.push(format!("`todos` has more than {TODOS} entries"));
     }
     if import.session_cost.is_some_and(|cost| cost < 0.0) {
@@ -200,7 +217,9 @@ fn check(
     let filename = given.filename.trim();
     let plain = !filename.contains(['/', '\\', '\0']) && ![".", ".."].contains(&filename);
     if filename.is_empty() || !plain || filename.chars().count() > 256 {
-        return Err(wrong("filename` is no plain file name of at most 256 characters"));
+        return Err(wrong(
+            "filename` is no plain file name of at most 256 characters",
+        ));
     }
     let bytes = STANDARD
         .decode(given.data_base64.trim())
@@ -265,7 +284,9 @@ fn uuid_of(parts: &[&str]) -> String {
     let digest = Sha256::digest(parts.join("\0"));
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
-    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+    uuid::Builder::from_random_bytes(bytes)
+        .into_uuid()
+        .to_string()
 }
 
 /// The events in the contract's order; their ids derive from their places, so that importing twice adds nothing.
@@ -286,13 +307,23 @@ fn events(
         });
     };
     let created = json!({"title": title, "runtimePending": true});
-    add(EventType::SessionCreated, "session.created".into(), created, now);
+    add(
+        EventType::SessionCreated,
+        "session.created".into(),
+        created,
+        now,
+    );
     let imported = json!({
         "sourceFingerprint": import.source.fingerprint,
         "importedAt": now,
         "itemCounts": import.item_counts,
     });
-    add(EventType::SessionImported, "session.imported".into(), imported, now);
+    add(
+        EventType::SessionImported,
+        "session.imported".into(),
+        imported,
+        now,
+    );
     let mut messages: Vec<_> = import.messages.iter().collect();
     messages.sort_by(|a, b| a.order.total_cmp(&b.order));
     for (n, message) in messages.into_iter().enumerate() {
@@ -347,7 +378,8 @@ mod tests {
     #[test]
     fn paths_of_a_machine_and_secrets_are_found_wherever_they_stand() {
         let of = |text: &str| {
-            let Value::Object(body) = json!({"messages": [{"content": text, "dataBase64": "/home/x"}]})
+            let Value::Object(body) =
+                json!({"messages": [{"content": text, "dataBase64": "/home/x"}]})
             else {
                 unreachable!()
             };
@@ -366,7 +398,13 @@ mod tests {
             of("key sk-ant-api03-AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"),
             Err("import.secret".into())
         );
-        for fine in ["https://example.com/home/x", "src/var/x", "at 10:30", "and/or", "a/home/b"] {
+        for fine in [
+            "https://example.com/home/x",
+            "src/var/x",
+            "at 10:30",
+            "and/or",
+            "a/home/b",
+        ] {
             assert_eq!(of(fine), Ok(()), "{fine}");
         }
     }

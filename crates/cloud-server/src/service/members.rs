@@ -41,7 +41,10 @@ pub async fn page(
     query: &MemberQuery,
 ) -> Result<Members, ApiError> {
     acting::settle_local_owner(cloud, principal).await?;
-    let page = cloud.store.page_members(&principal.tenant_id, query).await?;
+    let page = cloud
+        .store
+        .page_members(&principal.tenant_id, query)
+        .await?;
     Ok(Members {
         members: page.rows,
         next_cursor: page.next,
@@ -61,7 +64,7 @@ pub async fn invite(
     let (SignupMode::Invite, Some(secret)) = (cloud.governance.signup.mode, secret) else {
         return Err(ApiError::policy(
             StatusCode::FORBIDDEN,
-            "invite.disabled",
+            "members.invites_off",
             "Invitations are off in this deployment; people join by signing in.",
         ));
     };
@@ -75,7 +78,10 @@ pub async fn invite(
     };
     let tenant = &principal.tenant_id;
     let stamp = acting::stamp(cloud, principal);
-    let member = cloud.store.invite_member(tenant, &invitation, &stamp).await?;
+    let member = cloud
+        .store
+        .invite_member(tenant, &invitation, &stamp)
+        .await?;
     let end = cloud.now().checked_add(INVITE_LIFE);
     let end = end.map_err(|_| ApiError::internal())?;
     let token = Invite {
@@ -98,7 +104,11 @@ fn email(text: &str) -> Result<String, ApiError> {
     let odd = |c: char| c.is_whitespace() || c.is_control();
     let parts = email.split_once('@');
     let valid = parts.is_some_and(|(user, host)| {
-        !user.is_empty() && host.contains('.') && !host.starts_with('.') && !host.ends_with('.') && !host.contains('@')
+        !user.is_empty()
+            && host.contains('.')
+            && !host.starts_with('.')
+            && !host.ends_with('.')
+            && !host.contains('@')
     });
     match valid && email.len() <= MAX_EMAIL && !email.contains(odd) {
         true => Ok(email),
@@ -111,7 +121,10 @@ fn email(text: &str) -> Result<String, ApiError> {
 /// `account_` and 32 hex digits of organisation and address (03 §6.8).
 fn account_id(org: &OrgId, email: &str) -> AccountId {
     let digest = Sha256::digest(format!("{org}\0{email}"));
-    let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = digest[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     AccountId::from(format!("account_{hex}"))
 }
 
@@ -172,7 +185,10 @@ async fn changed(
     let tenant = &principal.tenant_id;
     let stamp = acting::stamp(cloud, principal);
     let account = AccountId::from(account);
-    let changed = cloud.store.update_member(tenant, &account, change, &stamp).await?;
+    let changed = cloud
+        .store
+        .update_member(tenant, &account, change, &stamp)
+        .await?;
     acting::credentials_changed(cloud, tenant);
     Ok(MemberAnswer {
         member: changed.now,
@@ -276,7 +292,10 @@ pub async fn accept(cloud: &Cloud, wish: &AcceptInvite) -> Result<AcceptedInvite
     let tenant = place.org.tenant_id.clone();
     let actor = Actor::user(invite.account_id.clone(), None);
     let stamp = Stamp::new(actor, now, acting::audit_id());
-    let accepted = cloud.store.accept_invite(&tenant, &invite.account_id, &stamp).await;
+    let accepted = cloud
+        .store
+        .accept_invite(&tenant, &invite.account_id, &stamp)
+        .await;
     let member: Member = match accepted {
         Ok(Some(member)) => member,
         Ok(None) => return Err(not_found()),
@@ -327,7 +346,17 @@ mod tests {
     #[test]
     fn addresses_are_checked_and_become_lowercase() {
         assert_eq!(email(" Ann@Acme.Test ").unwrap(), "ann@acme.test");
-        for wrong in ["", "ann", "@acme.test", "ann@", "ann@acme", "a b@acme.test", "a@b@c.d", "a@.x", "a@x."] {
+        for wrong in [
+            "",
+            "ann",
+            "@acme.test",
+            "ann@",
+            "ann@acme",
+            "a b@acme.test",
+            "a@b@c.d",
+            "a@.x",
+            "a@x.",
+        ] {
             assert!(email(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,5 +1,6 @@
 //! The use cases, by domain: one method each, over the store and the log.
 
+pub mod artifacts;
 pub mod import;
 pub mod sessions;
 pub mod acting;
@@ -13,3 +14,6 @@ pub mod settings;
 pub mod sso;
 pub mod tokens;
 pub mod usage;
+pub mod threads;
+pub mod webhooks;
+pub mod workflows;

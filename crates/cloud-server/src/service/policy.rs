@@ -60,7 +60,7 @@ fn in_force(record: Option<&ManagedPolicyRecord>) -> ManagedPolicy {
 
 fn understood(record: &ManagedPolicyRecord) -> Option<ManagedPolicy> {
     let document = Value::Object(record.policy.clone());
-    ManagedPolicy::parse(&document.to_string()).ok()
+    ManagedPolicy::parse_stored(&document.to_string()).ok()
 }
 
 fn object(value: impl serde::Serialize) -> Result<JsonObject, ApiError> {
@@ -101,7 +101,11 @@ pub async fn change(
         let document = object(merged.view().policy)?;
         let replaces = before.as_ref().map(|before| before.updated_at.as_str());
         let stamp = acting::stamp(cloud, principal);
-        match cloud.store.put_policy(tenant, &document, replaces, &stamp).await {
+        match cloud
+            .store
+            .put_policy(tenant, &document, replaces, &stamp)
+            .await
+        {
             Ok(record) => return answer(Some(record)),
             Err(StoreError::Conflict(sentence)) => conflict = Some(ApiError::conflict(sentence)),
             Err(error) => return Err(error.into()),

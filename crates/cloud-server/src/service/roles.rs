@@ -81,11 +81,7 @@ pub async fn update(
 ///
 /// # Errors
 /// 409 while somebody has it.
-pub async fn delete(
-    cloud: &Cloud,
-    principal: &Principal,
-    key: &str,
-) -> Result<Deleted, ApiError> {
+pub async fn delete(cloud: &Cloud, principal: &Principal, key: &str) -> Result<Deleted, ApiError> {
     let stamp = acting::stamp(cloud, principal);
     let tenant = &principal.tenant_id;
     let deleted = cloud.store.delete_custom_role(tenant, key, &stamp).await?;
@@ -123,15 +119,15 @@ fn in_order(permissions: &[Permission]) -> Vec<Permission> {
 /// # Errors
 /// When the store refuses.
 pub async fn access(cloud: &Cloud, principal: &Principal) -> Result<AdminAccess, ApiError> {
-    let place = cloud.store.principal_membership(&acting::lookup(principal)).await?;
+    let place = cloud
+        .store
+        .principal_membership(&acting::lookup(principal))
+        .await?;
     let email = Some(principal.email.clone()).filter(|email| !email.is_empty());
     Ok(match place {
         Some(place) => AdminAccess {
             role: Some(place.membership.role),
-            permissions: role::resolve(
-                place.membership.role,
-                place.custom_permissions.as_deref(),
-            ),
+            permissions: role::resolve(place.membership.role, place.custom_permissions.as_deref()),
             custom_role_key: place.membership.custom_role_key,
             email,
             sso_verified: principal.sso_verified,

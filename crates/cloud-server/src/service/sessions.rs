@@ -4,17 +4,18 @@ use crate::cloud::Cloud;
 use crate::error::ApiError;
 use axum::http::StatusCode;
 use bytes::Bytes;
+use open_cowork_contracts::api::admin::{AuditActor, AuditEvent};
 use open_cowork_contracts::api::sessions::{
     Command, CommandKind, Mutation, ProjectionRepair, ProjectionStatus, SessionViewAnswer,
     SessionsPage,
 };
-use open_cowork_contracts::api::usage::QuotaKey;
+use open_cowork_contracts::api::usage::{QuotaKey, UsageEventType};
 use open_cowork_contracts::fence::{FenceScope, FenceToken, SYNC_VERSION, SyncIds};
 use open_cowork_contracts::record::{Projection, Session, SessionEnvelope};
-use open_cowork_contracts::{CommandId, JsonObject, SessionId};
+use open_cowork_contracts::{AccountId, CommandId, JsonObject, SessionId};
 use open_cowork_providers::bus::Topic;
 use open_cowork_providers::store::execution::{NewCommand, QueueLimits};
-use open_cowork_providers::store::governance::QuotaClaim;
+use open_cowork_providers::store::governance::{NewUsage, QuotaClaim};
 use open_cowork_providers::store::{
     EVENT_PAGE, NewSession, Scope, SessionKey, SessionQuery, StoreError,
 };
@@ -47,16 +48,18 @@ fn missing(error: LogError) -> ApiError {
 /// # Errors
 /// 400 `sessions.cursor.invalid`.
 pub async fn list(cloud: &Cloud, query: &SessionQuery) -> Result<SessionsPage, ApiError> {
-    let page = cloud.log.page_sessions(query).await.map_err(|error| {
-        match error.store_error() {
+    let page = cloud
+        .log
+        .page_sessions(query)
+        .await
+        .map_err(|error| match error.store_error() {
             Some(StoreError::InvalidCursor) => ApiError::policy(
                 StatusCode::BAD_REQUEST,
                 "sessions.cursor.invalid",
                 "The page cursor doesn't belong to this list; start again from the first page.",
             ),
             _ => error.into(),
-        }
-    })?;
+        })?;
     Ok(SessionsPage {
         sessions: page.rows.into_iter().map(|row| row.session).collect(),
         next_cursor: page.next,
@@ -85,7 +88,58 @@ pub async fn create(
         created_at: cloud.now_iso(),
     };
     let created = cloud.log.create_session(new).await?;
-    read(cloud, scope, &SessionKey::of(&created.row.session)).await
+    let key = SessionKey::of(&created.row.session);
+    if created.created {
+        note(
+            cloud,
+            scope,
+            UsageEventType::SessionCreated,
+            &key,
+            key.session_id.as_str(),
+        )
+        .await;
+    }
+    read(cloud, scope, &key).await
+}
+
+/// Records that somebody used something, and that it happened (07 §18). A store that refuses costs the record, never
+/// the request.
+async fn note(cloud: &Cloud, scope: &Scope, what: UsageEventType, key: &SessionKey, id: &str) {
+    let now = cloud.now();
+    let account = AccountId::from(scope.user_id.as_str());
+    let event_id = format!("{}:{id}", what.as_str());
+    if cloud.governance.metering {
+        let usage = NewUsage {
+            event_id: event_id.clone(),
+            account_id: Some(account.clone()),
+            event_type: what,
+            quantity: 1,
+            metadata: JsonObject::new(),
+            at: now,
+        };
+        if let Err(error) = cloud.store.record_usage(&scope.tenant_id, &[usage]).await {
+            tracing::warn!(%error, "a use could not be recorded");
+        }
+    }
+    let happened = AuditEvent {
+        event_id,
+        org_id: scope.tenant_id.as_str().into(),
+        account_id: Some(account),
+        actor_type: AuditActor::User,
+        actor_id: Some(scope.user_id.to_string()),
+        event_type: what.as_str().to_owned(),
+        target_type: Some("session".into()),
+        target_id: Some(key.session_id.to_string()),
+        metadata: JsonObject::new(),
+        created_at: time::iso(now),
+    };
+    if let Err(error) = cloud
+        .store
+        .record_audit(&scope.tenant_id, &[happened])
+        .await
+    {
+        tracing::warn!(%error, "the audit log lacks an entry");
+    }
 }
 
 /// The thread as clients fetch it.
@@ -104,11 +158,7 @@ pub async fn read(
 ///
 /// # Errors
 /// 404.
-pub async fn read_json(
-    cloud: &Cloud,
-    scope: &Scope,
-    key: &SessionKey,
-) -> Result<Bytes, ApiError> {
+pub async fn read_json(cloud: &Cloud, scope: &Scope, key: &SessionKey) -> Result<Bytes, ApiError> {
     let kept = with(cloud, scope, key, |state| {
         cloud.bodies().get(key, state.sequence, &state.row.session)
     })
@@ -270,14 +320,14 @@ pub struct Ordered {
 /// # Errors
 /// 404; 403 `policy.agent_not_enabled`, `cloud-remote-approval-disabled`; 429 at a quota; what the execution said
 /// when it ran here and failed.
-pub async fn command(
-    cloud: &Cloud,
-    ordered: Ordered,
-    minimal: bool,
-) -> Result<Mutation, ApiError> {
+pub async fn command(cloud: &Cloud, ordered: Ordered, minimal: bool) -> Result<Mutation, ApiError> {
     permit(cloud, &ordered)?;
     let Ordered {
-        scope, key, id, order, ..
+        scope,
+        key,
+        id,
+        order,
+        ..
     } = ordered;
     let (scope, key) = (&scope, &key);
     let before = with(cloud, scope, key, |state| state.sequence).await?;
@@ -291,7 +341,10 @@ pub async fn command(
         limit: Some(limit),
     });
     if let Some(claim) = &claim {
-        cloud.store.consume_quota(&key.tenant_id, claim, now).await?;
+        cloud
+            .store
+            .consume_quota(&key.tenant_id, claim, now)
+            .await?;
     }
     let new = NewCommand {
         command_id: id,
@@ -318,19 +371,31 @@ pub async fn command(
         error => error.into(),
     })?;
     cloud.bus.publish(Topic::Commands(key.clone()));
+    if prompts && enqueued.created {
+        let id = enqueued.command.command_id.as_str();
+        note(cloud, scope, UsageEventType::PromptEnqueued, key, id).await;
+    }
     let processed = match &cloud.executor {
         Some(executor) => executor.process(key).await?,
         None => 0,
     };
-    answer(cloud, scope, key, enqueued.command, processed, before, minimal).await
+    answer(
+        cloud,
+        scope,
+        key,
+        enqueued.command,
+        processed,
+        before,
+        minimal,
+    )
+    .await
 }
 
 /// What the profile allows, before anything is looked up: an existing and a missing thread read the same.
 fn permit(cloud: &Cloud, ordered: &Ordered) -> Result<(), ApiError> {
     let profile = &cloud.options.profile;
-    let forbidden = |code: &str, sentence: &str| {
-        Err(ApiError::policy(StatusCode::FORBIDDEN, code, sentence))
-    };
+    let forbidden =
+        |code: &str, sentence: &str| Err(ApiError::policy(StatusCode::FORBIDDEN, code, sentence));
     match &ordered.order {
         Order::Prompt { agent, .. } => {
             let agent = agent.as_deref().unwrap_or(DEFAULT_AGENT);
@@ -451,7 +516,7 @@ pub async fn repair(cloud: &Cloud, key: &SessionKey) -> Result<ProjectionRepair,
 }
 
 /// Written answers of `GET /api/sessions/:id`, of threads that didn't change since.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Bodies {
     kept: Mutex<HashMap<SessionKey, Kept>>,
 }
@@ -466,14 +531,6 @@ struct Kept {
 /// Bodies that are kept, and the largest of them; together at most 16 MiB.
 const KEPT: usize = 256;
 const KEPT_BYTES: usize = 64 * 1024;
-
-impl Default for Bodies {
-    fn default() -> Self {
-        Bodies {
-            kept: Mutex::default(),
-        }
-    }
-}
 
 impl Bodies {
     fn get(&self, key: &SessionKey, sequence: u64, row: &Session) -> Option<Bytes> {

@@ -12,7 +12,9 @@ use open_cowork_contracts::api::settings::{MAX_SETTING_KEY, Setting};
 /// When the store refuses.
 pub async fn list(cloud: &Cloud, principal: &Principal) -> Result<Vec<Setting>, ApiError> {
     let store = &cloud.store;
-    Ok(store.settings(&principal.tenant_id, &principal.user_id).await?)
+    Ok(store
+        .settings(&principal.tenant_id, &principal.user_id)
+        .await?)
 }
 
 /// One of the caller's.
@@ -25,7 +27,9 @@ pub async fn read(
     key: &str,
 ) -> Result<Option<Setting>, ApiError> {
     let store = &cloud.store;
-    Ok(store.setting(&principal.tenant_id, &principal.user_id, key).await?)
+    Ok(store
+        .setting(&principal.tenant_id, &principal.user_id, key)
+        .await?)
 }
 
 /// Writes one; the last write wins.
@@ -44,6 +48,8 @@ pub async fn write(
         )));
     }
     let (tenant, user) = (&principal.tenant_id, &principal.user_id);
-    let written = cloud.store.put_setting(tenant, user, key, value, cloud.now());
+    let written = cloud
+        .store
+        .put_setting(tenant, user, key, value, cloud.now());
     Ok(written.await?)
 }

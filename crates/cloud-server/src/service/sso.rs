@@ -55,7 +55,8 @@ pub async fn issue_scim_token(
         ));
     }
     let random = random::<32>();
-    let random = random.map_err(|error| ApiError::unavailable("tokens.unavailable", error.to_string()))?;
+    let random =
+        random.map_err(|error| ApiError::unavailable("tokens.unavailable", error.to_string()))?;
     let scim_token = format!("scim_{random}");
     let hash = cloud.governance.hasher.hash(&scim_token);
     let config = put(cloud, principal, Change::ScimToken(&hash)).await?;
@@ -115,14 +116,18 @@ async fn put(
     let mut conflict = None;
     for _ in 0..ATTEMPTS {
         let before = cloud.store.sso(tenant).await?;
-        let replaces = before.as_ref().map(|before| before.config.updated_at.clone());
+        let replaces = before
+            .as_ref()
+            .map(|before| before.config.updated_at.clone());
         let mut stored = match before {
             Some(before) => before,
             None => fresh(principal)?,
         };
         change.apply(cloud, principal, &mut stored).await?;
         let stamp = acting::stamp(cloud, principal);
-        let put = cloud.store.put_sso(tenant, &stored, replaces.as_deref(), &stamp);
+        let put = cloud
+            .store
+            .put_sso(tenant, &stored, replaces.as_deref(), &stamp);
         match put.await {
             Ok(stored) => {
                 acting::credentials_changed(cloud, tenant);
@@ -137,7 +142,8 @@ async fn put(
 
 fn fresh(principal: &Principal) -> Result<StoredSso, ApiError> {
     let random = random::<24>();
-    let random = random.map_err(|error| ApiError::unavailable("tokens.unavailable", error.to_string()))?;
+    let random =
+        random.map_err(|error| ApiError::unavailable("tokens.unavailable", error.to_string()))?;
     Ok(StoredSso {
         config: SsoConfig {
             org_id: acting::org_id(principal),
@@ -202,18 +208,75 @@ fn apply(config: &mut SsoConfig, wish: &UpdateSso) -> Result<(), ApiError> {
         config.verified_domains = self::domains(domains)?;
     }
     for (field, value, target, most, is_url) in [
-        ("displayName", &wish.display_name, &mut config.display_name, MAX_DISPLAY_NAME, false),
-        ("oidcIssuer", &wish.oidc_issuer, &mut config.oidc_issuer, MAX_URL, true),
-        ("oidcClientId", &wish.oidc_client_id, &mut config.oidc_client_id, MAX_CLIENT_ID, false),
-        ("samlEntityId", &wish.saml_entity_id, &mut config.saml_entity_id, MAX_ENTITY_ID, false),
-        ("samlAcsUrl", &wish.saml_acs_url, &mut config.saml_acs_url, MAX_URL, true),
-        ("samlSloUrl", &wish.saml_slo_url, &mut config.saml_slo_url, MAX_URL, true),
-        ("samlIdpEntityId", &wish.saml_idp_entity_id, &mut config.saml_idp_entity_id, MAX_ENTITY_ID, false),
-        ("samlIdpSsoUrl", &wish.saml_idp_sso_url, &mut config.saml_idp_sso_url, MAX_URL, true),
-        ("samlIdpMetadataUrl", &wish.saml_idp_metadata_url, &mut config.saml_idp_metadata_url, MAX_URL, true),
+        (
+            "displayName",
+            &wish.display_name,
+            &mut config.display_name,
+            MAX_DISPLAY_NAME,
+            false,
+        ),
+        (
+            "oidcIssuer",
+            &wish.oidc_issuer,
+            &mut config.oidc_issuer,
+            MAX_URL,
+            true,
+        ),
+        (
+            "oidcClientId",
+            &wish.oidc_client_id,
+            &mut config.oidc_client_id,
+            MAX_CLIENT_ID,
+            false,
+        ),
+        (
+            "samlEntityId",
+            &wish.saml_entity_id,
+            &mut config.saml_entity_id,
+            MAX_ENTITY_ID,
+            false,
+        ),
+        (
+            "samlAcsUrl",
+            &wish.saml_acs_url,
+            &mut config.saml_acs_url,
+            MAX_URL,
+            true,
+        ),
+        (
+            "samlSloUrl",
+            &wish.saml_slo_url,
+            &mut config.saml_slo_url,
+            MAX_URL,
+            true,
+        ),
+        (
+            "samlIdpEntityId",
+            &wish.saml_idp_entity_id,
+            &mut config.saml_idp_entity_id,
+            MAX_ENTITY_ID,
+            false,
+        ),
+        (
+            "samlIdpSsoUrl",
+            &wish.saml_idp_sso_url,
+            &mut config.saml_idp_sso_url,
+            MAX_URL,
+            true,
+        ),
+        (
+            "samlIdpMetadataUrl",
+            &wish.saml_idp_metadata_url,
+            &mut config.saml_idp_metadata_url,
+            MAX_URL,
+            true,
+        ),
     ] {
         let Some(value) = value else { continue };
-        let value = value.as_deref().map(str::trim).filter(|value| !value.is_empty());
+        let value = value
+            .as_deref()
+            .map(str::trim)
+            .filter(|value| !value.is_empty());
         if let Some(text) = value {
             let odd = text.chars().count() > most || text.chars().any(char::is_control);
             if odd || (is_url && !is_https(text)) {
@@ -230,7 +293,9 @@ fn apply(config: &mut SsoConfig, wish: &UpdateSso) -> Result<(), ApiError> {
 
 fn is_https(text: &str) -> bool {
     let url = Url::parse(text);
-    url.is_ok_and(|url| url.scheme() == "https" && url.username().is_empty() && url.password().is_none())
+    url.is_ok_and(|url| {
+        url.scheme() == "https" && url.username().is_empty() && url.password().is_none()
+    })
 }
 
 fn domains(wished: &[String]) -> Result<Vec<String>, ApiError> {

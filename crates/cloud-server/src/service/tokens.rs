@@ -57,9 +57,8 @@ pub async fn issue(
         check_binding(cloud, principal, binding).await?;
     }
     acting::settle_local_owner(cloud, principal).await?;
-    let fresh = fresh_api_token().map_err(|error| {
-        ApiError::unavailable("tokens.unavailable", error.to_string())
-    })?;
+    let fresh = fresh_api_token()
+        .map_err(|error| ApiError::unavailable("tokens.unavailable", error.to_string()))?;
     let plaintext = fresh.plaintext.expose_secret();
     let new = NewToken {
         token_id: fresh.token_id,
@@ -72,7 +71,10 @@ pub async fn issue(
         channel_binding_ids: bindings,
     };
     let stamp = acting::stamp(cloud, principal);
-    let token = cloud.store.create_token(&principal.tenant_id, &new, &stamp).await?;
+    let token = cloud
+        .store
+        .create_token(&principal.tenant_id, &new, &stamp)
+        .await?;
     Ok(IssuedApiToken {
         token,
         plaintext: plaintext.to_owned(),
@@ -166,7 +168,9 @@ pub async fn grant(
     let tenant = &principal.tenant_id;
     let stamp = acting::stamp(cloud, principal);
     let id = TokenId::from(id);
-    let granted = cloud.store.grant_channel_binding(tenant, &id, binding, &stamp);
+    let granted = cloud
+        .store
+        .grant_channel_binding(tenant, &id, binding, &stamp);
     let (grant, token) = granted.await?;
     acting::credentials_changed(cloud, tenant);
     Ok(GrantedChannelBinding { grant, token })

@@ -114,7 +114,13 @@ pub async fn billing(cloud: &Cloud, principal: &Principal) -> Result<BillingStat
 #[must_use]
 pub fn entitlements() -> Entitlements {
     const FEATURES: [&str; 7] = [
-        "sessions", "prompts", "workers", "workflows", "artifacts", "byok", "channels",
+        "sessions",
+        "prompts",
+        "workers",
+        "workflows",
+        "artifacts",
+        "byok",
+        "channels",
     ];
     Entitlements {
         provider: "none".to_owned(),
@@ -124,7 +130,10 @@ pub fn entitlements() -> Entitlements {
         plan_label: None,
         subscription_status: None,
         seats: None,
-        features: FEATURES.iter().map(|name| ((*name).to_owned(), true)).collect(),
+        features: FEATURES
+            .iter()
+            .map(|name| ((*name).to_owned(), true))
+            .collect(),
         limits: BTreeMap::new(),
     }
 }
@@ -156,7 +165,15 @@ pub async fn diagnostics(
         })
         .collect();
     let providers = byok::list(cloud, principal).await?;
-    let active = |key: &&_| matches!(key, open_cowork_contracts::api::byok::ByokSecret { status: ByokStatus::Active, .. });
+    let active = |key: &&_| {
+        matches!(
+            key,
+            open_cowork_contracts::api::byok::ByokSecret {
+                status: ByokStatus::Active,
+                ..
+            }
+        )
+    };
     Ok(DiagnosticsBundle {
         generated_at: iso(now),
         redaction: "secrets-redacted".to_owned(),

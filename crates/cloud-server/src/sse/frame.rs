@@ -1,9 +1,7 @@
 //! Frames as they go over the wire (03 §9.3). A frame of an event is written once for all its readers.
 
 use bytes::Bytes;
-use open_cowork_contracts::{
-    EventType, JsonObject, SessionEventRecord, WorkspaceEventRecord,
-};
+use open_cowork_contracts::{EventType, JsonObject, SessionEventRecord, WorkspaceEventRecord};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -76,8 +74,11 @@ impl Gap {
 
 /// Frames of the newest events, so that a thousand readers of one thread cost one writing.
 pub(crate) struct Frames {
-    kept: Vec<Mutex<Option<(Arc<SessionEventRecord>, Frame)>>>,
+    kept: Vec<Mutex<Option<Written>>>,
 }
+
+/// An event and its frame.
+type Written = (Arc<SessionEventRecord>, Frame);
 
 /// Frames that are kept, and the largest of them.
 const KEPT: usize = 128;
@@ -189,7 +190,7 @@ mod tests {
         })
     }
 
-    fn text(frame: Frame) -> String {
+    fn text(frame: &Frame) -> String {
         String::from_utf8(frame.0.to_vec()).unwrap()
     }
 
@@ -201,9 +202,12 @@ mod tests {
         let expected = "id: 42\nevent: assistant.message\ndata: {\"tenantId\":\"t1\",\"sessionId\":\"s1\",\
              \"eventId\":\"e42\",\"sequence\":42,\"type\":\"assistant.message\",\"payload\":{\"messageId\":\"m1\",\
              \"content\":\"hi\\nthere\",\"mode\":\"append\"},\"createdAt\":\"2026-01-02T03:04:05.678Z\"}\n\n";
-        assert_eq!(text(frames.session(&record).unwrap()), expected);
+        assert_eq!(text(&frames.session(&record).unwrap()), expected);
         let again = frames.session(&record).unwrap();
-        assert_eq!(again.0.as_ptr(), frames.session(&record).unwrap().0.as_ptr());
+        assert_eq!(
+            again.0.as_ptr(),
+            frames.session(&record).unwrap().0.as_ptr()
+        );
     }
 
     #[test]
@@ -212,12 +216,12 @@ mod tests {
             EventType::ArtifactCreated,
             json!({"artifactId": "a", "key": "tenants/x/a"}),
         );
-        assert!(!text(session_frame(&artifact).unwrap()).contains("tenants/x"));
+        assert!(!text(&session_frame(&artifact).unwrap()).contains("tenants/x"));
         let source = record(
             EventType::ProjectSourceBound,
             json!({"projectSource": {"kind": "git", "credentialRef": "secret-ref:x"}}),
         );
-        assert!(!text(session_frame(&source).unwrap()).contains("secret-ref"));
+        assert!(!text(&session_frame(&source).unwrap()).contains("secret-ref"));
     }
 
     #[test]
@@ -234,14 +238,22 @@ mod tests {
             earliest: 1,
             latest: 7,
         };
-        let frame = text(gap.frame(Some("s1"), "2026-01-02T03:04:05.678Z").unwrap());
-        assert!(frame.starts_with("id: 7\nevent: snapshot.required\n"), "{frame}");
-        let data = frame.lines().nth(2).unwrap().strip_prefix("data: ").unwrap();
+        let frame = text(&gap.frame(Some("s1"), "2026-01-02T03:04:05.678Z").unwrap());
+        assert!(
+            frame.starts_with("id: 7\nevent: snapshot.required\n"),
+            "{frame}"
+        );
+        let data = frame
+            .lines()
+            .nth(2)
+            .unwrap()
+            .strip_prefix("data: ")
+            .unwrap();
         let data: Value = serde_json::from_str(data).unwrap();
         assert_eq!(data["sequence"], 90);
         assert_eq!(data["sessionId"], "s1");
         assert_eq!(data["payload"]["latestSequence"], 7);
-        let workspace = text(gap.frame(None, "").unwrap());
+        let workspace = text(&gap.frame(None, "").unwrap());
         assert!(!workspace.contains("sessionId"), "{workspace}");
     }
 }

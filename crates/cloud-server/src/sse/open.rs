@@ -71,35 +71,32 @@ pub async fn session_of(call: &Call, key: &SessionKey) -> Answer {
     let id = key.session_id.to_string();
     let first = gap.and_then(|gap| gap.frame(Some(&id), &iso(now())));
     let hub = cloud.streams().hub.clone();
-    let live = stream::unfold(
-        (updates, start),
-        move |(mut updates, mut sent)| {
-            let (hub, id, now) = (hub.clone(), id.clone(), now.clone());
-            async move {
-                loop {
-                    let frame = match updates.next().await? {
-                        Update::Event(record) => {
-                            sent = record.sequence;
-                            hub.frames.session(&record)
-                        }
-                        Update::Reset { sequence } => {
-                            let gap = Gap {
-                                reason: reset_reason(sent, sequence),
-                                after: sent,
-                                earliest: sequence,
-                                latest: sequence,
-                            };
-                            sent = sequence;
-                            gap.frame(Some(&id), &iso(now()))
-                        }
-                    };
-                    if let Some(frame) = frame {
-                        return Some((frame, (updates, sent)));
+    let live = stream::unfold((updates, start), move |(mut updates, mut sent)| {
+        let (hub, id, now) = (hub.clone(), id.clone(), now.clone());
+        async move {
+            loop {
+                let frame = match updates.next().await? {
+                    Update::Event(record) => {
+                        sent = record.sequence;
+                        hub.frames.session(&record)
                     }
+                    Update::Reset { sequence } => {
+                        let gap = Gap {
+                            reason: reset_reason(sent, sequence),
+                            after: sent,
+                            earliest: sequence,
+                            latest: sequence,
+                        };
+                        sent = sequence;
+                        gap.frame(Some(&id), &iso(now()))
+                    }
+                };
+                if let Some(frame) = frame {
+                    return Some((frame, (updates, sent)));
                 }
             }
-        },
-    );
+        }
+    });
     let frames: BoxStream<'static, Frame> = stream::iter(first).chain(live).boxed();
     answer(call, frames)
 }
@@ -134,35 +131,32 @@ pub async fn workspace(call: &Call) -> Answer {
     };
     let updates = cloud.log.subscribe_workspace(&scope, start);
     let now = cloud.clock.clone();
-    let live = stream::unfold(
-        (updates, start),
-        move |(mut updates, mut sent)| {
-            let now = now.clone();
-            async move {
-                loop {
-                    let frame = match updates.next().await? {
-                        WorkspaceUpdate::Event(record) => {
-                            sent = record.sequence;
-                            workspace_frame(&record)
-                        }
-                        WorkspaceUpdate::Reset { sequence } => {
-                            let gap = Gap {
-                                reason: reset_reason(sent, sequence),
-                                after: sent,
-                                earliest: sequence,
-                                latest: sequence,
-                            };
-                            sent = sequence;
-                            gap.frame(None, &iso(now()))
-                        }
-                    };
-                    if let Some(frame) = frame {
-                        return Some((frame, (updates, sent)));
+    let live = stream::unfold((updates, start), move |(mut updates, mut sent)| {
+        let now = now.clone();
+        async move {
+            loop {
+                let frame = match updates.next().await? {
+                    WorkspaceUpdate::Event(record) => {
+                        sent = record.sequence;
+                        workspace_frame(&record)
                     }
+                    WorkspaceUpdate::Reset { sequence } => {
+                        let gap = Gap {
+                            reason: reset_reason(sent, sequence),
+                            after: sent,
+                            earliest: sequence,
+                            latest: sequence,
+                        };
+                        sent = sequence;
+                        gap.frame(None, &iso(now()))
+                    }
+                };
+                if let Some(frame) = frame {
+                    return Some((frame, (updates, sent)));
                 }
             }
-        },
-    );
+        }
+    });
     let frames = stream::iter(first).chain(live).boxed();
     answer(call, frames)
 }

@@ -2,6 +2,7 @@
 
 use super::workspace::{CloudWorkspace, refusal};
 use crate::cloud::Cloud;
+use crate::service::byok;
 use open_cowork_config::model::Config;
 use open_cowork_contracts::TenantId;
 use open_cowork_contracts::access::CloudAction;
@@ -109,9 +110,8 @@ fn offered(config: &Config) -> Vec<(String, String)> {
 /// What the page shows; who may not read keys sees none.
 pub(super) async fn settings(workspace: &CloudWorkspace) -> Result<Settings, WorkspaceError> {
     workspace.may(CloudAction::ByokRead)?;
-    let tenant = &workspace.who.principal.tenant_id;
-    let stored = workspace.cloud.store.byok_secrets(tenant).await;
-    let stored = stored.map_err(|error| refusal(error.into()))?;
+    let stored = byok::list(&workspace.cloud, &workspace.who.principal).await;
+    let stored = stored.map_err(refusal)?;
     let providers = offered(&workspace.config);
     let name = |id: &str| {
         let known = providers.iter().find(|(known, _)| known == id);
@@ -119,8 +119,8 @@ pub(super) async fn settings(workspace: &CloudWorkspace) -> Result<Settings, Wor
     };
     let keys: Vec<KeyRow> = stored
         .iter()
-        .filter(|key| key.secret.status != ByokStatus::Disabled)
-        .map(|key| row(&key.secret, name(&key.secret.provider_id)))
+        .filter(|key| key.status != ByokStatus::Disabled)
+        .map(|key| row(key, name(&key.provider_id)))
         .collect();
     Ok(Settings {
         provider: workspace
@@ -181,7 +181,16 @@ pub(super) async fn save(
             "Enter the provider's key.".to_owned(),
         ));
     };
-    let _key = SecretString::from(key);
+    let principal = &workspace.who.principal;
+    let key = SecretString::from(key);
+    let kept = byok::set_and_validate(&workspace.cloud, principal, &input.provider, key).await;
     workspace.forget_model();
-    Err(WorkspaceError::Unavailable("pending".to_owned()))
+    let kept = kept.map_err(refusal)?;
+    match kept.status {
+        ByokStatus::Active => Ok(()),
+        _ => Err(WorkspaceError::Invalid(match kept.validation_error {
+            Some(why) => format!("The key is stored but not in use: {why}"),
+            None => "The key is stored but not in use until it has been checked.".to_owned(),
+        })),
+    }
 }

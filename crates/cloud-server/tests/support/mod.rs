@@ -1,6 +1,12 @@
 //! A cloud over a SQLite store in memory, with principals that a header names.
 
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses its share"
+)]
 
 use async_trait::async_trait;
 use axum::Router;

@@ -177,6 +177,85 @@ async fn an_approval_that_its_worker_took_along_is_withdrawn() {
     world.assert_fold(&key).await;
 }
 
+/// The clock of the worker jumps past its lease exactly between OpenCode's admission of a prompt and its
+/// acknowledgement: what a crash at that moment leaves, and at no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_that_was_admitted_but_not_acknowledged_is_not_sent_again() {
+    use open_cowork_providers::time::Timestamp;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    fn asked(model: &ScriptedModel) -> usize {
+        let of_prompt = |body: &serde_json::Value| {
+            let last = body["messages"].as_array().and_then(|all| all.last());
+            last.is_some_and(|last| last.to_string().contains("Take your time"))
+        };
+        let sent = model.requests();
+        sent.iter()
+            .filter(|request| of_prompt(&request.body))
+            .count()
+    }
+    let model = Arc::new(ScriptedModel::start().await.unwrap());
+    let root = tempfile::tempdir().unwrap();
+    let world = World::open(&root.path().join("control-plane.db")).await;
+    let key = world.session("ann").await;
+    let armed = Arc::new(AtomicBool::new(false));
+    let mut parts = world.parts();
+    parts.clock = {
+        let (armed, model) = (armed.clone(), model.clone());
+        Arc::new(move || {
+            // The request to the model is the proof that OpenCode has the prompt.
+            let until = Instant::now() + Duration::from_millis(1500);
+            while armed.load(Ordering::Acquire) && Instant::now() < until {
+                if asked(&model) > 0 {
+                    return Timestamp::now() + Duration::from_secs(3600);
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Timestamp::now()
+        })
+    };
+    let mut own = options("w1", root.path(), Some(model.base_url()));
+    // The clock below stands still now and then; that must not cost the lease.
+    own.lease_ttl = Duration::from_secs(15);
+    let worker = Worker::start(parts, own).unwrap();
+    world.prompt(&key, "Hello there [[script:hello]]").await;
+    world
+        .view_when(&key, "an answer", |view| {
+            view.status == SessionStatus::Idle && !answers(view).is_empty()
+        })
+        .await;
+    armed.store(true, Ordering::Release);
+    let second = world.prompt(&key, "Take your time [[script:slow]]").await;
+    let lost = async {
+        while !worker.scopes().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), lost)
+        .await
+        .unwrap();
+    let left = world.command(&key, &second).await;
+    armed.store(false, Ordering::Release);
+    assert_ne!(left.status, CommandStatus::Acked, "it was cut off before");
+    world
+        .command_when(&key, &second, CommandStatus::Acked)
+        .await;
+    let view = world
+        .view_when(&key, "the end", |view| view.status == SessionStatus::Idle)
+        .await;
+    assert!(world.command(&key, &second).await.attempt_count > 1);
+    let events = world.events(&key).await;
+    assert_eq!(count(&events, &EventType::PromptSubmitted), 2);
+    assert_eq!(asked(&model), 1, "OpenCode was asked once");
+    assert_eq!(
+        view.stops.last().map(|stop| stop.reason.as_str()),
+        Some("interrupted")
+    );
+    world.assert_fold(&key).await;
+    worker.drain(Duration::ZERO).await;
+    gone(root.path()).await;
+}
+
 /// The process stands still for longer than its lease lives, as on a machine that swaps or a suspended one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_slept_through_its_lease_adds_nothing_and_goes() {

@@ -71,11 +71,6 @@ async fn a_busy_worker_defers_a_prompt_and_runs_it_later() {
             view.status == SessionStatus::Idle && answers(view).len() == 1
         })
         .await;
-    assert_eq!(
-        world.command(&bob, &waiting).await.attempt_count,
-        1,
-        "deferrals don't count"
-    );
     rig.close().await;
 }
 

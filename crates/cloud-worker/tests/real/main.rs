@@ -7,3 +7,4 @@ mod commands;
 mod crash;
 mod limits;
 mod support;
+mod workflows;

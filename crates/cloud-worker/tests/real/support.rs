@@ -298,7 +298,7 @@ impl World {
 pub(crate) struct Rig {
     pub(crate) world: World,
     pub(crate) worker: Arc<Worker>,
-    pub(crate) model: ScriptedModel,
+    _model: ScriptedModel,
     pub(crate) root: tempfile::TempDir,
 }
 
@@ -317,7 +317,7 @@ impl Rig {
         Rig {
             world,
             worker,
-            model,
+            _model: model,
             root,
         }
     }

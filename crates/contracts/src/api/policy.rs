@@ -1,8 +1,8 @@
 //! Managed policy (03 §8.15). The rules and the view are in the crate `policy`; here is what travels.
 
 use crate::JsonObject;
-use crate::api::lenient::nullable;
 use crate::OrgId;
+use crate::api::lenient::nullable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -239,12 +239,18 @@ pub static ACTIONS: [Row; 87] = [
     member(
         A::ArtifactsUpload,
         ARTIFACTS,
-        &["POST sessions/:id/artifacts"],
+        &[
+            "POST sessions/:id/artifacts",
+            "PUT sessions/:id/artifacts/:aid/content",
+        ],
     ),
     member(
         A::ArtifactsRead,
         ARTIFACTS,
-        &["GET sessions/:id/artifacts/:aid"],
+        &[
+            "GET sessions/:id/artifacts/:aid",
+            "GET sessions/:id/artifacts/:aid/content",
+        ],
     ),
     member(
         A::ArtifactsFinalize,
@@ -418,6 +424,8 @@ pub static ACTIONS: [Row; 87] = [
             "GET threads",
             "GET threads/tags",
             "GET threads/smart-filters",
+            "POST threads/search",
+            "POST threads/facets",
         ],
     ),
     member(

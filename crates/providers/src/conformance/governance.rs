@@ -3,7 +3,7 @@
 use super::fixtures::{at, stamp, tenant};
 use super::plane::Plane;
 use crate::store::governance::{AuditQuery, ByokVerdict, NewUsage, QuotaClaim, StoredByok};
-use crate::store::{ControlPlane, StoreError};
+use crate::store::StoreError;
 use crate::time::iso;
 use futures::future::join_all;
 use open_cowork_contracts::JsonObject;
@@ -13,9 +13,6 @@ use open_cowork_contracts::api::usage::{
     BillingSubscription, QuotaKey, SubscriptionStatus, UsageEventType,
 };
 use serde_json::{Value, json};
-use std::sync::Arc;
-
-type Handle = Arc<dyn ControlPlane>;
 
 fn object(value: Value) -> JsonObject {
     match value {

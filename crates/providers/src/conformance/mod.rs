@@ -15,6 +15,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
     reason = "a suite of tests: a failed case panics"
 )]
 

@@ -170,6 +170,14 @@ pub struct IndexProgress {
     pub more: bool,
 }
 
+impl IndexProgress {
+    /// Both together.
+    pub fn add(&mut self, other: IndexProgress) {
+        self.threads += other.threads;
+        self.more |= other.more;
+    }
+}
+
 /// Tags, stored filters, search. Tags and filters belong to the tenant, threads to their user.
 #[async_trait]
 pub trait ThreadIndexStore: Send + Sync + 'static {

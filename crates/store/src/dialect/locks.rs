@@ -1,6 +1,6 @@
 //! On PostgreSQL many processes write at once. A transaction that will write locks all rows that it needs
-//! before it reads them, every process in the same order (tenants, users, sessions; each by its number), so
-//! that nobody waits for somebody who waits for him, and every sequence is given out under a lock.
+//! before it reads them, every process in the same order (tenants by number, then each user followed by his
+//! sessions), so that nobody waits for somebody who waits for him, and every sequence is given out under a lock.
 //!
 //! The user's row is locked too, because it holds the last workspace sequence. `NO KEY UPDATE`: keys never
 //! change, so rows that refer to these needn't wait.
@@ -63,25 +63,28 @@ pub(crate) async fn take(
             .await?;
     }
 
-    let lock = "SELECT u.user_no FROM users u WHERE (u.tenant_no, u.user_no) IN ( \
-                SELECT s.tenant_no, s.user_no FROM UNNEST($1::TEXT[], $2::TEXT[]) k (tenant_id, session_id) \
-                JOIN tenants t ON t.tenant_id = k.tenant_id \
-                JOIN sessions s ON s.tenant_no = t.tenant_no AND s.session_id = k.session_id \
-                UNION ALL \
-                SELECT o.tenant_no, o.user_no FROM UNNEST($3::TEXT[], $4::TEXT[]) k (tenant_id, user_id) \
-                JOIN tenants t ON t.tenant_id = k.tenant_id \
-                JOIN users o ON o.tenant_no = t.tenant_no AND o.user_id = k.user_id \
-                ) ORDER BY u.tenant_no, u.user_no FOR NO KEY UPDATE OF u";
-    connection
-        .query(lock)
-        .bind_list(session_tenants.clone())
-        .bind_list(sessions.clone())
-        .bind_list(tenants)
-        .bind_list(users)
-        .execute()
-        .await?;
+    if !wanted.owners.is_empty() {
+        let lock = "SELECT u.user_no FROM users u WHERE (u.tenant_no, u.user_no) IN ( \
+                    SELECT s.tenant_no, s.user_no FROM UNNEST($1::TEXT[], $2::TEXT[]) k (tenant_id, session_id) \
+                    JOIN tenants t ON t.tenant_id = k.tenant_id \
+                    JOIN sessions s ON s.tenant_no = t.tenant_no AND s.session_id = k.session_id \
+                    UNION ALL \
+                    SELECT o.tenant_no, o.user_no FROM UNNEST($3::TEXT[], $4::TEXT[]) k (tenant_id, user_id) \
+                    JOIN tenants t ON t.tenant_id = k.tenant_id \
+                    JOIN users o ON o.tenant_no = t.tenant_no AND o.user_id = k.user_id \
+                    ) ORDER BY u.tenant_no, u.user_no FOR NO KEY UPDATE OF u";
+        connection
+            .query(lock)
+            .bind_list(session_tenants.clone())
+            .bind_list(sessions.clone())
+            .bind_list(tenants)
+            .bind_list(users)
+            .execute()
+            .await?;
+    }
 
-    // A statement of its own: it sees what was committed while the one above waited.
+    // A row for which it waited is read anew, the user's too, and with it the scope's lease; a session's lease
+    // counts only under that scope's, so one that was taken meanwhile isn't taken for the current one.
     let rows = connection
         .query(read::LOCK_SESSIONS)
         .bind_list(session_tenants)

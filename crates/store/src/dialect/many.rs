@@ -123,6 +123,21 @@ impl Many {
     }
 }
 
+/// Binds rows as one array per column, for a statement of several parts; `write` as for [`Many::run`].
+#[cfg(feature = "postgres")]
+pub(crate) fn bind_arrays<'c, R>(
+    query: Query<'c>,
+    columns: &[Column],
+    rows: &[R],
+    write: impl Fn(Cells<'c>, &R) -> Result<Cells<'c>, sqlx::Error>,
+) -> Result<Query<'c>, sqlx::Error> {
+    let mut cells = Cells::Arrays(query, Arrays::new(columns));
+    for row in rows {
+        cells = write(cells, row)?;
+    }
+    Ok(cells.into_query())
+}
+
 /// Where the columns of the rows go.
 pub(crate) enum Cells<'c> {
     Tuples(Query<'c>),
@@ -172,7 +187,7 @@ impl Arrays {
     }
 }
 
-impl Cells<'_> {
+impl<'c> Cells<'c> {
     pub(crate) fn int(self, value: impl Into<Option<i64>>) -> Self {
         let value = value.into();
         match self {
@@ -224,9 +239,9 @@ impl Cells<'_> {
         }
     }
 
-    async fn execute(self) -> Result<u64, sqlx::Error> {
+    fn into_query(self) -> Query<'c> {
         match self {
-            Cells::Tuples(query) => query.execute().await,
+            Cells::Tuples(query) => query,
             #[cfg(feature = "postgres")]
             Cells::Arrays(mut query, arrays) => {
                 for list in arrays.lists {
@@ -236,9 +251,13 @@ impl Cells<'_> {
                         List::Bytes(list) => query.bind_list(list),
                     };
                 }
-                query.execute().await
+                query
             }
         }
+    }
+
+    async fn execute(self) -> Result<u64, sqlx::Error> {
+        self.into_query().execute().await
     }
 }
 

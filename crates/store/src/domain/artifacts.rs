@@ -40,7 +40,7 @@ impl<D: Database> ArtifactStore for SqlStore<D> {
     async fn page_artifacts(&self, query: &ArtifactQuery) -> Result<Page<ArtifactRow>, StoreError> {
         let start = query.start()?;
         let rows = read!(self, |connection| {
-            Ok(page(connection, query, start.as_ref()).await?)
+            page(connection, query, start.as_ref()).await
         })?;
         Ok(query.page(rows))
     }

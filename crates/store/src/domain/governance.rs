@@ -115,7 +115,10 @@ impl<D: Database> GovernanceStore for SqlStore<D> {
         events: &[AuditEvent],
     ) -> Result<(), StoreError> {
         transact!(self, |connection| {
-            let tenant_no = owner::tenant_no_or_new(connection, tenant).await?;
+            let tenant_no = match owner::tenant_no(connection, tenant).await? {
+                Some(tenant_no) => tenant_no,
+                None => owner::tenant_no_or_new(connection, tenant).await?,
+            };
             for event in events {
                 audit::insert(connection, tenant_no, event).await?;
             }

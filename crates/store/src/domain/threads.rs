@@ -179,9 +179,25 @@ impl<D: Database> ThreadIndexStore for SqlStore<D> {
         for batch in behind.chunks(follow::BATCH) {
             let done = transact!(self, |connection| {
                 follow::index(connection, batch).await
-            })?;
-            progress.threads += done.threads;
-            progress.more |= done.more;
+            });
+            match done {
+                Ok(done) => progress.add(done),
+                Err(error) if follow::is_environment(&error) => return Err(error),
+                // One of them is at fault; the others get through.
+                Err(_) => {
+                    for one in batch.chunks(1) {
+                        let done =
+                            transact!(self, |connection| { follow::index(connection, one).await });
+                        match done {
+                            Ok(done) => progress.add(done),
+                            Err(error) if follow::is_environment(&error) => return Err(error),
+                            Err(error) => {
+                                tracing::error!(%error, "a thread can't be indexed");
+                            }
+                        }
+                    }
+                }
+            }
         }
         // Others may hold what is left: then there is nothing to do at once.
         progress.more &= progress.threads > 0;

@@ -9,6 +9,9 @@ CREATE TABLE scope_leases (
     FOREIGN KEY (tenant_no, user_no) REFERENCES users (tenant_no, user_no) ON DELETE CASCADE
 );
 
+-- The token of that lease once more. An append locks this row, so it sees who has the scope now.
+ALTER TABLE users ADD COLUMN lease_token {text};
+
 CREATE INDEX scope_leases_by_end ON scope_leases (expires_ms);
 
 -- Lives as long as the scope's lease, so it has no end of its own, and a renewal changes one row.

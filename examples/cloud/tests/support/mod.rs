@@ -78,13 +78,20 @@ impl Node {
 
     /// In order; panics when it doesn't end.
     pub fn stop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
         let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         let started = Instant::now();
         loop {
             if let Some(status) = child.try_wait().unwrap() {
-                assert!(status.success(), "{} ended with {status}:\n{}", self.name, self.tail());
+                assert!(
+                    status.success(),
+                    "{} ended with {status}:\n{}",
+                    self.name,
+                    self.tail()
+                );
                 return;
             }
             if started.elapsed() > PATIENCE {
@@ -201,7 +208,10 @@ impl Person {
             .request(method, format!("{}{path}", self.base))
             .header("x-open-cowork-tenant-id", "acme")
             .header("x-open-cowork-user-id", &self.user)
-            .header("x-open-cowork-user-email", format!("{}@example.test", self.user))
+            .header(
+                "x-open-cowork-user-email",
+                format!("{}@example.test", self.user),
+            )
             .header("x-open-cowork-user-role", "member")
     }
 
@@ -246,7 +256,9 @@ impl Person {
             if let Ok(answer) = sent {
                 let status = answer.status();
                 match answer.text().await {
-                    Ok(text) if status.is_success() => return Ok(serde_json::from_str(&text).unwrap()),
+                    Ok(text) if status.is_success() => {
+                        return Ok(serde_json::from_str(&text).unwrap());
+                    }
                     Ok(text)
                         if status.is_client_error()
                             && status != StatusCode::TOO_MANY_REQUESTS
@@ -257,7 +269,10 @@ impl Person {
                     _ => {}
                 }
             }
-            assert!(started.elapsed() < PATIENCE * 2, "POST {path} is not answered");
+            assert!(
+                started.elapsed() < PATIENCE * 2,
+                "POST {path} is not answered"
+            );
             tokio::time::sleep(Duration::from_millis(150)).await;
         }
     }
@@ -276,7 +291,9 @@ pub fn processes_of(root: &Path) -> Vec<(u32, String)> {
     let needle = root.as_os_str().as_encoded_bytes();
     let holds = |bytes: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
     let own = std::process::id();
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     entries
         .flatten()
         .filter_map(|entry| {

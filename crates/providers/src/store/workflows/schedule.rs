@@ -73,6 +73,11 @@ pub fn next_of_iso(triggers: &[Trigger], after: Timestamp) -> Option<String> {
     next_of(triggers, after).map(iso)
 }
 
+/// True for the name of a time zone.
+pub fn is_zone(name: &str) -> bool {
+    name.len() <= 128 && TimeZone::get(name).is_ok()
+}
+
 /// True when a trigger of that kind is there and enabled.
 pub fn has_enabled(triggers: &[Trigger], kind: TriggerKind) -> bool {
     triggers

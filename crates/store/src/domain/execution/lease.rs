@@ -64,7 +64,23 @@ pub(super) async fn claim_scope(
         .bind(lease.expires_at.as_millisecond())
         .execute()
         .await?;
+    show_on_user(connection, place, Some(&lease.token)).await?;
     Ok(true)
+}
+
+/// Writes the holder's token on the user's row, which every append locks.
+async fn show_on_user(
+    connection: &mut Connection,
+    (tenant_no, user_no): (i64, i64),
+    token: Option<&LeaseToken>,
+) -> Result<(), sqlx::Error> {
+    let update = "UPDATE users SET lease_token = $3 WHERE tenant_no = $1 AND user_no = $2";
+    let update = connection
+        .query(update)
+        .bind(tenant_no)
+        .bind(user_no)
+        .bind(token.map(LeaseToken::expose));
+    update.execute().await.map(drop)
 }
 
 /// The new end of the lease.
@@ -320,6 +336,7 @@ async fn end_scope(
         let deleted = connection.query(delete).bind(tenant_no).bind(user_no);
         deleted.execute().await?;
     }
+    show_on_user(connection, (tenant_no, user_no), None).await?;
     let mut ended = Vec::with_capacity(held.len());
     for row in &held {
         let session_no = row.int(5)?;

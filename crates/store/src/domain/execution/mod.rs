@@ -5,7 +5,7 @@
 //! and the appends of its old holder come one after the other, and the second sees the first.
 
 mod lease;
-mod queue;
+pub(super) mod queue;
 mod work;
 
 use crate::dialect::Row;
@@ -39,7 +39,7 @@ impl<D: Database> ExecutionStore for SqlStore<D> {
             expires_at: end(now, ttl),
         };
         let claimed = transact!(self, |connection| {
-            Ok(lease::claim_scope(connection, &lease, now).await?)
+            lease::claim_scope(connection, &lease, now).await
         })?;
         Ok(claimed.then_some(lease))
     }
@@ -52,7 +52,7 @@ impl<D: Database> ExecutionStore for SqlStore<D> {
     ) -> Result<ScopeLease, StoreError> {
         let until = end(now, ttl);
         let expires_at = transact!(self, |connection| {
-            Ok(lease::renew(connection, lease, until, now).await?)
+            lease::renew(connection, lease, until, now).await
         })?;
         Ok(ScopeLease {
             expires_at,
@@ -62,7 +62,7 @@ impl<D: Database> ExecutionStore for SqlStore<D> {
 
     async fn release_scope(&self, lease: &ScopeLease, now: Timestamp) -> Result<bool, StoreError> {
         transact!(self, |connection| {
-            Ok(lease::release_scope(connection, lease, now).await?)
+            lease::release_scope(connection, lease, now).await
         })
     }
 
@@ -94,14 +94,14 @@ impl<D: Database> ExecutionStore for SqlStore<D> {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         transact!(self, |connection| {
-            Ok(lease::release_session(connection, lease, now).await?)
+            lease::release_session(connection, lease, now).await
         })
     }
 
     async fn reap(&self, limit: u32, now: Timestamp) -> Result<Vec<ReapedSession>, StoreError> {
         let limit = limit.min(EXECUTION_PAGE);
         transact!(self, |connection| {
-            Ok(lease::reap(connection, limit, now).await?)
+            lease::reap(connection, limit, now).await
         })
     }
 

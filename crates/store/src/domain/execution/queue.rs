@@ -105,7 +105,7 @@ async fn by_sequence(
     stored(&row)
 }
 
-pub(super) async fn enqueue(
+pub(in crate::domain) async fn enqueue(
     connection: &mut Connection,
     new: &NewCommand,
     limits: QueueLimits,

@@ -399,9 +399,10 @@ pub(crate) async fn principal(
     lookup: &PrincipalLookup,
 ) -> Result<Option<PrincipalMembership>, sqlx::Error> {
     // By tenant, or by the organisation's own id.
-    let select = "SELECT t.tenant_no, o.org_id, o.body FROM tenants t JOIN orgs o ON o.tenant_no = t.tenant_no \
-                  WHERE t.tenant_id = $1 \
-                  UNION ALL SELECT o.tenant_no, o.org_id, o.body FROM orgs o WHERE o.org_id = $1";
+    let select = "SELECT t.tenant_no, o.org_id, o.body, 0 AS rank FROM tenants t \
+                  JOIN orgs o ON o.tenant_no = t.tenant_no WHERE t.tenant_id = $1 \
+                  UNION ALL SELECT o.tenant_no, o.org_id, o.body, 1 FROM orgs o WHERE o.org_id = $1 \
+                  ORDER BY rank";
     let rows = connection.query(select).bind(lookup.tenant_id.as_str());
     let Some(row) = rows.fetch_all().await?.into_iter().next() else {
         return Ok(None);

@@ -16,11 +16,11 @@ use open_cowork_contracts::{ArtifactId, JsonObject};
 use open_cowork_providers::store::artifacts::{default_status, infer_kind, object_key};
 use open_cowork_providers::store::threads::{IndexProgress, MAX_INDEXED, words};
 use open_cowork_providers::store::workflows::cut;
-use open_cowork_providers::store::{EVENT_PAGE, SessionKey};
+use open_cowork_providers::store::{EVENT_PAGE, SessionKey, StoreError};
 use serde_json::Value;
 
 /// Threads per transaction.
-pub(super) const BATCH: usize = 64;
+pub(super) const BATCH: usize = 32;
 
 /// A thread whose log is ahead of the index.
 pub(super) struct Behind {
@@ -51,6 +51,17 @@ pub(super) async fn behind(
             })
         })
         .collect()
+}
+
+/// True when no thread is at fault: the database is gone, locked, full or closed.
+pub(super) fn is_environment(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Unavailable(_)
+            | StoreError::Closed
+            | StoreError::Full { .. }
+            | StoreError::ReadOnly { .. }
+    )
 }
 
 /// Reads one page of each thread's new events into the index.

@@ -355,7 +355,7 @@ impl Run {
         let holds = answered.as_ref().is_some_and(|(status, id, body)| {
             *status == 400
                 && id.as_ref().is_some_and(|id| id == "contract-1")
-                && body.contains("Request body must be valid JSON.")
+                && body.contains("Request body must be valid JSON")
         });
         self.rule("malformed JSON", holds, || format!("{answered:?}"));
     }

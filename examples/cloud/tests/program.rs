@@ -1,0 +1,265 @@
+//! The program as an operator meets it: wrong settings, secrets, signals, metrics, traces.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may fail loudly
+
+mod support;
+
+use open_cowork_testkit::model::ScriptedModel;
+use open_cowork_testkit::opencode::provision;
+use reqwest::{Client, StatusCode};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use support::{Node, PATIENCE, PROGRAM, configuration, free_port, processes_of, ready};
+
+/// Runs it to its end.
+fn ends(folder: &std::path::Path, arguments: &[&str], vars: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command.env_clear().current_dir(folder).args(arguments);
+    for (name, value) in vars {
+        command.env(format!("OPEN_COWORK_CLOUD_{name}"), value);
+    }
+    command.output().unwrap()
+}
+
+async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let begun = Instant::now();
+    while !condition().await {
+        assert!(begun.elapsed() < PATIENCE, "{what}: did not happen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn wrong_settings_end_it_with_all_of_them_and_leave_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let vars = [
+        ("ROLE", "king"),
+        ("PG_POOL_MAX", "many"),
+        ("SECRET_KEY_REF", "gcp-sm://hunter2"),
+        ("LOG_LEVEL", "loud=loud=loud"),
+    ];
+    for arguments in [&["--check"][..], &[]] {
+        let output = ends(folder.path(), arguments, &vars);
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.matches("error: ").count(), 3, "{said}");
+        assert!(
+            !said.contains("hunter2") && !said.contains("king"),
+            "{said}"
+        );
+    }
+    let output = ends(
+        folder.path(),
+        &["--check"],
+        &[("HOST", "0.0.0.0"), ("LOG_LEVEL", "loud=loud=loud")],
+    );
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("AUTH_MODE") && said.contains("LOG_LEVEL"),
+        "{said}"
+    );
+    let fine = ends(folder.path(), &["--check"], &[]);
+    assert_eq!(fine.status.code(), Some(0));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_signal_drains_and_the_second_ends_it_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port().to_string();
+    let mut cloud = Node::new(
+        "cloud",
+        folder.path(),
+        &[("PORT", &port), ("SHUTDOWN_GRACE_MS", "20000")],
+    );
+    cloud.start();
+    let base = format!("http://127.0.0.1:{port}");
+    ready(&base).await;
+    let client = Client::new();
+    let made: Value = client
+        .post(format!("{base}/api/sessions"))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let session = made["session"]["sessionId"].as_str().unwrap();
+    let mut stream = client
+        .get(format!("{base}/api/sessions/{session}/events"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(stream.status(), StatusCode::OK);
+    assert!(stream.chunk().await.unwrap().is_some());
+    let begun = Instant::now();
+    cloud.stop(); // with success
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "an idle server ends soon"
+    );
+    // The stream ends, by an error or by its end, so that its client goes elsewhere.
+    let rest = async { while let Ok(Some(_)) = stream.chunk().await {} };
+    tokio::time::timeout(Duration::from_secs(5), rest)
+        .await
+        .expect("the stream ends");
+
+    cloud.start();
+    ready(&base).await;
+    let pid = Pid::from_raw(cloud.pid().unwrap() as i32).unwrap();
+    // A request whose body never comes keeps it draining.
+    let body =
+        reqwest::Body::wrap_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let slow = tokio::spawn(
+        client
+            .post(format!("{base}/api/sessions"))
+            .body(body)
+            .send(),
+    );
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    kill_process(pid, Signal::TERM).unwrap();
+    until("it hears the first signal", || async {
+        cloud.log().contains("told to stop")
+    })
+    .await;
+    kill_process(pid, Signal::TERM).unwrap();
+    let begun = Instant::now();
+    while cloud.runs() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "a second signal ends it at once"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    slow.abort();
+    assert_eq!(processes_of(folder.path()), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_a_prompt_is_one_trace_from_its_request_to_its_events_and_no_key_is_seen() {
+    let received: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let keep = received.clone();
+    let collector = axum::Router::new().fallback(move |uri: axum::http::Uri, body: String| {
+        if uri.path() == "/v1/traces" {
+            keep.lock()
+                .unwrap()
+                .push(serde_json::from_str(&body).unwrap());
+        }
+        async {}
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, collector).await });
+
+    let model = ScriptedModel::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = configuration(folder.path(), &model).display().to_string();
+    let opencode = provision().unwrap().display().to_string();
+    let port = free_port().to_string();
+    let canaries = [
+        "kQ8vZ2mX5tR7wB1nY4pL9sD3fG6hJ0cA",
+        "uT5yR8eW2qP9oI3aS6dF1gH4jK7lZ0xC",
+        "Bearer c4n4ry-otlp",
+    ];
+    let headers = json!({ "authorization": canaries[2] }).to_string();
+    let mut cloud = Node::new(
+        "cloud",
+        folder.path(),
+        &[
+            ("PORT", &port),
+            ("OPEN_COWORK_CONFIG_PATH", &config),
+            ("OPENCODE_BIN", &opencode),
+            ("OTLP_ENDPOINT", &endpoint),
+            ("OTLP_HEADERS", &headers),
+            ("OTLP_FLUSH_INTERVAL_MS", "100"),
+            ("SECRET_KEY", canaries[0]),
+            ("INTERNAL_TOKEN", canaries[1]),
+            ("LOG_LEVEL", "trace"),
+        ],
+    );
+    cloud.start();
+    let base = format!("http://127.0.0.1:{port}");
+    ready(&base).await;
+    let client = Client::new();
+    let made: Value = client
+        .post(format!("{base}/api/sessions"))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let session = made["session"]["sessionId"].as_str().unwrap().to_owned();
+    let caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let prompted = client
+        .post(format!("{base}/api/sessions/{session}/prompt"))
+        .header("traceparent", caller)
+        .json(&json!({ "text": format!("Hello [[script:hello]] {}", canaries[0]) }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(prompted.status(), StatusCode::ACCEPTED);
+    let spans = || -> Vec<Value> {
+        let bodies = received.lock().unwrap();
+        let spans = bodies.iter().flat_map(|body| {
+            body["resourceSpans"][0]["scopeSpans"][0]["spans"]
+                .as_array()
+                .unwrap()
+                .clone()
+        });
+        spans
+            .filter(|span| span["traceId"] == "4bf92f3577b34da6a3ce929d0e0e4736")
+            .collect()
+    };
+    let named = |name: &str| spans().into_iter().find(|span| span["name"] == name);
+    until("all three spans arrive", || async {
+        ["cloud.http.request", "cloud.command", "cloud.event.append"]
+            .iter()
+            .all(|name| named(name).is_some())
+    })
+    .await;
+    let (request, command, event) = (
+        named("cloud.http.request").unwrap(),
+        named("cloud.command").unwrap(),
+        named("cloud.event.append").unwrap(),
+    );
+    assert_eq!(request["parentSpanId"], "00f067aa0ba902b7");
+    assert_eq!(command["parentSpanId"], request["spanId"]);
+    assert_eq!(event["parentSpanId"], command["spanId"]);
+
+    until("the answer is there", || async {
+        let read = client
+            .get(format!("{base}/api/sessions/{session}"))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        read.contains("plain streamed answer") && read.contains("\"idle\"")
+    })
+    .await;
+    let page = client
+        .get(&base)
+        .header("host", format!("127.0.0.1:{port}"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    cloud.stop();
+    let traces = received
+        .lock()
+        .unwrap()
+        .iter()
+        .map(Value::to_string)
+        .collect::<String>();
+    let log = cloud.log();
+    for canary in canaries {
+        assert!(!traces.contains(canary), "a trace holds a key");
+        assert!(!log.contains(canary), "the log holds a key");
+    }
+    assert_eq!(processes_of(folder.path()), []);
+}
