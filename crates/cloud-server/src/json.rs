@@ -41,7 +41,9 @@ pub fn value(body: &[u8]) -> Result<Value, ApiError> {
     })?;
     let mut input = serde_json::Deserializer::from_str(text);
     let seed = Strict { depth: 0 };
-    let value = seed.deserialize(&mut input).map_err(|error| place(&error))?;
+    let value = seed
+        .deserialize(&mut input)
+        .map_err(|error| place(&error))?;
     input.end().map_err(|error| place(&error))?;
     Ok(value)
 }

@@ -19,6 +19,9 @@
 //! | [`pipeline`] | the order in which a request is treated | 03 §1.1 |
 //! | [`http`] | the routes, by domain | 03 §4, §8 |
 //! | [`service`] | the use cases, by domain | 03 §8 |
+//! | [`sse`] | streams of events | 03 §9, 01 §7.3 |
+//! | [`server`] | the listener: connections, deadlines, an orderly end | 03 §1.2 |
+//! | [`openapi`] | the document of the route table | |
 //! | [`workbench`] | the pages, one workbench per person | 07 |
 //! | [`settings`], [`boot`] | what a process is told, and what it refuses to start with | 04 §14, §15 |
 //!

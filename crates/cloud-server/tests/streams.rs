@@ -298,6 +298,44 @@ async fn a_revoked_reader_is_cut_at_once_and_others_stay() {
     assert_eq!(served.world.cloud.streams().count(), 1);
 }
 
+/// A thread whose next event is always there must not outlive its reader's rights.
+#[tokio::test]
+async fn a_reader_who_is_revoked_in_the_middle_of_a_long_backlog_gets_no_more_of_it() {
+    const EVENTS: usize = 2_000;
+    let served = served(world().await).await;
+    let (id, key) = served.thread().await;
+    // More than the sockets between hold.
+    let text = "x".repeat(16 * 1024);
+    for batch in 0..EVENTS / 200 {
+        let events = (0..200).map(|n| {
+            let id = format!("{batch}-{n}");
+            let payload = json!({"commandId": id, "messageId": id, "text": text, "agent": "build"});
+            RuntimeEvent::new(EventType::PromptSubmitted, payload)
+        });
+        served.world.log.append(&key, events.collect()).await.unwrap();
+    }
+    let path = format!("/api/sessions/{id}/events");
+    let mut follower = served.follow(ME, &path, None).await;
+    follower.frame().await;
+    let revoked = &served.world.principals.revoked;
+    revoked.lock().unwrap().insert(ME.into());
+    served
+        .world
+        .cloud
+        .bus
+        .publish(Topic::Credentials("own".into()));
+    let mut frames = 1;
+    loop {
+        match follower.next().await {
+            Heard::Frame { .. } => frames += 1,
+            Heard::Comment(_) => {}
+            Heard::Cut => break,
+            Heard::Ended => panic!("a stream ends by being cut"),
+        }
+    }
+    assert!(frames < EVENTS, "all of {frames} events came");
+}
+
 #[tokio::test]
 async fn an_organisation_has_so_many_streams_and_no_more() {
     let world = world_with(|services| services.options.limits.streams_per_org = 2).await;

@@ -5,7 +5,7 @@ use crate::runtime::{ScopeRuntime, StartError};
 use crate::sink::ScopeSink;
 use open_cowork_contracts::api::usage::QuotaKey;
 use open_cowork_contracts::{SessionId, SessionStatus};
-use open_cowork_providers::store::Scope;
+use open_cowork_providers::store::{Scope, StoreError};
 use open_cowork_providers::store::execution::ScopeLease;
 use open_cowork_runtime_host::supervise::Exit;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -106,14 +106,18 @@ impl Context {
         self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A turn of that session runs, as the thread shows it.
+    /// A turn of that session runs, as the thread shows it. While nobody can tell, it does: a turn that is taken for
+    /// ended loses its lease, its events and its stop.
     pub(crate) async fn is_active(&self, session: &SessionId) -> bool {
         let key = self.sink.key(session);
         let view = self
             .sink
             .log()
             .read(&key, |state| state.view.status == SessionStatus::Running);
-        view.await.unwrap_or(false)
+        match view.await {
+            Ok(active) => active,
+            Err(error) => !matches!(error.store_error(), Some(StoreError::NotFound(_))),
+        }
     }
 
     /// The organisation has minutes left. What can't be read doesn't stop anybody.
@@ -139,5 +143,77 @@ impl Context {
         if let Some(runtime) = runtime {
             runtime.stop().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::WorkerOptions;
+    use crate::parts::WorkerParts;
+    use open_cowork_adapters::secrets::NoSecrets;
+    use open_cowork_config::{defaults, model::Config};
+    use open_cowork_contracts::{EventType, RuntimeEvent};
+    use open_cowork_projection::sanitize::Redactor;
+    use open_cowork_providers::bus::LocalBus;
+    use open_cowork_providers::store::{LeaseToken, NewSession, SessionKey};
+    use open_cowork_providers::time::Timestamp;
+    use open_cowork_store::{SqliteOptions, SqliteStore};
+    use open_cowork_thread_log::{ThreadLog, ThreadLogOptions};
+    use serde_json::json;
+
+    fn context(store: Arc<SqliteStore>, log: ThreadLog) -> Context {
+        let scope = Scope::new("t", "u");
+        let config = Arc::new(Config::from_value(&defaults::document()).unwrap());
+        let parts = WorkerParts {
+            store,
+            log: log.clone(),
+            bus: Arc::new(LocalBus::default()),
+            secrets: Arc::new(NoSecrets),
+            redactor: Arc::new(Redactor::default()),
+            clock: Arc::new(Timestamp::now),
+        };
+        let options = WorkerOptions::new("w", "/nowhere", config);
+        let shared = Arc::new(Shared::new(parts, options, Arc::default()));
+        let held = shared.held.clone();
+        let (sink, _) = ScopeSink::new(log, Arc::default(), "t", Arc::default(), held);
+        let lease = ScopeLease {
+            scope,
+            worker_id: "w".into(),
+            token: LeaseToken::new("token"),
+            expires_at: Timestamp::now(),
+        };
+        Context::new(shared, lease, sink, mpsc::channel(1).0)
+    }
+
+    /// Taken for ended, it would lose its lease in the middle, and an abort would only say that it was stopped.
+    #[tokio::test]
+    async fn a_turn_runs_on_while_the_database_is_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("db"), SqliteOptions::default());
+        let store = Arc::new(store.await.unwrap());
+        let options = ThreadLogOptions {
+            shared: true,
+            ..ThreadLogOptions::default()
+        };
+        let log = ThreadLog::new(store.clone(), options);
+        let context = context(store.clone(), log.clone());
+        let new = NewSession {
+            tenant_id: "t".into(),
+            user_id: "u".into(),
+            session_id: "s".into(),
+            ..NewSession::default()
+        };
+        log.create_session(new).await.unwrap();
+        assert!(!context.is_active(&"s".into()).await);
+        assert!(!context.is_active(&"unknown".into()).await);
+        let payload = json!({ "sessionId": "s", "statusType": "running" });
+        let running = RuntimeEvent::new(EventType::SessionStatus, payload);
+        log.append(&SessionKey::new("t", "s"), vec![running])
+            .await
+            .unwrap();
+        assert!(context.is_active(&"s".into()).await);
+        store.close().await;
+        assert!(context.is_active(&"s".into()).await);
     }
 }

@@ -139,7 +139,12 @@ impl ScopeTask {
                     match pass {
                         Ok(pass) if pass.stale => break true,
                         Ok(pass) => self.passed(pass),
-                        Err(error) => tracing::error!(%error, "work on a session ended badly"),
+                        // Which session it was is unknown, and its command counts as running. As if the worker
+                        // had died: the lease ends, and a command that does it again is given up in the end.
+                        Err(error) => {
+                            tracing::error!(%error, "work on a session ended badly; its scope is taken up anew");
+                            break true;
+                        }
                     }
                 }
                 Some(exit) = self.exited.recv() => self.exited(exit),

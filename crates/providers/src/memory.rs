@@ -1,4 +1,6 @@
-//! The reference implementation of the store: plain maps behind one lock. It keeps nothing.
+//! The reference implementation of the log's traits (sessions, events, snapshots): plain maps behind one lock.
+//! It keeps nothing. There are no leases in it, so any fence is stale, and it is no
+//! [`ControlPlane`](crate::store::ControlPlane): for that take SQLite in memory.
 
 use crate::store::append::{self, StoredEvent, workspace_event};
 use crate::store::asks::AskKind;

@@ -15,6 +15,7 @@
 //! | `core` | the table of threads, the way to each writer | |
 //! | `thread` | what readers and subscribers of one thread share | 01 §7.1 |
 //! | `writer` | the task that owns a thread's appends | 01 §7.1, §11 |
+//! | `outbox` | what a writer stores, under which lease, how often it tries | 01 §11.2 |
 //! | `chunk` | long answers in pieces | 01 §6.1, §16 #6 |
 //! | `load` | folding a cold thread, and when to snapshot | 01 §7.2, decision 13 |
 //! | `tail` | the newest events of a followed thread, kept for subscribers | 01 §7.3 |
@@ -44,6 +45,7 @@ mod heads;
 mod load;
 pub mod log;
 pub mod options;
+mod outbox;
 pub mod run;
 pub mod subscribe;
 mod tail;

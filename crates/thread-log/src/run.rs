@@ -157,6 +157,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
+    #[allow(clippy::needless_pass_by_value, reason = "`json!` at the call")]
     fn workflow(skills: Value) -> WorkflowSummary {
         serde_json::from_value(json!({
             "id": "w", "title": "T", "instructions": "Do it.", "agentName": "build", "skillNames": skills,
@@ -168,6 +169,7 @@ mod tests {
         .unwrap()
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "`json!` at the call")]
     fn run(trigger: &str, payload: Value) -> WorkflowRun {
         serde_json::from_value(json!({
             "id": "r", "workflowId": "w", "sessionId": null, "triggerType": trigger, "triggerPayload": payload,

@@ -5,6 +5,7 @@ use crate::chunk::pieces;
 use crate::core::{Core, Thread};
 use crate::error::LogError;
 use crate::load::{self, Since};
+use crate::outbox::Text;
 use crate::tail::payload_bytes;
 use crate::thread::Shared;
 use open_cowork_contracts::{EventType, RuntimeEvent};
@@ -13,8 +14,8 @@ use open_cowork_projection::coalesce::Coalescer;
 use open_cowork_projection::sanitize::sanitize_event;
 use open_cowork_providers::bus::Topic;
 use open_cowork_providers::store::{
-    AppendRequest, Appended, AppendedEvent, LeaseToken, NewEvent, Scope, SessionRow, Snapshot,
-    SnapshotRule, SnapshotWrite, StoreError,
+    Appended, AppendedEvent, LeaseToken, NewEvent, Scope, SessionRow, Snapshot, SnapshotRule,
+    SnapshotWrite, StoreError,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,32 +63,17 @@ pub(crate) struct Envelope {
     pub(crate) handle: Arc<Thread>,
 }
 
-/// Attempts of one append, with the same event ids (01 §11.2).
-const ATTEMPTS: u32 = 6;
-const FIRST_DELAY: Duration = Duration::from_millis(50);
-const LAST_DELAY: Duration = Duration::from_secs(1);
-
-/// When text that couldn't be stored is tried again, if no append comes before.
-const OUTBOX_RETRY: Duration = Duration::from_secs(5);
-
-/// Text that was taken over.
-struct Text {
-    event: NewEvent,
-    /// The lease under which it was accepted; it is stored under no other.
-    fence: Option<LeaseToken>,
-}
-
 pub(crate) struct Writer {
-    core: Arc<Core>,
-    shared: Arc<Shared>,
+    pub(crate) core: Arc<Core>,
+    pub(crate) shared: Arc<Shared>,
     /// This task is one thread's, so there is nothing to tell apart.
     coalescer: Coalescer<()>,
     /// The lease under which the coalescer's text was accepted.
-    fence: Option<LeaseToken>,
+    pub(crate) fence: Option<LeaseToken>,
     /// Text that was taken over and has left its window, but isn't stored yet: empty but for the time of a
     /// store failure. Nothing new is taken before it is stored, so it is at most one window's.
-    outbox: Vec<Text>,
-    outbox_retry: Option<Instant>,
+    pub(crate) outbox: Vec<Text>,
+    pub(crate) outbox_retry: Option<Instant>,
     since_snapshot: Since,
     at_rest: bool,
     started: Instant,
@@ -274,102 +260,8 @@ impl Writer {
         self.snapshot_if_due().await;
     }
 
-    /// Stores the outbox and then `own`, under [`Writer::fence`]; folds and publishes. What has the same fence
-    /// is one transaction. On an error nothing of `own` is stored; the outbox is, if only `own` was at fault.
-    async fn store(&mut self, own: Vec<NewEvent>) -> Result<Vec<AppendedEvent>, StoreError> {
-        let mut stored = Vec::new();
-        loop {
-            let fence = match self.outbox.first() {
-                Some(text) => text.fence.clone(),
-                None => self.fence.clone(),
-            };
-            let same = self.outbox.iter().take_while(|text| text.fence == fence);
-            let run = same.count();
-            let is_last = run == self.outbox.len() && fence == self.fence;
-            let texts = self.outbox[..run].iter().map(|text| text.event.clone());
-            let batch: Arc<[NewEvent]> = match is_last {
-                true => texts.chain(own.iter().cloned()).collect(),
-                false => texts.collect(),
-            };
-            if batch.is_empty() {
-                return Ok(stored);
-            }
-            match self.append_with_retries(batch, fence.as_ref()).await {
-                Ok(appended) => {
-                    self.outbox.drain(..run);
-                    self.outbox_retry = None;
-                    stored.extend(self.take_in(appended).await);
-                }
-                Err(error) if error.is_callers_fault() => {
-                    self.store_one_by_one(run).await?;
-                    // Text of an earlier lease isn't this caller's concern.
-                    if is_last {
-                        return Err(error);
-                    }
-                }
-                Err(error) => {
-                    let retry = || Instant::now() + OUTBOX_RETRY;
-                    self.outbox_retry = (!self.outbox.is_empty()).then(retry);
-                    return Err(error);
-                }
-            }
-            if is_last {
-                return Ok(stored);
-            }
-        }
-    }
-
-    /// Stores the first texts of the outbox when the store refused a batch that they were part of. What is
-    /// refused by itself (an id of the caller's that was reused, a session that is gone, a lease that is lost)
-    /// can never be stored.
-    async fn store_one_by_one(&mut self, texts: usize) -> Result<(), StoreError> {
-        for _ in 0..texts {
-            let Some(text) = self.outbox.first() else {
-                break;
-            };
-            let (batch, fence) = (Arc::from([text.event.clone()]), text.fence.clone());
-            match self.append_with_retries(batch, fence.as_ref()).await {
-                Ok(appended) => drop(self.take_in(appended).await),
-                Err(error) if error.is_callers_fault() => {
-                    tracing::error!(session = %self.shared.key, %error, "streamed text was refused and is dropped");
-                }
-                Err(error) => {
-                    self.outbox_retry = Some(Instant::now() + OUTBOX_RETRY);
-                    return Err(error);
-                }
-            }
-            self.outbox.remove(0);
-        }
-        self.outbox_retry = None;
-        Ok(())
-    }
-
-    async fn append_with_retries(
-        &self,
-        events: Arc<[NewEvent]>,
-        fence: Option<&LeaseToken>,
-    ) -> Result<Appended, StoreError> {
-        let request = || AppendRequest {
-            key: self.shared.key.clone(),
-            events: events.clone(),
-            fence: fence.map(|token| self.core.options.fence(token)),
-        };
-        let mut delay = FIRST_DELAY;
-        for _ in 1..ATTEMPTS {
-            match self.core.store.append(request()).await {
-                Err(error) if error.is_transient() => {
-                    tracing::debug!(session = %self.shared.key, %error, "append failed; trying again");
-                    tokio::time::sleep(delay).await;
-                    delay = (delay * 2).min(LAST_DELAY);
-                }
-                done => return done,
-            }
-        }
-        self.core.store.append(request()).await
-    }
-
     /// Folds and publishes what an append made durable.
-    async fn take_in(&mut self, appended: Appended) -> Vec<AppendedEvent> {
+    pub(crate) async fn take_in(&mut self, appended: Appended) -> Vec<AppendedEvent> {
         let mut folded = Vec::with_capacity(appended.events.len());
         let mut complete = true;
         let mut changed = None;

@@ -59,7 +59,7 @@ struct World {
 async fn real_commands_are_applied_exactly_once_whatever_is_killed() {
     let kills = number("OPEN_COWORK_CHAOS_KILLS", 4);
     let clients = number("OPEN_COWORK_CHAOS_CLIENTS", 4);
-    let mut dice = Dice(number("OPEN_COWORK_CHAOS_SEED", 1) * 0x9e37_79b9_7f4a_7c15 | 1);
+    let mut dice = Dice(number("OPEN_COWORK_CHAOS_SEED", 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
 
     let database = Postgres::start(Durability::Fast).await.unwrap();
     let model = ScriptedModel::start().await.unwrap();

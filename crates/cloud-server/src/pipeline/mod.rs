@@ -274,7 +274,8 @@ impl Pipeline {
         {
             return Err(ApiError::unauthenticated(
                 "The request body is not the one that was signed.",
-            ));
+            )
+            .code("auth.invalid_signature"));
         }
         let traced = route.mutates()
             || asked.headers.contains_key("traceparent")

@@ -282,9 +282,10 @@ impl Open {
             let woken = tokio::select! {
                 biased;
                 () = self.cloud.draining().cancelled() => return Err(Ended),
-                frame = self.frames.next() => Woken::Frame(frame),
+                // Before the frames: of a busy thread there is always one.
                 _ = self.credentials.changed() => Woken::Credentials,
                 _ = self.ticks.changed() => Woken::Tick,
+                frame = self.frames.next() => Woken::Frame(frame),
             };
             match woken {
                 Woken::Frame(Some(frame)) => return Ok(frame.0),

@@ -1,5 +1,11 @@
 //! Channels: coworkers in chats, their bindings, people, deliveries (03 §8.23).
 
+mod answers;
+mod requests;
+
+pub use answers::*;
+pub use requests::*;
+
 use crate::api::sessions::Command;
 use crate::fence::FenceToken;
 use crate::record::SessionEnvelope;

@@ -2,8 +2,8 @@
 
 use super::fixtures::{at, stamp, tenant};
 use super::plane::Plane;
-use crate::store::governance::{AuditQuery, ByokVerdict, NewUsage, QuotaClaim, StoredByok};
 use crate::store::StoreError;
+use crate::store::governance::{AuditQuery, ByokVerdict, NewUsage, QuotaClaim, StoredByok};
 use crate::time::iso;
 use futures::future::join_all;
 use open_cowork_contracts::JsonObject;

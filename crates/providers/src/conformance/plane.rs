@@ -12,7 +12,7 @@
 //! Each case gets a plane of its own. A store that several processes may use gives two handles with
 //! [`Plane::of_two`].
 
-use super::{artifacts, browser, execution, governance, identity, threads, workflows};
+use super::{artifacts, browser, commands, execution, governance, identity, threads, workflows};
 use crate::store::{ControlPlane, NewSession, Scope, SessionKey};
 use crate::time::{Timestamp, iso};
 use std::any::Any;
@@ -134,6 +134,10 @@ cases! {
         a_claim_leaves_the_session_as_it_is,
         reaping_ends_expired_scopes_oldest_first,
         an_unfinished_turn_waits_for_a_worker_until_one_has_it,
+        one_of_many_workers_gets_the_scope,
+        many_reapers_share_the_work,
+        a_takeover_and_an_append_have_an_order;
+    commands:
         a_command_is_queued_once_by_its_id,
         an_id_of_another_scope_is_a_conflict_that_reveals_nothing,
         an_unknown_session_takes_no_command,
@@ -150,10 +154,7 @@ cases! {
         a_scope_of_another_worker_is_not_runnable,
         a_prompt_behind_a_running_turn_is_not_ready,
         what_is_to_do_is_told_per_session,
-        one_of_many_workers_gets_the_scope,
         many_claims_of_one_lease_give_every_command_once,
-        many_reapers_share_the_work,
-        a_takeover_and_an_append_have_an_order,
         a_heartbeat_replaces_the_one_before,
         old_commands_and_heartbeats_are_pruned;
     identity:

@@ -8,9 +8,9 @@ use super::{Page, Scope, StoreError};
 use crate::time::Timestamp;
 use async_trait::async_trait;
 use open_cowork_contracts::api::channels::{
-    ChannelBinding, ChannelDelivery, ChannelIdentity, ChannelIdentityStatus,
-    ChannelInteraction, ChannelRole, ChannelSessionBinding, DeliveryStatus, HeadlessAgent,
-    ProviderEvent, ProviderEventStatus,
+    ChannelBinding, ChannelDelivery, ChannelIdentity, ChannelIdentityStatus, ChannelInteraction,
+    ChannelRole, ChannelSessionBinding, DeliveryStatus, HeadlessAgent, ProviderEvent,
+    ProviderEventStatus,
 };
 use open_cowork_contracts::{OrgId, SessionId, TenantId};
 use sha2::{Digest, Sha256};
@@ -30,7 +30,10 @@ pub const PROVIDER_EVENT_TTL_MS: i64 = 5 * 60_000;
 #[must_use]
 pub fn stable_id(prefix: &str, parts: &[&str]) -> String {
     let digest = Sha256::digest(parts.join("\0"));
-    let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = digest[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("{prefix}_{hex}")
 }
 
@@ -117,7 +120,12 @@ impl PersonKey {
     #[must_use]
     pub fn identity_id(&self, org: &OrgId) -> String {
         let workspace = self.external_workspace_id.as_deref().unwrap_or_default();
-        let parts = [org.as_str(), &self.provider, workspace, &self.external_user_id];
+        let parts = [
+            org.as_str(),
+            &self.provider,
+            workspace,
+            &self.external_user_id,
+        ];
         stable_id("chid", &parts)
     }
 }
@@ -221,7 +229,8 @@ pub struct ProviderEventOutcome {
 pub trait ChannelStore: Send + Sync + 'static {
     /// Makes a coworker. The same id with equal name and profile comes back as it is; anything else under that id is
     /// a [`StoreError::Conflict`] that reveals nothing.
-    async fn create_channel_agent(&self, agent: HeadlessAgent) -> Result<HeadlessAgent, StoreError>;
+    async fn create_channel_agent(&self, agent: HeadlessAgent)
+    -> Result<HeadlessAgent, StoreError>;
     /// Coworkers, touched last first.
     async fn channel_agents(
         &self,

@@ -29,7 +29,10 @@ const ROWS: (u32, u32) = (100, 500);
 
 #[async_trait]
 impl<D: Database> ChannelStore for SqlStore<D> {
-    async fn create_channel_agent(&self, agent: HeadlessAgent) -> Result<HeadlessAgent, StoreError> {
+    async fn create_channel_agent(
+        &self,
+        agent: HeadlessAgent,
+    ) -> Result<HeadlessAgent, StoreError> {
         transact!(self, |connection| {
             directory::create_agent(connection, &agent).await
         })

@@ -372,8 +372,8 @@ mod tests {
 
     fn draft(change: Value) -> Result<WorkflowSummary, ApiError> {
         let mut body = json!({"title": " Report ", "instructions": "Write it."});
-        for (key, value) in change.as_object().unwrap() {
-            body[key] = value.clone();
+        if let Value::Object(change) = change {
+            body.as_object_mut().unwrap().extend(change);
         }
         let draft = serde_json::from_value(body).unwrap();
         let mut ids = 0;

@@ -138,7 +138,11 @@ pub(super) async fn resolve(
     let tenant_no = known_tenant(connection, tenant, "interaction").await?;
     let lock = select_asks!("WHERE t.tenant_id = $1 AND i.interaction_id = $2");
     let query = connection.select_for_update(lock, "i");
-    let row = query.bind(tenant.as_str()).bind(id).fetch_optional().await?;
+    let row = query
+        .bind(tenant.as_str())
+        .bind(id)
+        .fetch_optional()
+        .await?;
     let Some(row) = row else {
         return Err(StoreError::Missing("interaction").into());
     };

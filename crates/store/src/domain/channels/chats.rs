@@ -104,7 +104,11 @@ pub(super) async fn move_cursor(
                 JOIN tenants t ON t.tenant_no = c.tenant_no \
                 WHERE t.tenant_id = $1 AND c.binding_id = $2";
     let query = connection.select_for_update(lock, "c");
-    let row = query.bind(tenant.as_str()).bind(id).fetch_optional().await?;
+    let row = query
+        .bind(tenant.as_str())
+        .bind(id)
+        .fetch_optional()
+        .await?;
     let Some(row) = row else {
         return Ok(None);
     };

@@ -9,9 +9,7 @@ use open_cowork_contracts::TenantId;
 use open_cowork_contracts::api::channels::{ChannelDelivery, DeliveryStatus};
 use open_cowork_contracts::api::usage::QuotaKey;
 use open_cowork_providers::store::StoreError;
-use open_cowork_providers::store::channels::{
-    Claimer, DeliveryChange, DeliveryKey, DeliveryQuery,
-};
+use open_cowork_providers::store::channels::{Claimer, DeliveryChange, DeliveryKey, DeliveryQuery};
 use open_cowork_providers::store::governance::QuotaClaim;
 use open_cowork_providers::store::keyset::{List, Page, page_size};
 use open_cowork_providers::time::{Timestamp, iso};
@@ -67,7 +65,13 @@ pub(super) async fn create(
     if made > 0 {
         return Ok(new.clone());
     }
-    let known = one(connection, tenant_no, &new.channel_binding_id, &new.delivery_id).await?;
+    let known = one(
+        connection,
+        tenant_no,
+        &new.channel_binding_id,
+        &new.delivery_id,
+    )
+    .await?;
     known.ok_or_else(|| unknown().into())
 }
 
@@ -83,13 +87,7 @@ pub(super) async fn page(
 ) -> Result<Page<ChannelDelivery>, Stop> {
     let status = query.status.map(|status| status.as_str());
     let bindings = query.bindings.as_deref().map(listed);
-    let filter = (
-        tenant,
-        &query.delivery_id,
-        status,
-        &bindings,
-        &query.holder,
-    );
+    let filter = (tenant, &query.delivery_id, status, &bindings, &query.holder);
     let list = List::new("channel deliveries", &filter);
     let [time, id, binding] = match list.start::<3>(query.cursor.as_deref())? {
         Some(key) => key.map(Some),

@@ -119,7 +119,10 @@ pub(super) async fn create_binding(
     most: Option<u64>,
 ) -> Result<BindingRow, Stop> {
     let unknown = || StoreError::Missing("channel coworker");
-    if agent(connection, tenant, &new.binding.agent_id).await?.is_none() {
+    if agent(connection, tenant, &new.binding.agent_id)
+        .await?
+        .is_none()
+    {
         return Err(unknown().into());
     }
     // Under the tenant's lock two that see room for one more come one after the other.
@@ -169,7 +172,11 @@ async fn room(
     };
     let select = "SELECT COUNT(*) FROM channel_bindings WHERE tenant_no = $1 AND counts = 1 AND binding_id <> $2";
     let query = connection.query(select).bind(tenant_no);
-    let used = query.bind(new.binding_id.as_str()).fetch_one().await?.unsigned(0)?;
+    let used = query
+        .bind(new.binding_id.as_str())
+        .fetch_one()
+        .await?
+        .unsigned(0)?;
     if used < most {
         return Ok(());
     }
@@ -238,6 +245,9 @@ pub(super) async fn bindings(
     let rows = query.bind(size as i64 + 1).bind(agent).fetch_all().await?;
     let rows = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
     Ok(list.page(rows, size, |row| {
-        [row.binding.updated_at.clone(), row.binding.binding_id.clone()]
+        [
+            row.binding.updated_at.clone(),
+            row.binding.binding_id.clone(),
+        ]
     }))
 }

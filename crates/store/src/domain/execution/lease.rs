@@ -312,6 +312,11 @@ async fn end_scope(
         .bind(user_no)
         .fetch_all()
         .await?;
+    // First these: a claim of a command that is under way holds its session's lease, and the command that it
+    // leaves `running` is seen only by a statement that begins after it.
+    let delete = "DELETE FROM session_leases WHERE tenant_no = $1 AND user_no = $2";
+    let deleted = connection.query(delete).bind(tenant_no).bind(user_no);
+    deleted.execute().await?;
     let (code, spared) = match why {
         Ended::Expired => ("lease_expired", 0),
         Ended::Released => ("lease_released", 1),
@@ -329,13 +334,9 @@ async fn end_scope(
         .bind(code)
         .fetch_all()
         .await?;
-    for delete in [
-        "DELETE FROM session_leases WHERE tenant_no = $1 AND user_no = $2",
-        "DELETE FROM scope_leases WHERE tenant_no = $1 AND user_no = $2",
-    ] {
-        let deleted = connection.query(delete).bind(tenant_no).bind(user_no);
-        deleted.execute().await?;
-    }
+    let delete = "DELETE FROM scope_leases WHERE tenant_no = $1 AND user_no = $2";
+    let deleted = connection.query(delete).bind(tenant_no).bind(user_no);
+    deleted.execute().await?;
     show_on_user(connection, (tenant_no, user_no), None).await?;
     let mut ended = Vec::with_capacity(held.len());
     for row in &held {

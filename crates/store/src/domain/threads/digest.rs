@@ -254,6 +254,7 @@ mod tests {
     use serde_json::json;
     use std::sync::Arc;
 
+    #[allow(clippy::needless_pass_by_value, reason = "`json!` at the call")]
     fn event(sequence: u64, kind: &str, payload: Value) -> Arc<SessionEventRecord> {
         let event = json!({"sequence": sequence, "type": kind, "payload": payload});
         Arc::new(serde_json::from_value(event).unwrap())
