@@ -46,6 +46,20 @@ const NPM: Program = Program {
     package: "npm",
     find: find_program,
 };
+/// Debian keeps what makes virtual environments in a package of its own; schemathesis lives in one.
+const PYTHON: Program = Program {
+    name: "python3",
+    package: "python3-venv",
+    find: |name| {
+        let python = find_program(name)?;
+        let asked = Command::new(&python)
+            .args(["-c", "import ensurepip, venv"])
+            .stdin(Stdio::null())
+            .output()
+            .ok()?;
+        asked.status.success().then_some(python)
+    },
+};
 /// Debian keeps the server outside of PATH.
 const POSTGRES: Program = Program {
     name: "postgres",
@@ -57,8 +71,16 @@ const POSTGRES: Program = Program {
 pub(crate) const FOR_AGENT: &[Program] = &[GIT, RIPGREP];
 
 /// What the tests need.
-pub(crate) const FOR_TESTS: &[Program] =
-    &[GIT, RIPGREP, CHROMIUM, CHROMEDRIVER, POSTGRES, NODE, NPM];
+pub(crate) const FOR_TESTS: &[Program] = &[
+    GIT,
+    RIPGREP,
+    CHROMIUM,
+    CHROMEDRIVER,
+    POSTGRES,
+    NODE,
+    NPM,
+    PYTHON,
+];
 
 /// Makes sure that these programs are there.
 ///

@@ -61,7 +61,7 @@ enum Task {
         #[arg(long)]
         quick: bool,
         /// Only the steps whose name contains this: format, clippy, layers, licences, pages,
-        /// programs, OpenCode, tests, documentation.
+        /// programs, OpenCode, tests, API, documentation.
         #[arg(long, value_name = "NAME")]
         only: Option<String>,
     },

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that CI checks.
 
 use crate::step::Steps;
-use crate::{cargo, layers, machine, pages, root, supply};
+use crate::{api, cargo, layers, machine, pages, root, supply};
 use open_cowork_testkit::opencode::{PINNED_VERSION, provision_reporting};
 use open_cowork_testkit::process::find_program;
 use std::path::PathBuf;
@@ -85,6 +85,11 @@ fn the_rest(steps: &mut Steps) {
     }
     steps.tests("tests", &mut command);
     steps.tests("doc tests", &mut doc_tests);
+    steps.run("API against its document", || {
+        api::run(&api::Options {
+            seconds: API_SECONDS,
+        })
+    });
     steps.command(
         "documentation",
         cargo()
@@ -92,6 +97,9 @@ fn the_rest(steps: &mut Steps) {
             .env("RUSTDOCFLAGS", "-D warnings"),
     );
 }
+
+/// How long schemathesis may ask; `cargo xtask api` asks for longer.
+const API_SECONDS: u64 = 60;
 
 fn has_nextest() -> bool {
     find_program("cargo-nextest").is_some()

@@ -54,6 +54,25 @@ impl std::fmt::Debug for Call {
 }
 
 impl Call {
+    /// The same request for a look ahead, without the stream of its body.
+    #[must_use]
+    pub fn glance(&self) -> Call {
+        Call {
+            cloud: self.cloud.clone(),
+            route: self.route.clone(),
+            who: self.who.clone(),
+            method: self.method.clone(),
+            uri: self.uri.clone(),
+            headers: self.headers.clone(),
+            params: self.params.clone(),
+            body: self.body.clone(),
+            stream: Mutex::new(None),
+            peer: self.peer,
+            source: self.source,
+            request_id: self.request_id.clone(),
+        }
+    }
+
     /// Who asks.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use open_cowork_config::cloud::EffectiveProfile;
 use open_cowork_config::model::cloud::CloudRole;
+use open_cowork_contracts::api::capabilities::Capabilities;
 use open_cowork_contracts::api::usage::QuotaKey;
 use open_cowork_contracts::api::workspace::ProgressSnapshot;
 use open_cowork_policy::capability::{self, Features};
@@ -199,6 +200,8 @@ pub struct Options {
     pub callback_path: String,
     /// The branding that `GET /api/config` shows; null without one.
     pub public_branding: serde_json::Value,
+    /// Tools and skills that the configuration offers ([`crate::service::capabilities::catalogue`]).
+    pub capabilities: Arc<Capabilities>,
     /// What an organisation may use up.
     pub quotas: Quotas,
     /// Shows that a caller belongs to this deployment (`x-open-cowork-internal-token`); none: nobody does.
@@ -229,6 +232,7 @@ impl Default for Options {
             profile,
             callback_path: "/auth/callback".into(),
             public_branding: serde_json::Value::Null,
+            capabilities: Arc::default(),
             quotas: Quotas::default(),
             internal_token: None,
             limits: Limits::default(),
@@ -249,6 +253,8 @@ pub struct Quotas {
     pub concurrent_workflow_runs: Option<u64>,
     /// Deliveries to channels per hour.
     pub gateway_deliveries_per_hour: Option<u64>,
+    /// Channels that are not disabled.
+    pub gateway_channel_bindings: Option<u64>,
     /// Minutes of workers per hour.
     pub worker_minutes_per_hour: Option<u64>,
     /// Bytes of deliverables per day.

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 const LATER: &[&str] = &["validateProjectSource", "uploadProjectSnapshot"];
 
 /// Domains whose routes are still to come.
-const NOT_YET: &[&str] = &["channels", "capabilities", "launchpad"];
+const NOT_YET: &[&str] = &[];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_method_of_upstreams_client_gets_the_answer_that_it_expects() {

@@ -200,6 +200,26 @@ async fn a_follower_gets_the_backlog_then_what_happens() {
     assert_eq!(later.frame().await.0, "3");
 }
 
+/// Else every reconnect to another process would cost its client a look at the whole.
+#[tokio::test]
+async fn processes_on_one_database_tell_the_same_epoch_and_another_database_tells_another() {
+    let one = served(world().await).await;
+    let shares = |services: &mut open_cowork_cloud_server::Services| {
+        services.store = one.world.store.clone();
+        services.log = one.world.log.clone();
+    };
+    let peer = served(world_with(shares).await).await;
+    let other = served(world().await).await;
+    let epoch = async |served: &Served| {
+        let follower = served.follow(ME, "/api/events", None).await;
+        follower.headers["x-open-cowork-stream-epoch"].clone()
+    };
+    let first = epoch(&one).await;
+    assert_eq!(epoch(&one).await, first);
+    assert_eq!(epoch(&peer).await, first);
+    assert_ne!(epoch(&other).await, first);
+}
+
 #[tokio::test]
 async fn a_cursor_ahead_of_the_log_is_told_and_then_follows() {
     let served = served(world().await).await;
@@ -301,18 +321,24 @@ async fn a_revoked_reader_is_cut_at_once_and_others_stay() {
 /// A thread whose next event is always there must not outlive its reader's rights.
 #[tokio::test]
 async fn a_reader_who_is_revoked_in_the_middle_of_a_long_backlog_gets_no_more_of_it() {
-    const EVENTS: usize = 2_000;
+    // Less than a page, so that nothing but the client makes the stream wait.
+    const EVENTS: usize = 600;
     let served = served(world().await).await;
     let (id, key) = served.thread().await;
-    // More than the sockets between hold.
-    let text = "x".repeat(16 * 1024);
-    for batch in 0..EVENTS / 200 {
-        let events = (0..200).map(|n| {
+    // Together more than the sockets between hold.
+    let text = "x".repeat(48 * 1024);
+    for batch in 0..EVENTS / 100 {
+        let events = (0..100).map(|n| {
             let id = format!("{batch}-{n}");
             let payload = json!({"commandId": id, "messageId": id, "text": text, "agent": "build"});
             RuntimeEvent::new(EventType::PromptSubmitted, payload)
         });
-        served.world.log.append(&key, events.collect()).await.unwrap();
+        served
+            .world
+            .log
+            .append(&key, events.collect())
+            .await
+            .unwrap();
     }
     let path = format!("/api/sessions/{id}/events");
     let mut follower = served.follow(ME, &path, None).await;

@@ -5,8 +5,8 @@ use crate::runtime::{ScopeRuntime, StartError};
 use crate::sink::ScopeSink;
 use open_cowork_contracts::api::usage::QuotaKey;
 use open_cowork_contracts::{SessionId, SessionStatus};
-use open_cowork_providers::store::{Scope, StoreError};
 use open_cowork_providers::store::execution::ScopeLease;
+use open_cowork_providers::store::{Scope, StoreError};
 use open_cowork_runtime_host::supervise::Exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -190,8 +190,9 @@ mod tests {
     #[tokio::test]
     async fn a_turn_runs_on_while_the_database_is_away() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("db"), SqliteOptions::default());
-        let store = Arc::new(store.await.unwrap());
+        let path = folder.path().join("db");
+        let store = SqliteStore::open(&path, SqliteOptions::default()).await;
+        let store = Arc::new(store.unwrap());
         let options = ThreadLogOptions {
             shared: true,
             ..ThreadLogOptions::default()

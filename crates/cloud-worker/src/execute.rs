@@ -12,7 +12,7 @@ use open_cowork_providers::store::SessionRow;
 use open_cowork_providers::store::execution::{
     ClaimedCommand, CommandFailure, Deferral, EXECUTION_FAILED, EXHAUSTED, SessionLease,
 };
-use open_cowork_providers::time::parse_iso;
+use open_cowork_providers::time::{Timestamp, parse_iso};
 use open_cowork_runtime_host::host::TurnError;
 use open_cowork_runtime_host::thread::TurnPrompt;
 use open_cowork_runtime_host::translate::Translator;
@@ -21,8 +21,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A command that found no runtime for so long is given up.
+/// A command that is so old and found no runtime so often is given up. Age alone says nothing: it may have waited
+/// behind a long turn, or for a worker to come back.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
+const TRIES: u32 = 10;
 
 /// What became of a command.
 #[derive(Debug)]
@@ -331,14 +333,18 @@ async fn later_unless_old(
     code: &str,
     failure: ExecutionError,
 ) -> Outcome {
-    let age = parse_iso(&command.created_at)
-        .map(|created| context.shared.now().duration_since(created))
-        .and_then(|age| Duration::try_from(age).ok())
-        .unwrap_or_default();
-    match age > PATIENCE {
+    match is_old(command, context.shared.now()) {
         true => fail(context, command, EXECUTION_FAILED, failure).await,
         false => later(code, &failure.message),
     }
+}
+
+fn is_old(command: &Command, now: Timestamp) -> bool {
+    let age = parse_iso(&command.created_at)
+        .map(|created| now.duration_since(created))
+        .and_then(|age| Duration::try_from(age).ok())
+        .unwrap_or_default();
+    age > PATIENCE && command.attempt_count >= TRIES
 }
 
 fn later(code: &str, summary: &str) -> Outcome {
@@ -449,5 +455,27 @@ impl Context {
         let runtime = self.ready(false).await?;
         runtime.open_thread(row).await?;
         Ok(runtime)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_waited_long_is_still_tried_often() {
+        let now = parse_iso("2026-01-02T03:30:00.000Z").unwrap();
+        let command = |created: &str, attempts: u32| -> Command {
+            serde_json::from_value(json!({
+                "commandId": "c", "tenantId": "t", "userId": "u", "sessionId": "s", "kind": "prompt",
+                "payload": {}, "targetLeaseToken": null, "createdSequence": 1, "createdAt": created,
+                "status": "running", "claimedBy": null, "claimedLeaseToken": null, "attemptCount": attempts,
+                "availableAt": null, "lastErrorCode": null, "lastErrorSummary": null, "ackedAt": null, "error": null,
+            }))
+            .unwrap()
+        };
+        assert!(!is_old(&command("2026-01-02T03:00:00.000Z", 1), now));
+        assert!(!is_old(&command("2026-01-02T03:25:00.000Z", 100), now));
+        assert!(is_old(&command("2026-01-02T03:00:00.000Z", TRIES), now));
     }
 }

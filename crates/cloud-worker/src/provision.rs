@@ -212,6 +212,11 @@ pub(crate) async fn config(
             .check_key(chosen.id(), KeySource::Organisation)?;
     }
     let mut input = input(&options.config, chosen, keys);
+    // What the configuration's placeholders may name, and nothing else of this process.
+    input.variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| options.config.allowed_env_placeholders.contains(name))
+        .collect();
     input.managed = grants.policy.clone();
     let product = under_profile(&options.config, options.profile.as_ref());
     if let Some(profile) = &options.profile {

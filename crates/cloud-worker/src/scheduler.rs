@@ -59,6 +59,8 @@ pub struct Retention {
     pub commands: Option<Duration>,
     /// Runs that ended.
     pub runs: Option<Duration>,
+    /// Channels' deliveries that ended, expired asks, settled events of providers.
+    pub channels: Option<Duration>,
 }
 
 /// How a scheduler behaves.
@@ -217,6 +219,14 @@ impl Scheduler {
                 (
                     "retain audit",
                     job("retain audit", &mut failed, self.prune_governance()).await,
+                ),
+                (
+                    "retain channels",
+                    job("retain channels", &mut failed, self.prune_channels()).await,
+                ),
+                (
+                    "retain sign-in",
+                    job("retain sign-in", &mut failed, self.prune_sign_in()).await,
                 ),
             ] {
                 tracing::debug!(name, ?count, "forgotten");
@@ -382,6 +392,23 @@ impl Scheduler {
         let store = &self.parts.store;
         self.batches(|limit| store.prune_governance(audit, usage, limit))
             .await
+    }
+
+    async fn prune_channels(&self) -> Result<u64, LogError> {
+        let Some(keep) = self.options.retention.channels else {
+            return Ok(0);
+        };
+        let before = (self.parts.clock)() - keep;
+        let store = &self.parts.store;
+        self.batches(|limit| store.prune_channels(before, limit))
+            .await
+    }
+
+    /// Ended sessions of browsers, expired idempotency keys, full buckets, old failures: nobody keeps these.
+    async fn prune_sign_in(&self) -> Result<u64, LogError> {
+        let now = (self.parts.clock)();
+        let store = &self.parts.store;
+        self.batches(|limit| store.prune_browser(now, limit)).await
     }
 
     async fn batches<F, Fut>(&self, prune: F) -> Result<u64, LogError>

@@ -35,8 +35,8 @@ mod progress;
 mod proof_compatibility;
 
 use crate::arguments::{
-    Arguments, BrandingCommand, CloudCommand, Command, ConfigCommand, DistributionCommand, HygieneCommand,
-    ProofCommand,
+    Arguments, BrandingCommand, CloudCommand, Command, ConfigCommand, DistributionCommand,
+    HygieneCommand, ProofCommand,
 };
 use crate::error::CommandError;
 use crate::output::{Format, Outcome};

@@ -54,7 +54,7 @@ pub struct ComposeInput {
     pub model: String,
     /// Model of titles and summaries; absent: the provider's small model, else the model.
     pub small_model: Option<String>,
-    /// Key of a provider that the config doesn't describe; absent for endpoints that need none.
+    /// Key of the chosen provider where the config declares no field for it; absent for endpoints that need none.
     pub api_key: Option<SecretString>,
     /// What the user's settings grant, see [`Dimensions::resolve`]; composing clamps it once more.
     pub dimensions: Dimensions,

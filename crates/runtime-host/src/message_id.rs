@@ -126,7 +126,7 @@ mod tests {
 
         #[test]
         fn nothing_panics_on_odd_ids(message in "\\PC{0,40}", command in "\\PC{0,40}") {
-            names(&message, &command);
+            let _ = names(&message, &command);
         }
     }
 }

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_governance.sql"),
     include_str!("migrations/0004_product.sql"),
     include_str!("migrations/0005_channels.sql"),
+    include_str!("migrations/0006_epoch.sql"),
 ];
 
 /// How far a database's schema is (04 §10).

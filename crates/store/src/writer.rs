@@ -124,10 +124,18 @@ pub(crate) async fn run(
             (Ok(connection), Some(patience)) => {
                 write_within(patience, connection, &mut known, &failure, &mut jobs).await;
             }
-            (Err(error), _) => refuse_all(&mut jobs, &failure.of(&error)),
+            (Err(error), _) => {
+                // Whoever has come meanwhile has waited, too: a database that is away is said to all at once.
+                while let Ok(job) = queue.try_recv() {
+                    jobs.push(job);
+                }
+                refuse_all(&mut jobs, &failure.of(&error));
+            }
         }
         drop(turn_taken);
         jobs.into_iter().for_each(Job::answer);
+        // Whoever was answered and has more asks now, so that the next group takes all of them.
+        tokio::task::yield_now().await;
     }
 }
 

@@ -1,6 +1,10 @@
 //! Two of the store's transactions that meet in the middle, on PostgreSQL.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that fails panics"
+)]
 
 use open_cowork_contracts::JsonObject;
 use open_cowork_contracts::api::sessions::{CommandKind, CommandStatus};

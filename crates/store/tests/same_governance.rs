@@ -165,10 +165,10 @@ impl Side {
                     account_id: person(who),
                     idp_subject: (who % 2 == 0).then(|| format!("s{who}")),
                     email: format!("P{who}@x.test"),
-                    display_name: (nth % 3 == 0).then(|| format!("Person {who}")),
+                    display_name: nth.is_multiple_of(3).then(|| format!("Person {who}")),
                     role,
                     create_membership: create,
-                    accept_invite: nth % 2 == 0,
+                    accept_invite: nth.is_multiple_of(2),
                 };
                 format!("{:?}", store.bootstrap(&wish, &stamp(who)).await)
             }
@@ -206,7 +206,7 @@ impl Side {
                 let changed = store
                     .update_member(&tenant, &person(who), &change, &stamp(by))
                     .await;
-                format!("{:?}", changed)
+                format!("{changed:?}")
             }
             Step::MakeRole {
                 by,
@@ -238,7 +238,7 @@ impl Side {
                 let changed = store
                     .update_custom_role(&tenant, &key, &change, &stamp(by))
                     .await;
-                format!("{:?}", changed)
+                format!("{changed:?}")
             }
             Step::DeleteRole { by, role } => {
                 let deleted = store

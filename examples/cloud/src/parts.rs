@@ -8,9 +8,10 @@ use open_cowork_adapters::oidc::{OidcOptions, OidcProvider};
 use open_cowork_adapters::secrets::{self, EnvelopeSecrets};
 use open_cowork_adapters::tokens::TokenHasher;
 use open_cowork_cloud_server::auth::{SignIn, SignInParts};
-use open_cowork_cloud_server::boot::{governance, key, liveness, options, sign_in};
+use open_cowork_cloud_server::boot::{governance, key, liveness, options, root, sign_in};
 use open_cowork_cloud_server::pipeline::{self, Renderer, Surfaces};
 use open_cowork_cloud_server::server::Bounds;
+use open_cowork_cloud_server::service::capabilities;
 use open_cowork_cloud_server::service::threads;
 use open_cowork_cloud_server::settings::{PostgresSettings, Settings};
 use open_cowork_cloud_server::workbench::{self, Look, WorkbenchOptions};
@@ -288,6 +289,15 @@ impl Common<'_> {
         scheduler.profile.clone_from(&api.profile.name);
         scheduler.retention.audit = settings.retention.audit_events;
         scheduler.retention.usage = settings.retention.usage_events;
+        // One cut for all of channels: the longer of the two, so that nothing goes too early.
+        let channels = (
+            settings.retention.channel_deliveries,
+            settings.retention.channel_interactions,
+        );
+        scheduler.retention.channels = match channels {
+            (Some(deliveries), Some(interactions)) => Some(deliveries.max(interactions)),
+            _ => None,
+        };
         scheduler.retention_interval = settings.retention.interval;
         scheduler.retention_batches = (settings.retention.batch, settings.retention.batches);
         Scheduler::start(parts, scheduler)
@@ -300,10 +310,12 @@ impl Common<'_> {
         services.bus = self.bus.clone();
         services.authenticator = Arc::new(self.sign_in()?);
         services.options = options::cloud(settings);
+        services.options.capabilities = Arc::new(capabilities::catalogue(
+            self.told.loaded.config(),
+            &settings.cloud.profile,
+        ));
         services.metrics = Some(self.telemetry.render());
-        services.objects = Some(Arc::new(FolderObjects::open(
-            settings.root.join(OBJECTS),
-        )?));
+        services.objects = Some(Arc::new(FolderObjects::open(settings.root.join(OBJECTS))?));
         services.governance = governance::governance(settings, self.hasher.clone(), &self.secret);
         if let Some(worker) = worker {
             let (executor, watched) = (worker.clone(), worker.clone());
@@ -373,7 +385,8 @@ fn secret_key(settings: &Settings) -> anyhow::Result<SecretString> {
 
 /// Where records are.
 enum Database {
-    Sqlite(Arc<SqliteStore>),
+    /// The root is ours as long as its database is open.
+    Sqlite(Arc<SqliteStore>, root::RootLock),
     Postgres(Arc<PostgresStore>, Box<PostgresSettings>),
 }
 
@@ -384,13 +397,14 @@ impl Database {
             false => RunMigrations::No,
         };
         let Some(postgres) = &settings.records.postgres else {
+            let lock = root::take(&settings.root)?;
             let path = settings.root.join(DATABASE);
             let options = SqliteOptions {
                 migrations,
                 ..SqliteOptions::default()
             };
             let store = SqliteStore::open(&path, options).await?;
-            return Ok(Database::Sqlite(Arc::new(store)));
+            return Ok(Database::Sqlite(Arc::new(store), lock));
         };
         let schema = SchemaName::parse(&postgres.schema).context(
             "OPEN_COWORK_CLOUD_PG_SCHEMA is no name of a schema; write letters, digits and _ only",
@@ -429,21 +443,21 @@ impl Database {
 
     fn store(&self) -> Arc<dyn ControlPlane> {
         match self {
-            Database::Sqlite(store) => store.clone(),
+            Database::Sqlite(store, _) => store.clone(),
             Database::Postgres(store, _) => store.clone(),
         }
     }
 
     fn log(&self) -> Arc<dyn Store> {
         match self {
-            Database::Sqlite(store) => store.clone(),
+            Database::Sqlite(store, _) => store.clone(),
             Database::Postgres(store, _) => store.clone(),
         }
     }
 
     async fn close(self) {
         match self {
-            Database::Sqlite(store) => store.close().await,
+            Database::Sqlite(store, _lock) => store.close().await,
             Database::Postgres(store, _) => store.close().await,
         }
     }

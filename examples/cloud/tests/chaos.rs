@@ -59,7 +59,8 @@ struct World {
 async fn real_commands_are_applied_exactly_once_whatever_is_killed() {
     let kills = number("OPEN_COWORK_CHAOS_KILLS", 4);
     let clients = number("OPEN_COWORK_CHAOS_CLIENTS", 4);
-    let mut dice = Dice(number("OPEN_COWORK_CHAOS_SEED", 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut dice =
+        Dice(number("OPEN_COWORK_CHAOS_SEED", 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
 
     let database = Postgres::start(Durability::Fast).await.unwrap();
     let model = ScriptedModel::start().await.unwrap();
@@ -76,23 +77,39 @@ async fn real_commands_are_applied_exactly_once_whatever_is_killed() {
         let made = person.post("/api/sessions", &json!({})).await.unwrap();
         let session = made["session"]["sessionId"].as_str().unwrap().to_owned();
         sessions.push((person.clone(), session.clone()));
-        tasks.push(tokio::spawn(work(world.clone(), person, session, Dice(dice.roll(u64::MAX) | 1))));
+        tasks.push(tokio::spawn(work(
+            world.clone(),
+            person,
+            session,
+            Dice(dice.roll(u64::MAX) | 1),
+        )));
     }
 
     for kill in 1..=kills {
         // Something has to be going on, or there is nothing to break.
         let turns = world.turns.load(Ordering::Relaxed);
         let started = Instant::now();
-        while world.turns.load(Ordering::Relaxed) == turns && started.elapsed() < Duration::from_secs(25) {
+        while world.turns.load(Ordering::Relaxed) == turns
+            && started.elapsed() < Duration::from_secs(25)
+        {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         tokio::time::sleep(Duration::from_millis(dice.roll(1500))).await;
         let victim = &mut nodes[dice.roll(3) as usize];
-        assert!(victim.runs(), "{} ended by itself:\n{}", victim.name, victim.tail());
+        assert!(
+            victim.runs(),
+            "{} ended by itself:\n{}",
+            victim.name,
+            victim.tail()
+        );
         victim.kill();
         tokio::time::sleep(Duration::from_millis(dice.roll(500))).await;
         victim.start();
-        eprintln!("kill {kill} of {kills}: {}, {} turns so far", victim.name, world.turns.load(Ordering::Relaxed));
+        eprintln!(
+            "kill {kill} of {kills}: {}, {} turns so far",
+            victim.name,
+            world.turns.load(Ordering::Relaxed)
+        );
     }
 
     world.stop.store(true, Ordering::Relaxed);
@@ -121,11 +138,18 @@ async fn real_commands_are_applied_exactly_once_whatever_is_killed() {
     check_model(&model);
     let started = Instant::now();
     while !processes_of(folder.path()).is_empty() {
-        assert!(started.elapsed() < PATIENCE, "left behind: {:?}", processes_of(folder.path()));
+        assert!(
+            started.elapsed() < PATIENCE,
+            "left behind: {:?}",
+            processes_of(folder.path())
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let accepted = world.accepted.lock().await.len();
-    eprintln!("{accepted} commands, {} turns", world.turns.load(Ordering::Relaxed));
+    eprintln!(
+        "{accepted} commands, {} turns",
+        world.turns.load(Ordering::Relaxed)
+    );
     assert!(accepted as u64 >= clients * 2, "hardly anything happened");
 }
 
@@ -150,7 +174,10 @@ fn cloud(folder: &Path, database: &str, model: &ScriptedModel) -> (Vec<Node>, St
     ];
     let node = |name, own: &[(&str, &str)]| Node::new(name, folder, &[&shared[..], own].concat());
     let nodes = vec![
-        node("web", &[("ROLE", "web"), ("HOST", "127.0.0.1"), ("PORT", &port)]),
+        node(
+            "web",
+            &[("ROLE", "web"), ("HOST", "127.0.0.1"), ("PORT", &port)],
+        ),
         node("worker-a", &[("ROLE", "worker"), ("WORKER_ID", "worker-a")]),
         node("worker-b", &[("ROLE", "worker"), ("WORKER_ID", "worker-b")]),
     ];
@@ -167,10 +194,18 @@ async fn work(world: Arc<World>, person: Person, session: String, mut dice: Dice
             5..=7 => "bash",
             _ => "slow",
         };
-        prompt(&world, &person, &session, &format!("mark {mark} [[script:{script}]]")).await;
+        prompt(
+            &world,
+            &person,
+            &session,
+            &format!("mark {mark} [[script:{script}]]"),
+        )
+        .await;
         if what >= 8 {
             tokio::time::sleep(Duration::from_millis(dice.roll(800))).await;
-            let aborted = person.post(&format!("/api/sessions/{session}/abort"), &json!({})).await;
+            let aborted = person
+                .post(&format!("/api/sessions/{session}/abort"), &json!({}))
+                .await;
             accept(&world, &session, "abort", aborted).await;
         }
         settle(&world, &person, &session).await;
@@ -180,7 +215,10 @@ async fn work(world: Arc<World>, person: Person, session: String, mut dice: Dice
 
 async fn prompt(world: &World, person: &Person, session: &str, text: &str) {
     let answer = person
-        .post(&format!("/api/sessions/{session}/prompt"), &json!({ "text": text }))
+        .post(
+            &format!("/api/sessions/{session}/prompt"),
+            &json!({ "text": text }),
+        )
         .await;
     accept(world, session, "prompt", answer).await;
 }
@@ -207,17 +245,30 @@ async fn settle(world: &World, person: &Person, session: &str) {
         let envelope = person.read(&format!("/api/sessions/{session}")).await;
         let view = &envelope["projection"]["view"];
         for ask in view["pendingApprovals"].as_array().into_iter().flatten() {
-            let id = ask["permissionId"].as_str().or(ask["id"].as_str()).unwrap().to_owned();
+            let id = ask["permissionId"]
+                .as_str()
+                .or(ask["id"].as_str())
+                .unwrap()
+                .to_owned();
             if answered.contains(&id) {
                 continue;
             }
             let body = json!({ "permissionId": id, "response": "once" });
             let path = format!("/api/sessions/{session}/permission-respond");
-            accept(world, session, "permission", person.post(&path, &body).await).await;
+            accept(
+                world,
+                session,
+                "permission",
+                person.post(&path, &body).await,
+            )
+            .await;
             answered.push(id);
         }
         let submitted = view["messages"].as_array().map_or(0, |messages| {
-            messages.iter().filter(|message| message["role"] == "user").count()
+            messages
+                .iter()
+                .filter(|message| message["role"] == "user")
+                .count()
         });
         let prompts = world
             .accepted
@@ -249,14 +300,23 @@ async fn check_log(world: &World, url: &str, views: &HashMap<String, Value>) {
         let log = ThreadLog::new(store.clone(), ThreadLogOptions::default());
         log.repair(&key).await.unwrap();
         let folded = serde_json::to_value(log.snapshot(&key).await.unwrap().projection).unwrap();
-        assert_eq!(&folded, shown, "the view of {session} is not the fold of its log");
+        assert_eq!(
+            &folded, shown,
+            "the view of {session} is not the fold of its log"
+        );
         let mut events = Vec::new();
         loop {
-            let page = store.list_events(&key, events.len() as u64, EVENT_PAGE).await.unwrap();
+            let page = store
+                .list_events(&key, events.len() as u64, EVENT_PAGE)
+                .await
+                .unwrap();
             if page.is_empty() {
                 break;
             }
-            events.extend(page.iter().map(|event| serde_json::to_value(&**event).unwrap()));
+            events.extend(
+                page.iter()
+                    .map(|event| serde_json::to_value(&**event).unwrap()),
+            );
         }
         logs.insert(session, events);
         log.close().await;
@@ -269,9 +329,14 @@ async fn check_log(world: &World, url: &str, views: &HashMap<String, Value>) {
         };
         let found = logs[accepted.session.as_str()]
             .iter()
-            .filter(|event| event["type"] == kind && event["payload"]["commandId"] == accepted.command.as_str())
+            .filter(|event| {
+                event["type"] == kind && event["payload"]["commandId"] == accepted.command.as_str()
+            })
             .count();
-        assert!(of.contains(&found), "{accepted:?} was applied {found} times");
+        assert!(
+            of.contains(&found),
+            "{accepted:?} was applied {found} times"
+        );
         let key = SessionKey::new("acme", accepted.session.as_str());
         let command = store
             .command(&key, &CommandId::new(&*accepted.command))
@@ -279,7 +344,10 @@ async fn check_log(world: &World, url: &str, views: &HashMap<String, Value>) {
             .unwrap()
             .expect("an accepted command is kept");
         let status = serde_json::to_value(&command).unwrap()["status"].clone();
-        assert!(status == "acked" || status == "failed", "{accepted:?} is {status}");
+        assert!(
+            status == "acked" || status == "failed",
+            "{accepted:?} is {status}"
+        );
     }
     store.close().await;
 }

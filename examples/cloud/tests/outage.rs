@@ -64,15 +64,22 @@ async fn real_a_database_that_goes_away_loses_nothing_and_streams_heal() {
     let acknowledged: Arc<Mutex<Vec<String>>> = Arc::default();
     let mut writers = Vec::new();
     for writer in 0..4 {
-        let (person, session, stop, acknowledged) =
-            (person.clone(), session.clone(), stop.clone(), acknowledged.clone());
+        let (person, session, stop, acknowledged) = (
+            person.clone(),
+            session.clone(),
+            stop.clone(),
+            acknowledged.clone(),
+        );
         writers.push(tokio::spawn(async move {
             let mut turn = 0;
             while !stop.load(Ordering::Relaxed) {
                 turn += 1;
                 let name = format!("w{writer}-{turn}.txt");
-                let body = json!({ "filename": name, "contentType": "text/plain", "dataBase64": "aGk=" });
-                let made = person.post(&format!("/api/sessions/{session}/artifacts"), &body).await;
+                let body =
+                    json!({ "filename": name, "contentType": "text/plain", "dataBase64": "aGk=" });
+                let made = person
+                    .post(&format!("/api/sessions/{session}/artifacts"), &body)
+                    .await;
                 made.unwrap_or_else(|refused| panic!("{name} was refused: {refused:?}"));
                 acknowledged.lock().await.push(name);
             }
@@ -95,7 +102,11 @@ async fn real_a_database_that_goes_away_loses_nothing_and_streams_heal() {
             .unwrap();
         assert_eq!(refused.status(), 503, "{:?}", refused.text().await);
         assert!(refused.headers().contains_key("retry-after"));
-        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            started.elapsed()
+        );
         database.start_again().await.unwrap();
     }
     more(&acknowledged).await;
@@ -110,22 +121,36 @@ async fn real_a_database_that_goes_away_loses_nothing_and_streams_heal() {
         loop {
             let seen = seen.lock().await;
             if acknowledged.iter().all(|name| seen.contains_key(name)) {
-                assert!(seen.values().all(|times| *times == 1), "seen twice: {seen:?}");
+                assert!(
+                    seen.values().all(|times| *times == 1),
+                    "seen twice: {seen:?}"
+                );
                 break;
             }
-            let missing: Vec<_> = acknowledged.iter().filter(|name| !seen.contains_key(*name)).collect();
+            let missing: Vec<_> = acknowledged
+                .iter()
+                .filter(|name| !seen.contains_key(*name))
+                .collect();
             drop(seen);
             assert!(started.elapsed() < PATIENCE, "a stream misses {missing:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
     for stream in &streams {
-        assert!(!stream.is_finished(), "a stream ended instead of waiting for the database");
+        assert!(
+            !stream.is_finished(),
+            "a stream ended instead of waiting for the database"
+        );
     }
-    let view = person.read(&format!("/api/sessions/{session}/artifacts")).await;
+    let view = person
+        .read(&format!("/api/sessions/{session}/artifacts"))
+        .await;
     let stored = view["artifacts"].as_array().unwrap();
     for name in &acknowledged {
-        let times = stored.iter().filter(|artifact| artifact["filename"] == name.as_str()).count();
+        let times = stored
+            .iter()
+            .filter(|artifact| artifact["filename"] == name.as_str())
+            .count();
         assert_eq!(times, 1, "{name} is stored {times} times");
     }
     streams.iter().for_each(tokio::task::JoinHandle::abort);
@@ -151,7 +176,9 @@ async fn follow(response: reqwest::Response, seen: Seen) {
         while let Some(end) = text.find("\n\n") {
             let frame: String = text.drain(..end + 2).collect();
             let data = frame.lines().find_map(|line| line.strip_prefix("data: "));
-            let Some(event) = data.and_then(|data| serde_json::from_str::<serde_json::Value>(data).ok()) else {
+            let Some(event) =
+                data.and_then(|data| serde_json::from_str::<serde_json::Value>(data).ok())
+            else {
                 continue;
             };
             if event["type"] == "artifact.created" {

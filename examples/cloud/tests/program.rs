@@ -67,6 +67,28 @@ fn wrong_settings_end_it_with_all_of_them_and_leave_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_on_the_same_root_is_refused_until_the_first_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port().to_string();
+    let mut first = Node::new("first", folder.path(), &[("PORT", &port)]);
+    first.start();
+    ready(&format!("http://127.0.0.1:{port}")).await;
+    let other = free_port().to_string();
+    let output = ends(folder.path(), &[], &[("PORT", &other)]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("Another cloud process uses the folder"),
+        "{said}"
+    );
+    first.kill(); // it can't tidy up
+    let mut second = Node::new("second", folder.path(), &[("PORT", &other)]);
+    second.start();
+    ready(&format!("http://127.0.0.1:{other}")).await;
+    second.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_first_signal_drains_and_the_second_ends_it_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port().to_string();

@@ -79,14 +79,14 @@ mod tests {
     #[test]
     fn tokens_and_sign_up_are_as_the_settings_say() {
         let said = of(&[
-            ("API_TOKEN_DEFAULT_TTL_MS", "1000"),
-            ("API_TOKEN_MAX_TTL_MS", "2000"),
+            ("API_TOKEN_DEFAULT_TTL_MS", "60000"),
+            ("API_TOKEN_MAX_TTL_MS", "120000"),
             ("API_TOKEN_ALLOWED_SCOPES", "desktop, operator"),
             ("SIGNUP_MODE", "invite"),
             ("ABUSE_ENABLED", "no"),
         ]);
-        assert_eq!(said.tokens.default_ttl, Duration::from_secs(1));
-        assert_eq!(said.tokens.max_ttl, Duration::from_secs(2));
+        assert_eq!(said.tokens.default_ttl, Duration::from_secs(60));
+        assert_eq!(said.tokens.max_ttl, Duration::from_secs(120));
         assert_eq!(
             said.tokens.allowed_scopes,
             [TokenScope::Desktop, TokenScope::Operator]

@@ -499,8 +499,8 @@ mod tests {
     #[test]
     fn a_token_s_usual_life_is_within_its_longest() {
         let longer = [
-            ("API_TOKEN_DEFAULT_TTL_MS", "2"),
-            ("API_TOKEN_MAX_TTL_MS", "1"),
+            ("API_TOKEN_DEFAULT_TTL_MS", "120000"),
+            ("API_TOKEN_MAX_TTL_MS", "60000"),
         ];
         assert_eq!(refused(&longer), ["API_TOKEN_DEFAULT_TTL_MS"]);
     }

@@ -6,5 +6,6 @@ pub mod guards;
 pub mod key;
 pub mod liveness;
 pub mod options;
+pub mod root;
 pub mod sign_in;
 pub mod stop;

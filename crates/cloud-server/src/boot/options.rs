@@ -90,6 +90,7 @@ fn quotas(settings: &Settings) -> Quotas {
         workflow_runs_per_hour: limit(&abuse.max_workflow_runs_per_hour),
         concurrent_workflow_runs: limit(&abuse.max_concurrent_workflow_runs_per_org),
         gateway_deliveries_per_hour: limit(&abuse.max_gateway_deliveries_per_hour),
+        gateway_channel_bindings: limit(&abuse.max_gateway_channel_bindings_per_org),
         worker_minutes_per_hour: limit(&abuse.max_worker_minutes_per_hour),
         artifact_bytes_per_day: limit(&abuse.max_artifact_bytes_per_day),
         queue: QueueLimits {

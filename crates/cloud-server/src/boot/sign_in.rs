@@ -122,7 +122,7 @@ mod tests {
         let header = auth(&settings(&[
             ("AUTH_MODE", "header"),
             ("HEADER_AUTH_SECRET", "s"),
-            ("HEADER_AUTH_MAX_SIGNATURE_AGE_MS", "9"),
+            ("HEADER_AUTH_MAX_SIGNATURE_AGE_MS", "9000"),
             ("COOKIE_SECRET", "c"),
             ("TRUST_PROXY_HEADERS", "1"),
             ("TRUSTED_PROXY_CIDRS", "10.0.0.0/8"),
@@ -134,7 +134,7 @@ mod tests {
         let Mode::Header(proxy) = &header.mode else {
             panic!()
         };
-        assert!(proxy.secret.is_some() && proxy.max_age == Duration::from_millis(9));
+        assert!(proxy.secret.is_some() && proxy.max_age == Duration::from_millis(9000));
         assert!(header.cookies.is_some());
         assert_eq!(
             header.single_org,

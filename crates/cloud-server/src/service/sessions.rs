@@ -202,6 +202,15 @@ pub async fn own(cloud: &Cloud, scope: &Scope, key: &SessionKey) -> Result<(), A
     with(cloud, scope, key, |_| ()).await
 }
 
+/// The sequence of the caller's thread.
+pub(crate) async fn sequence(
+    cloud: &Cloud,
+    scope: &Scope,
+    key: &SessionKey,
+) -> Result<u64, ApiError> {
+    with(cloud, scope, key, |state| state.sequence).await
+}
+
 /// Calls `look` with the thread's state if it is the caller's.
 async fn with<R>(
     cloud: &Cloud,
@@ -269,7 +278,7 @@ pub enum Order {
 }
 
 impl Order {
-    fn kind(&self) -> CommandKind {
+    pub(crate) fn kind(&self) -> CommandKind {
         match self {
             Order::Prompt { .. } => CommandKind::Prompt,
             Order::Abort => CommandKind::Abort,
@@ -279,7 +288,7 @@ impl Order {
         }
     }
 
-    fn payload(self) -> JsonObject {
+    pub(crate) fn payload(self) -> JsonObject {
         let payload = match self {
             Order::Prompt { text, agent } => {
                 let agent = agent.unwrap_or_else(|| DEFAULT_AGENT.to_owned());
@@ -419,7 +428,8 @@ fn permit(cloud: &Cloud, ordered: &Ordered) -> Result<(), ApiError> {
     }
 }
 
-async fn answer(
+/// What became of a command, and what a client shows of it.
+pub(crate) async fn answer(
     cloud: &Cloud,
     scope: &Scope,
     key: &SessionKey,

@@ -129,9 +129,16 @@ fn expiry(cloud: &Cloud, wished: Option<&str>, now: Timestamp) -> Result<Timesta
     Ok(end)
 }
 
-/// Without channels there is no binding that a token could speak for.
-async fn check_binding(_: &Cloud, _: &Principal, _: &str) -> Result<(), ApiError> {
-    Err(ApiError::not_found("The channel binding was not found."))
+/// A channel of the organisation, whatever its state.
+async fn check_binding(cloud: &Cloud, principal: &Principal, id: &str) -> Result<(), ApiError> {
+    let found = cloud
+        .store
+        .channel_binding(&principal.tenant_id, id)
+        .await?;
+    match found {
+        Some(_) => Ok(()),
+        None => Err(ApiError::not_found("The channel binding was not found.")),
+    }
 }
 
 /// Revokes a token.

@@ -11,6 +11,7 @@ use super::{
 use open_cowork_config::cloud::{CloudSettings, ControlPlane};
 use open_cowork_config::model::cloud::auth::CloudAuthMode;
 use open_cowork_config::model::cloud::storage::ObjectStoreKind;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -203,6 +204,18 @@ fn records(read: &mut Reader<'_>, cloud: Option<&CloudSettings>) -> Records {
         }
         _ => None,
     };
+    // Told here, because the driver connects to whatever host stands there, with the password.
+    let is_postgres = |url: &SecretString| {
+        let scheme = url.expose_secret().split("://").next();
+        matches!(scheme, Some("postgres" | "postgresql"))
+    };
+    if url.as_ref().is_some_and(|url| !is_postgres(url)) {
+        read.note(
+            &v::CONTROL_PLANE_URL.full_name(),
+            "is not the address of a PostgreSQL database",
+            "Write postgresql://user:password@host/database, or unset it for SQLite below ROOT.",
+        );
+    }
     let schema = read.text(&v::PG_SCHEMA).unwrap_or_default();
     let objects = cloud
         .and_then(|cloud| cloud.cloud.storage.as_ref()?.object_store.as_ref()?.kind)

@@ -14,7 +14,7 @@ variables! {
         ROOT: Kind::Text, ".open-cowork-cloud", "The folder of everything that it keeps on this machine.";
         HOST: Kind::Text, "", "Where it listens; also as plain HOST, which wins. Unset: 127.0.0.1 without sign-in, else 0.0.0.0.";
         PORT: Kind::Whole(0, 65535), "8787", "The port; also as plain PORT, which wins. 0 takes a free one.";
-        PUBLIC_URL: Kind::Text, "", "The address that people use, such as https://cowork.example.com.";
+        PUBLIC_URL: Kind::Text, "", "The address that people use, such as `https://cowork.example.com`.";
         PUBLISHED_ADDR: Kind::Text, "", "The address of the machine that a container's port is published on.";
         CORS_ORIGIN: Kind::Text, "", "The one other web origin that may call the API; https, or loopback.";
         TRUST_PROXY_HEADERS: Kind::Flag, "false", "Whether X-Forwarded-For of a trusted proxy names the client.";
@@ -36,7 +36,7 @@ variables! {
         HEADER_AUTH_SECRET: Kind::Secret, "", "The key that the signing proxy shares.";
         HEADER_AUTH_SECRET_REF: Kind::Reference, "", "Where it is.";
         HEADER_AUTH_ALLOW_UNSIGNED: Kind::Flag, "false", "Whether unsigned headers are believed.";
-        HEADER_AUTH_MAX_SIGNATURE_AGE_MS: POSITIVE, "300000", "How old a signature may be.";
+        HEADER_AUTH_MAX_SIGNATURE_AGE_MS: Kind::Whole(1000, 3_600_000), "300000", "How old a signature may be.";
         OIDC_ISSUER_URL: Kind::Text, "", "The OpenID provider.";
         OIDC_CLIENT_ID: Kind::Text, "", "Our name there.";
         OIDC_CLIENT_SECRET: Kind::Secret, "", "Our secret there.";
@@ -45,8 +45,8 @@ variables! {
         COOKIE_SECRET: Kind::Secret, "", "Signs browser sessions, at least 32 bytes; outside production SECRET_KEY stands in.";
         COOKIE_SECRET_REF: Kind::Reference, "", "Where it is.";
         COOKIE_SECURE: Kind::Flag, "true", "Whether cookies travel over https only.";
-        API_TOKEN_DEFAULT_TTL_MS: POSITIVE, "7776000000", "How long an API token lives.";
-        API_TOKEN_MAX_TTL_MS: POSITIVE, "31536000000", "How long it may live.";
+        API_TOKEN_DEFAULT_TTL_MS: Kind::Whole(60_000, 31_536_000_000), "7776000000", "How long an API token lives.";
+        API_TOKEN_MAX_TTL_MS: Kind::Whole(60_000, 31_536_000_000), "31536000000", "How long it may live.";
         API_TOKEN_ALLOWED_SCOPES: Kind::List, "desktop,gateway,admin,operator", "The scopes that may be asked for.";
         INTERNAL_TOKEN: Kind::Secret, "", "Guards the scheduler's tick over HTTP.";
         INTERNAL_TOKEN_REF: Kind::Reference, "", "Where it is.";
@@ -185,7 +185,7 @@ variables! {
         LOG_LEVEL: Kind::Text, "info", "What it logs: a level, or a filter such as info,open_cowork_store=debug.";
         SERVICE_NAME: Kind::Text, "open-cowork-cloud", "What traces call this program.";
         SERVICE_VERSION: Kind::Text, "", "Its version there; unset: the program's own.";
-        OTLP_ENDPOINT: Kind::Text, "", "The OpenTelemetry collector, such as http://127.0.0.1:4318; unset: no traces.";
+        OTLP_ENDPOINT: Kind::Text, "", "The OpenTelemetry collector, such as `http://127.0.0.1:4318`; unset: no traces.";
         OTLP_HEADERS: Kind::Headers, "", "Headers for it, such as {\"authorization\": \"…\"}.";
         OTLP_FLUSH_INTERVAL_MS: Kind::Whole(10, 3_600_000), "30000", "How often it is sent to.";
         OTLP_MAX_QUEUE_SIZE: Kind::Whole(1, 1_000_000), "1000", "Records that may wait; then the oldest is dropped.";

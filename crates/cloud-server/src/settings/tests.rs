@@ -101,7 +101,7 @@ fn everything_that_is_wrong_is_told_at_once_with_its_name_and_without_its_value(
         ("EXECUTION_ISOLATION_MODE", "sandbox"),
         ("PROGRESS_WATCHDOG_STALLED_MS", "3000"),
         ("LOG_FORMAT", "xml"),
-        ("PUBLIC_URL", "cowork.example.com"),
+        ("PUBLIC_URL", "hunter3.example.org"),
     ])
     .unwrap_err();
     let mut told: Vec<_> = places(&found)
@@ -133,13 +133,7 @@ fn everything_that_is_wrong_is_told_at_once_with_its_name_and_without_its_value(
     for finding in &found {
         let text = format!("{finding:?}");
         assert!(finding.help.is_some(), "{text}");
-        for value in [
-            "king",
-            "perhaps",
-            "projects/p",
-            "../etc",
-            "cowork.example.com",
-        ] {
+        for value in ["king", "perhaps", "projects/p", "../etc", "hunter3"] {
             assert!(!text.contains(value), "{text}");
         }
     }
@@ -185,6 +179,19 @@ fn a_secret_comes_from_its_variable_or_from_the_one_that_is_named() {
     let debug = format!("{settings:?}");
     for secret in ["the key", "from the file", "three"] {
         assert!(!debug.contains(secret));
+    }
+}
+
+#[test]
+fn the_password_is_not_carried_to_a_database_of_another_kind() {
+    for url in ["mysql://u:hunter2@h/x", "h:5432/x", "http://u:hunter2@h"] {
+        let found = read(&[("CONTROL_PLANE_URL", url)]).unwrap_err();
+        assert_eq!(places(&found), ["OPEN_COWORK_CLOUD_CONTROL_PLANE_URL"]);
+        assert!(!format!("{found:?}").contains("hunter2"));
+    }
+    for url in ["postgres://u@h/x", "postgresql://u:p@h/x"] {
+        let settings = read(&[("CONTROL_PLANE_URL", url)]).unwrap();
+        assert!(settings.records.postgres.is_some());
     }
 }
 

@@ -23,12 +23,13 @@ use frame::Frames;
 use futures::stream::{self, BoxStream, StreamExt};
 use open_cowork_contracts::TenantId;
 use open_cowork_providers::bus::{EventBus, Topic};
+use open_cowork_providers::store::{ControlPlane, StoreError};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -49,8 +50,8 @@ struct Hub {
     open: Mutex<HashMap<String, usize>>,
     next: AtomicUsize,
     frames: Frames,
-    /// A restored database comes with a new process: a client that sees another epoch reads its state anew.
-    epoch: String,
+    /// The database's: a client that sees another one reads its state anew.
+    epoch: OnceCell<HeaderValue>,
 }
 
 /// The last change of credentials.
@@ -77,7 +78,7 @@ impl Streams {
             open: Mutex::default(),
             next: AtomicUsize::new(0),
             frames: Frames::default(),
-            epoch: uuid::Uuid::new_v4().simple().to_string(),
+            epoch: OnceCell::new(),
         });
         let tasks = TaskTracker::new();
         let every = services.options.limits.keep_alive / PLACES as u32;
@@ -96,6 +97,19 @@ impl Streams {
     pub fn count(&self) -> usize {
         let open = self.hub.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.values().sum()
+    }
+
+    /// Learns the database's epoch, once. Without an answer the stream begins without it, which tells the client
+    /// nothing.
+    async fn learn_epoch(&self, store: &dyn ControlPlane) {
+        let ask = || async {
+            let fresh = uuid::Uuid::new_v4().simple().to_string();
+            let epoch = store.stream_epoch(&fresh).await?;
+            HeaderValue::from_str(&epoch).map_err(|_| StoreError::Invalid(epoch))
+        };
+        if let Err(error) = self.hub.epoch.get_or_try_init(ask).await {
+            tracing::debug!(%error, "the database's epoch can't be read now");
+        }
     }
 
     /// A slot of the organisation, until it is dropped.
@@ -212,8 +226,9 @@ pub fn answer(call: &Call, frames: BoxStream<'static, Frame>) -> Answer {
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
     );
-    if let Ok(epoch) = HeaderValue::from_str(&cloud.streams().hub.epoch) {
-        headers.insert(HeaderName::from_static("x-open-cowork-stream-epoch"), epoch);
+    if let Some(epoch) = cloud.streams().hub.epoch.get() {
+        let name = HeaderName::from_static("x-open-cowork-stream-epoch");
+        headers.insert(name, epoch.clone());
     }
     Ok(response)
 }

@@ -64,6 +64,7 @@ pub async fn session(call: &Call, key: &SessionKey) -> Answer {
 pub async fn session_of(call: &Call, key: &SessionKey) -> Answer {
     let cloud = &call.cloud;
     let Cursor(after) = Cursor::of(call.query(), &call.headers);
+    cloud.streams().learn_epoch(&*cloud.store).await;
     let stats = cloud.store.event_stats(key).await?;
     let (gap, start) = begin(after, stats.earliest_sequence, stats.latest_sequence);
     let updates = cloud.log.subscribe(key, start).await?;
@@ -117,6 +118,7 @@ pub async fn workspace(call: &Call) -> Answer {
     let cloud = &call.cloud;
     let scope = call.scope()?;
     let Cursor(after) = Cursor::of(call.query(), &call.headers);
+    cloud.streams().learn_epoch(&*cloud.store).await;
     let stored = cloud.store.workspace_cursor(&scope).await?;
     let wants_snapshot = after == 0 && call.query().text("snapshot").as_deref() == Some("true");
     let (first, start) = match wants_snapshot {

@@ -138,7 +138,7 @@ impl Door {
         options.folders = false;
         options.managed_keys = true;
         options.branding = self.options.look.branding.clone();
-        options.theme = self.options.look.theme.clone();
+        options.theme = self.options.look.theme;
         options.shutdown = self.cloud.draining().clone();
         options.limits.prompt_bytes = workspace::MAX_PROMPT_BYTES;
         let clock = self.cloud.clock.clone();

@@ -498,6 +498,7 @@ fn coworkers(config: &Config) -> Vec<Coworker> {
 }
 
 /// An error of a use case, by what the person can do.
+#[allow(clippy::needless_pass_by_value)] // for `map_err`
 pub(super) fn refusal(error: ApiError) -> WorkspaceError {
     let message = error.message.to_string();
     match error.status {

@@ -39,6 +39,14 @@ pub async fn a_browser_session_ends_at_its_time_or_when_it_is_revoked(plane: &Pl
     assert_eq!(a.browser_session("h1", at(1)).await.unwrap(), None);
 }
 
+/// The first one stays, whichever process asks.
+pub async fn a_database_has_one_stream_epoch(plane: &Plane) {
+    let first = plane.store.stream_epoch("one").await.unwrap();
+    assert_eq!(first, "one");
+    assert_eq!(plane.peer.stream_epoch("two").await.unwrap(), "one");
+    assert_eq!(plane.store.stream_epoch("three").await.unwrap(), "one");
+}
+
 /// And revives nothing.
 pub async fn a_renewal_never_passes_the_latest_end(plane: &Plane) {
     let a = &plane.store;

@@ -23,6 +23,7 @@
 pub mod append;
 pub mod artifacts;
 pub mod browser;
+pub mod channels;
 pub mod commands;
 pub mod crowd;
 pub mod effects;

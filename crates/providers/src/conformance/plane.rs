@@ -12,7 +12,9 @@
 //! Each case gets a plane of its own. A store that several processes may use gives two handles with
 //! [`Plane::of_two`].
 
-use super::{artifacts, browser, commands, execution, governance, identity, threads, workflows};
+use super::{
+    artifacts, browser, channels, commands, execution, governance, identity, threads, workflows,
+};
 use crate::store::{ControlPlane, NewSession, Scope, SessionKey};
 use crate::time::{Timestamp, iso};
 use std::any::Any;
@@ -195,6 +197,7 @@ cases! {
         retention_deletes_the_oldest_up_to_a_limit;
     browser:
         a_browser_session_ends_at_its_time_or_when_it_is_revoked,
+        a_database_has_one_stream_epoch,
         a_renewal_never_passes_the_latest_end,
         an_accounts_sessions_end_together_in_their_tenant,
         of_many_equal_requests_one_does_the_work,
@@ -254,4 +257,19 @@ cases! {
         facets_count_what_is_found,
         a_text_that_is_everywhere_is_bounded,
         odd_events_are_indexed_around;
+    channels:
+        a_coworker_is_made_once,
+        channel_lists_page_by_key,
+        channels_are_capped,
+        a_gateway_cannot_raise_a_person,
+        a_chat_is_bound_once,
+        a_chats_cursor_never_goes_back,
+        an_ask_is_answered_once,
+        a_late_answer_finds_the_ask_expired,
+        eight_claimers_claim_each_delivery_once,
+        a_claim_ends_and_the_delivery_comes_back,
+        a_delivery_is_settled_by_its_claimer,
+        claims_of_deliveries_are_capped,
+        a_providers_event_is_treated_once,
+        only_what_has_ended_is_pruned;
 }

@@ -156,6 +156,10 @@ pub trait BrowserStore: Send + Sync + 'static {
         reservation: u64,
     ) -> Result<(), StoreError>;
 
+    /// What tells this database from another that is put in its place (03 §9.2): `fresh`, unless one was kept
+    /// before. All processes on a database get the same.
+    async fn stream_epoch(&self, fresh: &str) -> Result<String, StoreError>;
+
     /// Takes tokens, each claim by itself: those of a refused one are not taken. Answers in the order of the
     /// claims.
     async fn take_tokens(

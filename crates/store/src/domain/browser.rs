@@ -59,6 +59,16 @@ impl<D: Database> BrowserStore for SqlStore<D> {
         })
     }
 
+    async fn stream_epoch(&self, fresh: &str) -> Result<String, StoreError> {
+        transact!(self, |connection| {
+            let insert =
+                "INSERT INTO stream_epoch (only_one, epoch) VALUES (1, $1) ON CONFLICT DO NOTHING";
+            connection.query(insert).bind(fresh).execute().await?;
+            let select = "SELECT epoch FROM stream_epoch";
+            Ok(connection.query(select).fetch_one().await?.text(0)?)
+        })
+    }
+
     async fn reserve_idempotent(
         &self,
         scope: &IdempotencyScope,

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::service::sessions::{self, Order, Ordered};
 use crate::service::acting;
+use crate::service::sessions::{self, Order, Ordered};
 use open_cowork_contracts::api::channels::{
     BindChannelSession, ChannelCursor, ChannelCursorAnswer, ChannelCursorResult, ChannelMutation,
     ChannelPrompt, ChannelSessionAnswer, ChannelSessionBinding, ChannelSessionBindingStatus,
@@ -15,9 +15,7 @@ use open_cowork_contracts::api::channels::{
 use open_cowork_contracts::api::sessions::CommandStatus;
 use open_cowork_contracts::api::usage::QuotaKey;
 use open_cowork_contracts::{CommandId, SessionId};
-use open_cowork_providers::store::channels::{
-    ChatKey, CursorUpdate, SessionBindingRow, stable_id,
-};
+use open_cowork_providers::store::channels::{ChatKey, CursorUpdate, SessionBindingRow, stable_id};
 use open_cowork_providers::store::governance::QuotaClaim;
 use open_cowork_providers::store::{SessionKey, StoreError};
 
@@ -43,7 +41,9 @@ async fn shown(call: &Call, row: SessionBindingRow) -> Result<ChannelSessionAnsw
 pub async fn bind(call: &Call, wish: BindChannelSession) -> Result<ChannelSessionAnswer, ApiError> {
     let principal = call.principal()?;
     let reach = reach(call).await?;
-    let found = channel(call, &reach, &wish.channel_binding_id).await?.binding;
+    let found = channel(call, &reach, &wish.channel_binding_id)
+        .await?
+        .binding;
     if provider(&wish.provider)? != found.provider {
         return Err(mismatch());
     }
@@ -89,7 +89,9 @@ pub async fn bind(call: &Call, wish: BindChannelSession) -> Result<ChannelSessio
                 tenant_id: tenant.clone(),
                 session_id: SessionId::from(id.as_str()),
             };
-            sessions::own(&call.cloud, &scope, &key).await.map_err(|_| refused())?;
+            sessions::own(&call.cloud, &scope, &key)
+                .await
+                .map_err(|_| refused())?;
             key.session_id
         }
         None => {
@@ -102,7 +104,9 @@ pub async fn bind(call: &Call, wish: BindChannelSession) -> Result<ChannelSessio
             made.map_err(|_| refused())?.session.session_id
         }
     };
-    let row = store.bind_channel_session(SessionBindingRow { binding, scope }).await?;
+    let row = store
+        .bind_channel_session(SessionBindingRow { binding, scope })
+        .await?;
     check_chat(call, &reach, &row).await?;
     shown(call, row).await
 }
@@ -124,9 +128,9 @@ pub async fn by_thread(call: &Call) -> Result<ChannelSessionAnswer, ApiError> {
     let missing = || ApiError::not_found("The channel session was not found.");
     let query = call.query();
     let required = |name: &str| {
-        query.text(name).ok_or_else(|| {
-            ApiError::invalid(format!("Query parameter `{name}` is missing."))
-        })
+        query
+            .text(name)
+            .ok_or_else(|| ApiError::invalid(format!("Query parameter `{name}` is missing.")))
     };
     let chat = ChatKey {
         provider: required("provider")?,
@@ -137,7 +141,11 @@ pub async fn by_thread(call: &Call) -> Result<ChannelSessionAnswer, ApiError> {
     let principal = call.principal()?;
     let reach = reach(call).await?;
     let id = chat.binding_id(&acting::org_id(principal));
-    let row = call.cloud.store.channel_session(&principal.tenant_id, &id).await?;
+    let row = call
+        .cloud
+        .store
+        .channel_session(&principal.tenant_id, &id)
+        .await?;
     let row = row.ok_or_else(missing)?;
     if let Err(error) = check_chat(call, &reach, &row).await {
         return Err(match error.status.as_u16() {
@@ -183,8 +191,12 @@ pub async fn prompt(call: &Call, wish: ChannelPrompt) -> Result<ChannelMutation,
     let (id, key) = (CommandId::new(id), key(&row));
     let store = &call.cloud.store;
     let known = store.command(&key, &id).await?;
-    if known.as_ref().is_some_and(|known| known.status == CommandStatus::Failed) {
-        let failed = ApiError::conflict("The command with this idempotency key failed; use another key.");
+    if known
+        .as_ref()
+        .is_some_and(|known| known.status == CommandStatus::Failed)
+    {
+        let failed =
+            ApiError::conflict("The command with this idempotency key failed; use another key.");
         return Err(failed.code("channels.command_failed"));
     }
     let quota = QuotaClaim {
@@ -200,8 +212,16 @@ pub async fn prompt(call: &Call, wish: ChannelPrompt) -> Result<ChannelMutation,
     // The first command is what counts: the same key with another text is the first text.
     let (text, agent) = match &known {
         Some(known) => (
-            known.payload.get("text").and_then(|text| text.as_str()).map(str::to_owned),
-            known.payload.get("agent").and_then(|text| text.as_str()).map(str::to_owned),
+            known
+                .payload
+                .get("text")
+                .and_then(|text| text.as_str())
+                .map(str::to_owned),
+            known
+                .payload
+                .get("agent")
+                .and_then(|text| text.as_str())
+                .map(str::to_owned),
         ),
         None => (Some(wish.text), wish.agent),
     };

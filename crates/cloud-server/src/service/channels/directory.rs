@@ -81,9 +81,14 @@ pub async fn providers(call: &Call) -> Result<Vec<ChannelProvider>, ApiError> {
             break;
         }
     }
-    let known = PROVIDERS.iter().map(|(id, label)| ((*id).to_owned(), (*label).to_owned()));
+    let known = PROVIDERS
+        .iter()
+        .map(|(id, label)| ((*id).to_owned(), (*label).to_owned()));
     let is_known = |id: &str| PROVIDERS.iter().any(|(known, _)| *known == id);
-    let own = counts.keys().filter(|id| !is_known(id)).map(|id| (id.clone(), id.clone()));
+    let own = counts
+        .keys()
+        .filter(|id| !is_known(id))
+        .map(|id| (id.clone(), id.clone()));
     let all: Vec<(String, String)> = known.chain(own).collect();
     Ok(all
         .into_iter()
@@ -111,7 +116,9 @@ pub async fn agents(call: &Call) -> Result<ChannelAgents, ApiError> {
     let tenant = &administrator(call)?.tenant_id;
     let (limit, cursor) = (call.query().limit(100, 500), call.query().text("cursor"));
     let store = &call.cloud.store;
-    let page = store.channel_agents(tenant, cursor.as_deref(), limit).await?;
+    let page = store
+        .channel_agents(tenant, cursor.as_deref(), limit)
+        .await?;
     Ok(ChannelAgents {
         agents: page.rows,
         next_cursor: page.next,
@@ -122,7 +129,10 @@ pub async fn agents(call: &Call) -> Result<ChannelAgents, ApiError> {
 ///
 /// # Errors
 /// 400, 403, 409 for a seed that is used otherwise.
-pub async fn create_agent(call: &Call, wish: CreateChannelAgent) -> Result<HeadlessAgent, ApiError> {
+pub async fn create_agent(
+    call: &Call,
+    wish: CreateChannelAgent,
+) -> Result<HeadlessAgent, ApiError> {
     let principal = administrator(call)?;
     let now = call.cloud.now_iso();
     let seed = ("agentId", wish.agent_id.as_ref());
@@ -140,7 +150,14 @@ pub async fn create_agent(call: &Call, wish: CreateChannelAgent) -> Result<Headl
         updated_at: now,
     };
     let made = call.cloud.store.create_channel_agent(agent).await?;
-    audit(call, principal, "channel_agent.created", "channel_agent", &made.agent_id).await;
+    audit(
+        call,
+        principal,
+        "channel_agent.created",
+        "channel_agent",
+        &made.agent_id,
+    )
+    .await;
     Ok(made)
 }
 
@@ -148,11 +165,16 @@ pub async fn create_agent(call: &Call, wish: CreateChannelAgent) -> Result<Headl
 ///
 /// # Errors
 /// 400, 403, 404.
-pub async fn update_agent(call: &Call, wish: UpdateChannelAgent) -> Result<HeadlessAgent, ApiError> {
+pub async fn update_agent(
+    call: &Call,
+    wish: UpdateChannelAgent,
+) -> Result<HeadlessAgent, ApiError> {
     let principal = administrator(call)?;
     let missing = || ApiError::not_found("The channel coworker was not found.");
     let store = &call.cloud.store;
-    let found = store.channel_agent(&principal.tenant_id, call.param("id")).await?;
+    let found = store
+        .channel_agent(&principal.tenant_id, call.param("id"))
+        .await?;
     let mut agent = found.ok_or_else(missing)?;
     if let Some(name) = short_or_none("name", wish.name.as_ref())? {
         agent.name = name;
@@ -163,8 +185,18 @@ pub async fn update_agent(call: &Call, wish: UpdateChannelAgent) -> Result<Headl
     agent.status = wish.status.unwrap_or(agent.status);
     agent.managed = wish.managed.unwrap_or(agent.managed);
     agent.updated_at = call.cloud.now_iso();
-    let changed = store.update_channel_agent(agent).await?.ok_or_else(missing)?;
-    audit(call, principal, "channel_agent.updated", "channel_agent", &changed.agent_id).await;
+    let changed = store
+        .update_channel_agent(agent)
+        .await?
+        .ok_or_else(missing)?;
+    audit(
+        call,
+        principal,
+        "channel_agent.updated",
+        "channel_agent",
+        &changed.agent_id,
+    )
+    .await;
     Ok(changed)
 }
 
@@ -217,7 +249,11 @@ pub async fn create_binding(
     let now = call.cloud.now_iso();
     let settings = wish.settings.unwrap_or_default();
     small("settings", &settings)?;
-    let kind = wish.credential_ref.as_deref().map(credential_kind).transpose()?;
+    let kind = wish
+        .credential_ref
+        .as_deref()
+        .map(credential_kind)
+        .transpose()?;
     let seed = ("bindingId", wish.binding_id.as_ref());
     let binding = ChannelBinding {
         binding_id: new_id(call, principal, "channel_binding", seed, &[])?,
@@ -242,9 +278,18 @@ pub async fn create_binding(
     };
     let most = call.cloud.options.quotas.gateway_channel_bindings;
     let store = &call.cloud.store;
-    let made = store.create_channel_binding(&principal.tenant_id, row, most).await?;
+    let made = store
+        .create_channel_binding(&principal.tenant_id, row, most)
+        .await?;
     let id = &made.binding.binding_id;
-    audit(call, principal, "channel_binding.created", "channel_binding", id).await;
+    audit(
+        call,
+        principal,
+        "channel_binding.created",
+        "channel_binding",
+        id,
+    )
+    .await;
     Ok(made.binding)
 }
 
@@ -280,7 +325,14 @@ pub async fn update_binding(
     let changed = store.update_channel_binding(tenant, row, most).await?;
     let changed = changed.ok_or_else(missing)?.binding;
     let id = &changed.binding_id;
-    audit(call, principal, "channel_binding.updated", "channel_binding", id).await;
+    audit(
+        call,
+        principal,
+        "channel_binding.updated",
+        "channel_binding",
+        id,
+    )
+    .await;
     Ok(changed)
 }
 
@@ -295,7 +347,11 @@ pub async fn identities(call: &Call) -> Result<ChannelIdentities, ApiError> {
         provider: query.text("provider"),
         external_workspace_id: query.text("externalWorkspaceId"),
         role: query.name("role", ChannelRole::ALL, ChannelRole::as_str)?,
-        status: query.name("status", ChannelIdentityStatus::ALL, ChannelIdentityStatus::as_str)?,
+        status: query.name(
+            "status",
+            ChannelIdentityStatus::ALL,
+            ChannelIdentityStatus::as_str,
+        )?,
         cursor: query.text("cursor"),
         limit: query.limit(100, 500),
     };
@@ -318,8 +374,7 @@ pub async fn resolve_identity(
     let principal = call.principal()?;
     let reach = reach_or_admin(call).await?;
     let provider = provider(&wish.provider)?;
-    let mut workspace =
-        short_or_none("externalWorkspaceId", wish.external_workspace_id.as_ref())?;
+    let mut workspace = short_or_none("externalWorkspaceId", wish.external_workspace_id.as_ref())?;
     if let Some(id) = &wish.channel_binding_id {
         let row = channel(call, &reach, id).await?;
         if row.binding.provider != provider {
@@ -353,12 +408,14 @@ pub async fn resolve_identity(
         (None, _) => (None, ChannelRole::Viewer, ChannelIdentityStatus::Pending),
     };
     let wished_account = short_or_none("accountId", wish.account_id.as_ref())?;
-    let sets = !gateway
-        && (wished_account.is_some() || wish.role.is_some() || wish.status.is_some());
+    let sets =
+        !gateway && (wished_account.is_some() || wish.role.is_some() || wish.status.is_some());
     let (account, role, status) = match gateway {
         true => (account, role, status),
         false => (
-            wished_account.map(|id| AccountId::from(id.as_str())).or(account),
+            wished_account
+                .map(|id| AccountId::from(id.as_str()))
+                .or(account),
             wish.role.unwrap_or(role),
             wish.status.unwrap_or(status),
         ),
@@ -377,10 +434,19 @@ pub async fn resolve_identity(
         created_at: now.clone(),
         updated_at: now,
     };
-    let made = store.upsert_channel_identity(tenant, identity, !sets).await?;
+    let made = store
+        .upsert_channel_identity(tenant, identity, !sets)
+        .await?;
     if sets {
         let id = &made.identity_id;
-        audit(call, principal, "channel_identity.updated", "channel_identity", id).await;
+        audit(
+            call,
+            principal,
+            "channel_identity.updated",
+            "channel_identity",
+            id,
+        )
+        .await;
     }
     Ok(made)
 }

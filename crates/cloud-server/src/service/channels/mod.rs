@@ -89,7 +89,11 @@ async fn reach_of(call: &Call, admin: bool) -> Result<Reach, ApiError> {
     if admin && has("admin") {
         return Ok(Reach::All);
     }
-    let stored = call.cloud.store.token(&TokenId::from(token.as_str())).await?;
+    let stored = call
+        .cloud
+        .store
+        .token(&TokenId::from(token.as_str()))
+        .await?;
     let granted = stored
         .filter(|stored| stored.tenant_id == principal.tenant_id)
         .map(|stored| stored.token.channel_binding_ids);
@@ -130,7 +134,11 @@ async fn channel(call: &Call, reach: &Reach, id: &str) -> Result<BindingRow, Api
 /// A chat whose channel is [`channel`], and whose thread is the caller's.
 async fn chat(call: &Call, reach: &Reach, id: &str) -> Result<SessionBindingRow, ApiError> {
     let principal = call.principal()?;
-    let row = call.cloud.store.channel_session(&principal.tenant_id, id).await?;
+    let row = call
+        .cloud
+        .store
+        .channel_session(&principal.tenant_id, id)
+        .await?;
     let row = row.ok_or_else(refused)?;
     check_chat(call, reach, &row).await?;
     Ok(row)
@@ -194,7 +202,11 @@ async fn person(
         }
         (None, None) => return Err(stranger()),
     };
-    let found = call.cloud.store.channel_identity(&principal.tenant_id, &id).await?;
+    let found = call
+        .cloud
+        .store
+        .channel_identity(&principal.tenant_id, &id)
+        .await?;
     let person = found.ok_or_else(stranger)?;
     let same_user = named(&actor.external_user_id, &person.external_user_id);
     let here = person.provider == chat.provider

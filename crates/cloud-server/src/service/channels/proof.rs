@@ -34,7 +34,8 @@ fn target(call: &Call) -> Target {
 fn named_in(body: &Map<String, Value>) -> Target {
     let text = |key: &str| {
         let text = body.get(key).and_then(Value::as_str);
-        text.filter(|text| !text.trim().is_empty()).map(str::to_owned)
+        text.filter(|text| !text.trim().is_empty())
+            .map(str::to_owned)
     };
     if let Some(channel) = text("channelBindingId") {
         return Target::Channels(vec![channel]);
@@ -81,7 +82,11 @@ async fn is_active(call: &Call, id: &str) -> bool {
     let Ok(principal) = call.principal() else {
         return false;
     };
-    let found = call.cloud.store.channel_binding(&principal.tenant_id, id).await;
+    let found = call
+        .cloud
+        .store
+        .channel_binding(&principal.tenant_id, id)
+        .await;
     matches!(found, Ok(Some(row)) if row.binding.status == ChannelBindingStatus::Active)
 }
 
@@ -94,8 +99,17 @@ mod tests {
     fn a_body_names_its_channel_before_its_chat() {
         let named = |body: Value| named_in(body.as_object().unwrap());
         let channel = Target::Channels(vec!["c".into()]);
-        assert_eq!(named(json!({"channelBindingId": "c", "bindingId": "b"})), channel);
-        assert_eq!(named(json!({"sessionBindingId": "b"})), Target::Chat("b".into()));
-        assert_eq!(named(json!({"bindingId": " ", "channelBindingId": 3})), Target::Any);
+        assert_eq!(
+            named(json!({"channelBindingId": "c", "bindingId": "b"})),
+            channel
+        );
+        assert_eq!(
+            named(json!({"sessionBindingId": "b"})),
+            Target::Chat("b".into())
+        );
+        assert_eq!(
+            named(json!({"bindingId": " ", "channelBindingId": 3})),
+            Target::Any
+        );
     }
 }

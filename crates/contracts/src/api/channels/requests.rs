@@ -71,7 +71,11 @@ pub struct CreateChannelBinding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_ref: Option<String>,
     /// The provider's settings; at most 16 KiB.
-    #[serde(default, deserialize_with = "lenient::object", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub settings: Option<JsonObject>,
 }
 
@@ -93,7 +97,11 @@ pub struct UpdateChannelBinding {
     )]
     pub credential_ref: Option<Option<String>>,
     /// The provider's settings; at most 16 KiB.
-    #[serde(default, deserialize_with = "lenient::object", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub settings: Option<JsonObject>,
 }
 
@@ -121,7 +129,11 @@ pub struct ResolveChannelIdentity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<ChannelIdentityStatus>,
     /// Replaces what is known of them; nothing when absent. At most 16 KiB.
-    #[serde(default, deserialize_with = "lenient::object", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub metadata: Option<JsonObject>,
 }
 
@@ -295,7 +307,11 @@ pub struct ClaimProviderEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_ms: Option<i64>,
     /// What else is known; at most 16 KiB.
-    #[serde(default, deserialize_with = "lenient::object", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub metadata: Option<JsonObject>,
 }
 

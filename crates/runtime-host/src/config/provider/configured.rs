@@ -55,7 +55,14 @@ pub(super) fn entries(
             true => &[&chosen.model, &chosen.small],
             false => &[],
         };
-        let entry = custom_entry(input, providers, (id, custom), models, &handover, entries);
+        let mut entry = custom_entry(input, providers, (id, custom), models, &handover, entries);
+        // A key that no declared field takes goes over what the config says, as with built-in providers.
+        if is_chosen(id)
+            && let Some(key) = &input.api_key
+            && !key.expose_secret().trim().is_empty()
+        {
+            entry["options"]["apiKey"] = json!(key.expose_secret().trim());
+        }
         entries
             .document
             .insert(super::runtime_id(id).to_owned(), entry);

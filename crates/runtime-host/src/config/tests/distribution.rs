@@ -100,6 +100,19 @@ fn distribution(provider: &str) -> ComposeInput {
 }
 
 #[test]
+fn a_key_reaches_a_custom_provider_that_declares_no_field_for_it() {
+    let config = composed(&ComposeInput {
+        api_key: Some("organisation-key".into()),
+        ..distribution("beta")
+    });
+    let document = document(&config);
+    let providers = &document["provider"];
+    assert_eq!(providers["beta"]["options"]["apiKey"], "organisation-key");
+    assert_eq!(text(&config).matches("organisation-key").count(), 1);
+    assert!(!config.redacted().to_string().contains("organisation-key"));
+}
+
+#[test]
 fn the_built_in_defaults_change_nothing() {
     let plain = composed(&input());
     let config = composed(&ComposeInput {

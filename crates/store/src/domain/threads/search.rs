@@ -66,8 +66,14 @@ struct Filter {
 
 impl Filter {
     fn of(dialect: Dialect, query: &ThreadQuery, candidates: Option<&Candidates>) -> Self {
+        // With candidates the rows are found by their keys; the plus keeps SQLite from walking all threads of the
+        // user instead (a hundred times slower with 20,000 of them).
+        let user = match candidates {
+            Some(_) => "+s.user_no",
+            None => "s.user_no",
+        };
         let mut filter = Filter {
-            sql: "s.tenant_no = $1 AND s.user_no = $2".to_owned(),
+            sql: format!("s.tenant_no = $1 AND {user} = $2"),
             texts: Vec::new(),
         };
         if let Some(candidates) = candidates {
@@ -331,7 +337,8 @@ async fn documents(
                 false => format!(" AND \"{}\"", sought.word),
             });
             (
-                "thread_words w JOIN thread_texts x ON x.text_no = w.rowid",
+                // CROSS: the words lead, whatever the planner thinks of them.
+                "thread_words w CROSS JOIN thread_texts x ON x.text_no = w.rowid",
                 "w.words MATCH $1 AND x.tenant_no = $2 AND x.user_no = $3 ORDER BY w.rowid DESC",
                 format!("\"{owner}\"{}", words.collect::<String>()),
             )
