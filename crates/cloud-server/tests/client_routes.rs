@@ -105,7 +105,7 @@ async fn there_is_a_method_for_every_route_and_no_method_without_one() {
         .retry(RetryPolicy::NONE)
         .build()
         .unwrap();
-    ask_everything(&client).await;
+    Box::pin(ask_everything(&client)).await;
 
     let asked: BTreeSet<String> = asked.lock().unwrap().clone();
     let all = CloudAction::ALL.iter().map(|action| table::row(*action));

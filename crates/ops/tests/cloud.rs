@@ -1,5 +1,7 @@
 //! `open-cowork cloud …` as people run it: the settings of the server, its database, what it says of both.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may fail loudly
+
 mod support;
 
 use std::process::Command;

@@ -5,7 +5,7 @@
 //! | [`store`] | [`SqlStore`]: the traits, over whichever database |
 //! | [`sqlite`] | [`SqliteStore`]: open, options |
 //! | `postgres` | (feature `postgres`) `PostgresStore`: open, options |
-//! | `bus` | (feature `postgres`) [`PostgresBus`](bus::PostgresBus): wake-ups between processes |
+//! | `bus` | (feature `postgres`) [`PostgresBus`]: wake-ups between processes |
 //! | `writer` | the one task that writes: group commit |
 //! | `group` | what one transaction knows and changes |
 //! | `insert` | multi-row writes at the end of a group |

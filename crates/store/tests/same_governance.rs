@@ -244,7 +244,7 @@ impl Side {
                 let deleted = store
                     .delete_custom_role(&tenant, &format!("r{role}"), &stamp(by))
                     .await;
-                format!("{:?}", deleted)
+                format!("{deleted:?}")
             }
             Step::Token { who } => {
                 self.tokens += 1;
@@ -274,7 +274,7 @@ impl Side {
                 let put = store
                     .put_policy(&tenant, &policy, read.as_deref(), &stamp(0))
                     .await;
-                format!("{:?}", put)
+                format!("{put:?}")
             }
             Step::AddKey { provider } => {
                 self.keys += 1;
@@ -295,13 +295,13 @@ impl Side {
                 let judged = store
                     .judge_byok(&tenant, &format!("byok_{key}"), &verdict, &stamp(0))
                     .await;
-                format!("{:?}", judged)
+                format!("{judged:?}")
             }
             Step::DisableKey { provider } => {
                 let disabled = store
                     .disable_byok(&tenant, &format!("v{provider}"), &stamp(0))
                     .await;
-                format!("{:?}", disabled)
+                format!("{disabled:?}")
             }
             Step::Consume { amount, later } => {
                 let claim = QuotaClaim {
@@ -354,7 +354,7 @@ impl Side {
                 let written = store
                     .put_setting(&tenant, &"u".into(), &name, &value, now)
                     .await;
-                format!("{:?}", written)
+                format!("{written:?}")
             }
         }
     }

@@ -1,7 +1,11 @@
 //! A cloud with real sign-in over a SQLite store in memory, and a clock that the test owns.
 
 #![allow(dead_code, missing_docs, unreachable_pub)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on fails"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
