@@ -31,7 +31,7 @@ impl Pool {
         match self {
             Pool::Sqlite(pool) => Ok(Connection::Sqlite(pool.acquire().await?)),
             #[cfg(feature = "postgres")]
-            Pool::Postgres(pool) => Ok(Connection::Postgres(pool.acquire().await?)),
+            Pool::Postgres(pool) => Ok(Connection::Postgres(acquire_unless_refused(pool).await?)),
         }
     }
 
@@ -40,6 +40,35 @@ impl Pool {
             Pool::Sqlite(pool) => pool.close().await,
             #[cfg(feature = "postgres")]
             Pool::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// How often a server is asked whether it is there at all, while a connection is waited for.
+#[cfg(feature = "postgres")]
+const PROBE: Duration = Duration::from_millis(500);
+
+/// A connection of the pool. The pool itself tries a server that refuses again and again until its timeout, which is
+/// meant for a busy server; whoever waits for one that is gone is told at once.
+#[cfg(feature = "postgres")]
+async fn acquire_unless_refused(pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    let acquiring = pool.acquire();
+    tokio::pin!(acquiring);
+    loop {
+        tokio::select! {
+            acquired = &mut acquiring => return acquired,
+            () = tokio::time::sleep(PROBE) => {}
+        }
+        let options = pool.connect_options();
+        let host = options.get_host();
+        if options.get_socket().is_some() || host.starts_with('/') {
+            continue;
+        }
+        let probe = tokio::net::TcpStream::connect((host, options.get_port()));
+        if let Ok(Err(error)) = tokio::time::timeout(PROBE, probe).await
+            && error.kind() == std::io::ErrorKind::ConnectionRefused
+        {
+            return Err(sqlx::Error::Io(error));
         }
     }
 }
