@@ -102,8 +102,6 @@ mod tests {
             ("HEAD", "/api/config"),
             ("get", "/api/config"),
             ("DELETE", "/api/sessions/ses_1"),
-            ("POST", "/api/threads/search"),
-            ("POST", "/api/threads/facets"),
             ("GET", "/api/sessions/a/b"),
             ("GET", "/config"),
             ("GET", "/"),

@@ -101,8 +101,12 @@ fn distribution(provider: &str) -> ComposeInput {
 
 #[test]
 fn a_key_reaches_a_custom_provider_that_declares_no_field_for_it() {
+    let mut offers = offers();
+    offers["providers"]["available"] = json!(["acme", "beta"]);
     let config = composed(&ComposeInput {
+        product: product(offers),
         api_key: Some("organisation-key".into()),
+        model: "b".into(),
         ..distribution("beta")
     });
     let document = document(&config);
