@@ -116,7 +116,7 @@ pub(crate) struct OpenPage {
 #[derive(Clone, Copy, Debug)]
 struct Known {
     order: f64,
-    shape: usize,
+    shape: u64,
     waits: bool,
     /// This stream sent it. What it didn't send, the page may hold from its first load, or not at all: the first
     /// batch is rendered from a state that may be ahead of it.

@@ -7,6 +7,7 @@ use open_cowork_contracts::view::{
     ToolCall, ToolStatus, TurnStop, ViewError,
 };
 use serde_json::Value;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// One line, card or lane, borrowed from the view.
 pub(crate) struct Entry<'a> {
@@ -385,14 +386,17 @@ impl Entry<'_> {
         )
     }
 
-    /// What besides its ids and order decides how it is shown: members of a fold, calls that wait, an open way out.
-    pub(crate) fn shape(&self) -> usize {
+    /// What besides its ids and order decides how it is shown: members of a fold, which calls wait (one may begin to
+    /// in the batch in which another no longer does), an open way out.
+    pub(crate) fn shape(&self) -> u64 {
+        let mut shape = DefaultHasher::new();
         match &self.source {
-            Source::Calls { calls, waiting } => (calls.len() << 16) | waiting.len(),
-            Source::Task { waiting, .. } => waiting.len(),
-            Source::Error { open, .. } | Source::Stop { open, .. } => usize::from(*open),
-            _ => 0,
+            Source::Calls { calls, waiting } => (calls.len(), waiting).hash(&mut shape),
+            Source::Task { waiting, .. } => waiting.hash(&mut shape),
+            Source::Error { open, .. } | Source::Stop { open, .. } => open.hash(&mut shape),
+            _ => {}
         }
+        shape.finish()
     }
 
     /// True when a page may hold another form of it although no event of the first batch named it: reads fold with
