@@ -34,14 +34,19 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
     let outcome = Server::start(&program, &folder)
-        .and_then(|server| try_it(&schemathesis, &server.base, options));
+        .and_then(|server| try_it(&schemathesis, &server.base, &folder, options));
     let removed = std::fs::remove_dir_all(&folder);
     let report = outcome?;
     removed.with_context(|| format!("cannot remove {}", folder.display()))?;
     Ok(report)
 }
 
-fn try_it(schemathesis: &Path, base: &str, options: &Options) -> anyhow::Result<String> {
+fn try_it(
+    schemathesis: &Path,
+    base: &str,
+    folder: &Path,
+    options: &Options,
+) -> anyhow::Result<String> {
     let output = Command::new(schemathesis)
         .arg("run")
         .arg(format!("{base}/openapi.json"))
@@ -59,6 +64,8 @@ fn try_it(schemathesis: &Path, base: &str, options: &Options) -> anyhow::Result<
         .args(["--suppress-health-check", "all"])
         .args(["--warnings", "off"])
         .env("NO_COLOR", "1")
+        // It leaves what it has learnt where it runs.
+        .current_dir(folder)
         .stdin(Stdio::null())
         .output()
         .context("schemathesis could not be started")?;

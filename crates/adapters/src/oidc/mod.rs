@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`provider`] | [`OidcProvider`], the port's implementation |
+//! | `provider` | [`OidcProvider`], the port's implementation |
 //! | `documents` | discovery and keys with their caches, one fetch at a time |
 //! | `keys` | JSON Web Keys and which algorithm each may serve |
 //! | `token` | one token: parse, signature, claims |
