@@ -177,7 +177,9 @@ impl SessionStore for MemoryStore {
             .values()
             .map(|thread| &thread.row)
             .filter(|row| !id.is_empty() && row.session.opencode_session_id == *id);
+        // Of several maxima the last one wins, hence the reverse: the first key.
         Ok(bound
+            .rev()
             .max_by(|a, b| a.session.updated_at.cmp(&b.session.updated_at))
             .cloned())
     }

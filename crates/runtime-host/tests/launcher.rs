@@ -244,7 +244,7 @@ fn two_servers_never_share_a_home_even_while_the_first_is_being_ended() {
     first.host_dies();
     let mut second = Launcher::start(
         dir.path(),
-        &format!("[ -e /proc/{server}/exe ] && exit 9; {READY}; wait"),
+        &format!("[ -e /proc/{server}/exe ] && exit 9; {READY}; exec sleep 1000"),
         20_000,
     );
     assert_eq!(second.next().unwrap()["type"], "ready");

@@ -158,7 +158,8 @@ pub(crate) async fn session_by_runtime(
 ) -> Result<Option<SessionRow>, sqlx::Error> {
     // `<> ''` is what lets the partial index serve the query.
     let by_runtime = select_sessions!(
-        "WHERE s.runtime_id = $1 AND s.runtime_id <> '' ORDER BY s.updated_at DESC, s.session_id DESC LIMIT 1"
+        "WHERE s.runtime_id = $1 AND s.runtime_id <> '' ",
+        "ORDER BY s.updated_at DESC, t.tenant_id, s.session_id LIMIT 1"
     );
     let row = connection
         .query(by_runtime)

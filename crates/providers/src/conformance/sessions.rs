@@ -313,6 +313,26 @@ pub async fn binding_a_runtime_session_makes_it_findable(store: &Arc<dyn Store>)
         .await
         .unwrap();
     assert_eq!(store.find_by_runtime(&"ses_1".into()).await.unwrap(), None);
+    // Of several the one touched last; of those touched together the first tenant, then the first session.
+    let bind = async |session: SessionKey, minute: u32| {
+        let (tenant, id) = (session.tenant_id.as_str(), session.session_id.as_str());
+        let new = new_session(tenant, USER, id, T0);
+        store.create_session(new).await.unwrap();
+        store
+            .bind_runtime(&session, &"ses_4".into(), &at(minute), None)
+            .await
+            .unwrap();
+        let found = store.find_by_runtime(&"ses_4".into()).await.unwrap();
+        let found = SessionKey::of(&found.unwrap().session);
+        (found.tenant_id.to_string(), found.session_id.to_string())
+    };
+    let expected = |tenant: &str, session: &str| (tenant.to_owned(), session.to_owned());
+    let (a, b) = ("a", "b");
+    assert_eq!(bind(SessionKey::new(b, "1"), 6).await, expected(b, "1"));
+    assert_eq!(bind(SessionKey::new(a, "3"), 6).await, expected(a, "3"));
+    assert_eq!(bind(SessionKey::new(a, "2"), 6).await, expected(a, "2"));
+    assert_eq!(bind(SessionKey::new(b, "0"), 6).await, expected(a, "2"));
+    assert_eq!(bind(SessionKey::new(b, "9"), 7).await, expected(b, "9"));
     let unknown = store
         .bind_runtime(&key("nobody"), &"ses_3".into(), T0, None)
         .await;

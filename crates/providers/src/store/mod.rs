@@ -96,7 +96,7 @@ pub trait SessionStore: Send + Sync + 'static {
     async fn page_sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError>;
 
     /// The session that is bound to a runtime session, across tenants. For routing inside the process only;
-    /// when several are bound to it, the one touched last.
+    /// when several are bound to it, the one touched last, and of those touched together the first key.
     async fn find_by_runtime(
         &self,
         id: &RuntimeSessionId,
