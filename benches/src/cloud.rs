@@ -106,10 +106,21 @@ fn post(address: SocketAddr, path: &str, body: &Value) -> anyhow::Result<Value> 
     serde_json::from_str(&answer.text()).with_context(|| format!("POST {path} answered no JSON"))
 }
 
+/// Writes an artifact, which is an event of the thread.
+fn attach(address: SocketAddr, thread: &Thread, name: &str) -> anyhow::Result<()> {
+    let artifact =
+        json!({ "filename": name, "contentType": "text/plain", "dataBase64": "aGVsbG8=" });
+    post(address, &format!("{}/artifacts", thread.path), &artifact).map(drop)
+}
+
 /// The same bytes from a bare route and from the cloud, in turns.
 fn requests(binary: &std::path::Path, quick: bool) -> anyhow::Result<Vec<Figure>> {
     let server = Server::start(binary, &[])?;
     let thread = thread(server.address())?;
+    // A small view, with something in it.
+    for number in 0..5 {
+        attach(server.address(), &thread, &format!("notes-{number}.txt"))?;
+    }
     let request = Request::get(&thread.path).bearer(&thread.token);
     let sample = load::once(server.address(), &request)?;
     ensure!(
@@ -171,12 +182,7 @@ fn subscribers(binary: &std::path::Path, quick: bool) -> anyhow::Result<Vec<Figu
     let mut spreads = Vec::new();
     for turn in 0..if quick { 3 } else { 9 } {
         let marker = format!("bench-{turn}.txt");
-        let artifact =
-            json!({ "filename": marker, "contentType": "text/plain", "dataBase64": "aGVsbG8=" });
-        let write = format!("{}/artifacts", thread.path);
-        let spread = open.spread(&marker, || {
-            post(server.address(), &write, &artifact).map(drop)
-        })?;
+        let spread = open.spread(&marker, || attach(server.address(), &thread, &marker))?;
         spreads.push(spread.as_secs_f64() * 1e3);
     }
     drop(open);

@@ -110,9 +110,10 @@ async fn follow(
             opened.fetch_add(1, Ordering::Release);
         }
         let expected = marker.borrow().clone();
+        let found = || find(&buffer, expected.as_bytes());
+        // The whole frame: behind its empty line comes the end of the chunk.
         if !expected.is_empty()
-            && find(&buffer, expected.as_bytes()).is_some()
-            && buffer.ends_with(b"\n\n")
+            && found().is_some_and(|at| find(&buffer[at..], b"\n\n").is_some())
         {
             seen.note();
             buffer.clear();
