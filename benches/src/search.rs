@@ -80,8 +80,27 @@ fn word(random: &mut u64) -> String {
         .wrapping_mul(6_364_136_223_846_793_005)
         .wrapping_add(1_442_695_040_888_963_407);
     let unit = ((*random >> 11) as f64) / ((1u64 << 53) as f64);
-    let rank = (20_000f64.powf(unit)) as u64;
-    format!("word{rank}")
+    spelled((20_000f64.powf(unit)) as u64)
+}
+
+/// The word of a rank, in syllables: about as many words as in real text share a beginning of three letters.
+fn spelled(rank: u64) -> String {
+    const CONSONANTS: &[u8] = b"bcdfghjklmnpqrstvwxz";
+    const VOWELS: &[u8] = b"aeiou";
+    let letter = |of: &[u8], at: u64| char::from(of[(at % of.len() as u64) as usize]);
+    let mut rest = rank.wrapping_mul(2_654_435_761) & 0xffff_ffff;
+    let syllables = 2 + rest % 3;
+    rest /= 3;
+    let mut word = String::new();
+    for _ in 0..syllables {
+        word.push(letter(CONSONANTS, rest));
+        word.push(letter(VOWELS, rest / 20));
+        rest /= 100;
+    }
+    if rank % 2 == 1 {
+        word.push(letter(CONSONANTS, rank));
+    }
+    word
 }
 
 fn text(random: &mut u64, words: usize) -> String {
@@ -192,21 +211,15 @@ async fn measure(
 fn needles() -> Vec<String> {
     let mut needles = Vec::new();
     for rank in [1, 2, 3, 5, 8, 13, 34, 89, 233, 610, 1597, 4181, 10_946] {
-        needles.push(format!("word{rank}"));
-        needles.push(format!("word{rank} word{}", rank * 3 % 20_000));
-        needles.push(format!("WORD{rank}0"));
+        let word = spelled(rank);
+        needles.push(format!("{word} {}", spelled(rank * 3 % 20_000)));
+        needles.push(word.to_uppercase());
+        // While it is typed.
+        needles.push(word.chars().take(3).collect());
+        needles.push(word);
     }
-    for beginning in [
-        "wor",
-        "word1",
-        "word19",
-        "word199",
-        "nothing",
-        "word1_word2",
-        "50%",
-        "*",
-    ] {
-        needles.push(beginning.to_owned());
+    for other in ["nothing", "bas", "basa", "ba_so", "50%", "*"] {
+        needles.push(other.to_owned());
     }
     needles
 }

@@ -1,8 +1,8 @@
 //! Programs that the machine must have: installed with apt when we are root, else named.
 
 use anyhow::{Context as _, bail};
-use open_cowork_testkit::postgres;
 use open_cowork_testkit::process::find_program;
+use open_cowork_testkit::{nats, postgres};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -67,6 +67,12 @@ const POSTGRES: Program = Program {
     find: |_| postgres::programs().ok(),
 };
 
+const NATS: Program = Program {
+    name: "nats-server",
+    package: "nats-server",
+    find: |_| nats::program().ok(),
+};
+
 /// What the agent needs at run time.
 pub(crate) const FOR_AGENT: &[Program] = &[GIT, RIPGREP];
 
@@ -77,6 +83,7 @@ pub(crate) const FOR_TESTS: &[Program] = &[
     CHROMIUM,
     CHROMEDRIVER,
     POSTGRES,
+    NATS,
     NODE,
     NPM,
     PYTHON,

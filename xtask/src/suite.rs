@@ -5,7 +5,7 @@ use crate::{api, cargo, layers, machine, pages, root, supply};
 use open_cowork_testkit::opencode::{PINNED_VERSION, provision_reporting};
 use open_cowork_testkit::process::find_program;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 /// Runs all checks, or the quick ones; the exit code says whether all were fine.
 pub(crate) fn run(quick: bool, only: Option<String>) -> anyhow::Result<ExitCode> {
@@ -85,6 +85,7 @@ fn the_rest(steps: &mut Steps) {
     }
     steps.tests("tests", &mut command);
     steps.tests("doc tests", &mut doc_tests);
+    steps.tests("cloud with NATS", &mut with_nats());
     steps.run("API against its document", || {
         api::run(&api::Options {
             seconds: API_SECONDS,
@@ -96,6 +97,20 @@ fn the_rest(steps: &mut Steps) {
             .args(["doc", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-D warnings"),
     );
+}
+
+/// What only a program with that feature can do; the rest of the suite tests the one without.
+fn with_nats() -> Command {
+    let mut command = cargo();
+    command.args([
+        "test",
+        "-p",
+        "open-cowork-cloud",
+        "-p",
+        "open-cowork-cloud-example",
+    ]);
+    command.args(["--features", "nats", "--lib", "--test", "nats"]);
+    command
 }
 
 /// How long schemathesis may ask; `cargo xtask api` asks for longer.

@@ -245,6 +245,10 @@ impl Builder {
         if is_loopback(&url) {
             http = http.no_proxy();
         }
+        #[cfg(feature = "rustls")]
+        {
+            http = http.tls_backend_preconfigured(tls()?);
+        }
         let http = http.build().map_err(|error| BuildError::Http {
             reason: error.without_url().to_string(),
         })?;
@@ -264,6 +268,21 @@ impl Builder {
             key: None,
         })
     }
+}
+
+/// TLS with the roots of this machine. The crypto is named here: a program's default could be another one, or none.
+#[cfg(feature = "rustls")]
+fn tls() -> Result<rustls::ClientConfig, BuildError> {
+    use rustls_platform_verifier::BuilderVerifierExt as _;
+    let refused = |error: rustls::Error| BuildError::Http {
+        reason: error.to_string(),
+    };
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(refused)?;
+    let verified = config.with_platform_verifier().map_err(refused)?;
+    Ok(verified.with_no_client_auth())
 }
 
 fn address(base: &str) -> Result<Url, BuildError> {
@@ -385,6 +404,31 @@ mod tests {
             .set_cookie_session("canary; other=1", "x")
             .unwrap_err();
         assert!(!split.to_string().contains("canary"));
+    }
+
+    #[cfg(feature = "rustls")]
+    #[tokio::test]
+    async fn over_https_nothing_is_said_before_the_server_has_proved_itself() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("https://{}", listener.local_addr().unwrap());
+        let heard = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut heard = vec![0; 4096];
+            let length = socket.read(&mut heard).await.unwrap();
+            socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            heard.truncate(length);
+            heard
+        });
+        let client = CloudClient::builder(base)
+            .token("canary-token")
+            .deadline(Duration::from_secs(2))
+            .build()
+            .unwrap();
+        assert!(client.sessions().list(&Default::default()).await.is_err());
+        let heard = heard.await.unwrap();
+        assert_eq!(heard[0], 22, "a handshake of TLS");
+        assert!(!heard.windows(6).any(|window| window == b"canary"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use open_cowork_contracts::api::capabilities::Capabilities;
 use open_cowork_contracts::api::usage::QuotaKey;
 use open_cowork_contracts::api::workspace::ProgressSnapshot;
 use open_cowork_policy::capability::{self, Features};
+use open_cowork_providers::billing::Billing;
 use open_cowork_providers::bus::{EventBus, LocalBus};
 use open_cowork_providers::executor::Executor;
 use open_cowork_providers::objects::ObjectStore;
@@ -137,6 +138,8 @@ pub struct Services {
     pub metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     /// What governance needs beside the store: who may join, how tokens and keys are kept.
     pub governance: Governance,
+    /// Whoever bills; `None`: nobody, and nothing is limited by a plan.
+    pub billing: Option<Arc<dyn Billing>>,
     /// How it behaves.
     pub options: Options,
 }
@@ -157,6 +160,7 @@ impl Services {
             progress: None,
             metrics: None,
             governance: Governance::default(),
+            billing: None,
             options: Options::default(),
         }
     }
@@ -243,6 +247,8 @@ impl Default for Options {
 /// What an organisation may use up (03 §5.3). The default is no limit; a deployment's come from its settings.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quotas {
+    /// Threads that are in use ([`crate::service::sessions::IN_USE`]), at once.
+    pub concurrent_sessions: Option<u64>,
     /// Prompts of people per hour.
     pub prompts_per_hour: Option<u64>,
     /// Prompts that come through channels, per hour.

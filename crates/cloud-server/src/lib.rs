@@ -19,6 +19,7 @@
 //! | [`pipeline`] | the order in which a request is treated | 03 §1.1 |
 //! | [`http`] | the routes, by domain | 03 §4, §8 |
 //! | [`service`] | the use cases, by domain | 03 §8 |
+//! | [`plans`] | billing by the configuration's plans | 04 §8 |
 //! | [`sse`] | streams of events | 03 §9, 01 §7.3 |
 //! | [`server`] | the listener: connections, deadlines, an orderly end | 03 §1.2 |
 //! | [`openapi`] | the document of the route table | |
@@ -43,6 +44,7 @@ pub mod http;
 pub mod json;
 pub mod openapi;
 pub mod pipeline;
+pub mod plans;
 pub mod principal;
 pub mod reply;
 pub mod route;

@@ -97,6 +97,48 @@ async fn a_body_that_breaks_off_is_refused() {
     assert_eq!(reply.status, 400);
 }
 
+/// A proxy and we could each have judged another one.
+#[tokio::test]
+async fn two_hosts_in_one_request_are_refused_wherever_it_goes() {
+    let world = world().await;
+    for path in [
+        "/api/config",
+        "/livez",
+        "/",
+        "/webhooks/workflows/x",
+        "/auth/me",
+    ] {
+        let mut asked = request(ME, "GET", path, None);
+        for host in ["127.0.0.1", "127.0.0.1"] {
+            asked.headers_mut().append("host", host.parse().unwrap());
+        }
+        let reply = world.send(asked).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.code().as_str()),
+            (400, "request.invalid"),
+            "{path}"
+        );
+        assert_eq!(reply.headers["connection"], "close", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_s_path_needs_nobody_to_sign_in_whatever_the_method() {
+    let world = world().await;
+    for method in ["GET", "PUT", "DELETE"] {
+        let path = "/webhooks/workflows/w1";
+        let reply = world.call("stranger@own", method, path, None).await;
+        assert_eq!(reply.status, 405, "{method}: {}", reply.body);
+        assert_eq!(reply.headers["allow"], "POST");
+        assert_eq!(reply.code(), "authorization.action_unknown");
+    }
+    for path in ["/webhooks", "/webhooks/workflows", "/webhooks/other/x"] {
+        let reply = world.call("stranger@own", "POST", path, None).await;
+        assert_eq!(reply.status, 404, "{path}: {}", reply.body);
+        assert!(!reply.code().is_empty());
+    }
+}
+
 #[tokio::test]
 async fn over_long_and_strange_ids_are_just_unknown() {
     let world = world().await;

@@ -298,6 +298,30 @@ async fn a_delivery_is_streamed_once_and_acknowledged_by_its_claimer() {
         text.contains("id: d1\n") && text.contains("\"claimedBy\":\"g1\""),
         "{text}"
     );
+    let uses = world
+        .call("local@own", "GET", "/api/usage/events", None)
+        .await
+        .json();
+    let claimed = &uses["events"][0];
+    assert_eq!(claimed["eventType"], "gateway.delivery.claimed", "{uses}");
+    assert_eq!(
+        (&claimed["quantity"], &claimed["metadata"]["provider"]),
+        (&json!(1), &json!("slack"))
+    );
+    let shown = world
+        .call("local@own", "GET", "/api/diagnostics", None)
+        .await
+        .json();
+    let gateway = &shown["gateway"];
+    assert_eq!(
+        gateway["agents"],
+        json!({"total": 1, "active": 1, "disabled": 0})
+    );
+    assert_eq!(gateway["bindingsByProvider"], json!({"slack": 1}));
+    assert_eq!(
+        gateway["deliveriesByStatus"],
+        json!({"pending": 0, "claimed": 1, "sent": 0, "failed": 0, "dead": 0})
+    );
     let ack = |by: &str| json!({"status": "sent", "claimedBy": by});
     let path = "deliveries/d1/ack";
     assert_eq!(post(&world, GATEWAY, path, ack("other")).await.status, 404);

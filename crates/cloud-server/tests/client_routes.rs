@@ -280,7 +280,10 @@ async fn ask_everything(client: &CloudClient) {
         billing.diagnostics().await,
     );
     let _ = (billing.subscription().await, billing.entitlements().await);
-    let _ = (billing.checkout(&empty).await, billing.portal(&empty).await);
+    let _ = (
+        billing.checkout(&Default::default()).await,
+        billing.portal(&Default::default()).await,
+    );
 
     let byok = client.byok();
     let _ = (
@@ -357,49 +360,63 @@ async fn ask_everything(client: &CloudClient) {
     let _ = (
         channels.providers().await,
         channels.agents(&page).await,
-        channels.create_agent(&empty).await,
+        channels.create_agent(&Default::default()).await,
     );
     let _ = (
-        channels.update_agent("ID", &empty).await,
+        channels.update_agent("ID", &Default::default()).await,
         channels.bindings(&Default::default()).await,
     );
     let _ = (
-        channels.create_binding(&empty).await,
-        channels.update_binding("ID", &empty).await,
+        channels.create_binding(&Default::default()).await,
+        channels.update_binding("ID", &Default::default()).await,
     );
     let _ = (
         channels.identities(&Default::default()).await,
-        channels.resolve_identity(&empty).await,
+        channels.resolve_identity(&Default::default()).await,
     );
     let _ = (
-        channels.bind_session(&empty).await,
+        channels.bind_session(&Default::default()).await,
         channels.session_by_thread(&Default::default()).await,
     );
     let _ = (
-        channels.prompt(&empty).await,
+        channels.prompt(&Default::default()).await,
         channels.snapshot("ID").await,
         channels.artifact("ID", "ID").await,
     );
     let _ = channels.follow_after("ID", 0).next().await;
     let _ = (
-        channels.update_cursor(&empty).await,
-        channels.create_interaction(&empty).await,
+        channels.update_cursor(&Default::default()).await,
+        channels.create_interaction(&body(json!({
+                "agentId": "a", "sessionId": "s", "provider": "slack", "kind": "permission", "targetId": "t",
+            }))).await,
     );
     let _ = (
-        channels.resolve_interaction(&empty).await,
-        channels.claim_provider_event(&empty).await,
+        channels.resolve_interaction(&Default::default()).await,
+        channels.claim_provider_event(&body(json!({
+                "provider": "slack", "providerInstanceId": "i", "providerEventId": "e", "eventType": "message",
+                "claimedBy": "g",
+            }))).await,
     );
     let _ = (
-        channels.complete_provider_event("ID", &empty).await,
+        channels
+            .complete_provider_event(
+                "ID",
+                &body(json!({"claimedBy": "g", "status": "processed"})),
+            )
+            .await,
         channels.list_deliveries(&Default::default()).await,
     );
     let _ = (
-        channels.create_delivery(&empty).await,
-        channels.ack_delivery("ID", &empty).await,
+        channels.create_delivery(&Default::default()).await,
+        channels
+            .ack_delivery("ID", &body(json!({"status": "sent"})))
+            .await,
     );
     let _ = (
-        channels.retry_delivery("ID", &empty).await,
-        channels.dead_letter_delivery("ID", &empty).await,
+        channels.retry_delivery("ID", &Default::default()).await,
+        channels
+            .dead_letter_delivery("ID", &Default::default())
+            .await,
     );
     let _ = channels.deliveries(&Default::default()).next().await;
 }

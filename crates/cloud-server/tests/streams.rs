@@ -10,10 +10,14 @@
 mod support;
 
 use futures::StreamExt;
+use open_cowork_cloud_client::{CloudClient, Update};
+use open_cowork_cloud_server::LocalOwner;
 use open_cowork_cloud_server::server::{Bounds, serve};
+use open_cowork_contracts::api::sessions::CreateSession;
 use open_cowork_contracts::{EventType, RuntimeEvent};
 use open_cowork_providers::bus::Topic;
 use open_cowork_providers::store::SessionKey;
+use open_cowork_providers::time::Timestamp;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -234,6 +238,124 @@ async fn a_cursor_ahead_of_the_log_is_told_and_then_follows() {
     assert_eq!(data["payload"]["latestSequence"], 1);
     served.say(&key, "next").await;
     assert_eq!(follower.frame().await.0, "2");
+}
+
+/// Removes the first events of a thread, however young.
+async fn prune(served: &Served, key: &SessionKey, events: u32) {
+    let before = Timestamp::now() + Duration::from_secs(3600);
+    let pruned = served.world.log.prune(key, before, events).await.unwrap();
+    assert_eq!(pruned, u64::from(events));
+}
+
+/// A thread that isn't busy, so that its events may be removed: five of them.
+async fn quiet_thread(served: &Served) -> (String, SessionKey) {
+    let (id, key) = served.thread().await;
+    for text in ["one", "two", "three"] {
+        served.say(&key, text).await;
+    }
+    let idle = RuntimeEvent::new(EventType::SessionIdle, json!({}));
+    served.world.log.append(&key, vec![idle]).await.unwrap();
+    (id, key)
+}
+
+#[tokio::test]
+async fn a_cursor_before_what_retention_left_is_told_once_and_then_follows() {
+    let served = served(world().await).await;
+    let (id, key) = quiet_thread(&served).await;
+    prune(&served, &key, 3).await;
+    let session = format!("/api/sessions/{id}/events");
+    for (path, entity, own) in [
+        (session.as_str(), "session", id.as_str()),
+        ("/api/events", "workspace", "workspace"),
+    ] {
+        let mut follower = served.follow(ME, path, Some("1")).await;
+        let (frame, kind, data) = follower.frame().await;
+        assert_eq!((frame.as_str(), kind.as_str()), ("5", "snapshot.required"));
+        let expected = json!({
+            "reason": "event_retention_gap", "afterSequence": 1, "earliestSequence": 4, "latestSequence": 5,
+        });
+        assert_eq!(data["payload"], expected);
+        assert_eq!(data["sequence"], 1);
+        assert_eq!(data["projectionVersion"], 1);
+        assert_eq!(data["eventId"], "snapshot-required:1");
+        assert_eq!(
+            (&data["entityType"], &data["entityId"]),
+            (&json!(entity), &json!(own))
+        );
+        // What is left is replayed from the beginning, and to whoever stands right before it.
+        for cursor in [None, Some("3")] {
+            let mut follower = served.follow(ME, path, cursor).await;
+            assert_eq!(follower.frame().await.0, "4");
+            assert_eq!(follower.frame().await.0, "5");
+        }
+        // Whoever comes back with the frame's id is past the gap.
+        let mut back = served.follow(ME, path, Some("5")).await;
+        assert_eq!(back.next().await, Heard::Comment("connected".into()));
+    }
+    let mut behind = served.follow(ME, &session, Some("1")).await;
+    assert_eq!(behind.frame().await.0, "5");
+    served.say(&key, "next").await;
+    assert_eq!(behind.frame().await.0, "6");
+
+    let view = served
+        .world
+        .call(ME, "GET", &format!("/api/sessions/{id}"), None)
+        .await;
+    let projection = &view.json()["projection"];
+    assert_eq!(projection["sequence"], 6);
+    let messages = projection["view"]["messages"].as_array().unwrap();
+    assert_eq!(messages.len(), 4, "the view keeps what its events said");
+    let path = format!("/api/sessions/{id}/projection-status");
+    let status = served.world.call("local@own", "GET", &path, None).await;
+    assert_eq!(
+        (&status.json()["baseSequence"], &status.json()["eventCount"]),
+        (&json!(3), &json!(3))
+    );
+}
+
+#[tokio::test]
+async fn a_client_recovers_when_retention_removed_what_it_had_not_read() {
+    let world = world_with(|services| {
+        services.authenticator = std::sync::Arc::new(LocalOwner::default());
+    })
+    .await;
+    let served = served(world).await;
+    let client = CloudClient::builder(format!("http://{}", served.address))
+        .build()
+        .unwrap();
+    let made = client
+        .sessions()
+        .create(&CreateSession::default())
+        .await
+        .unwrap()
+        .session;
+    let key = SessionKey::new(made.tenant_id.clone(), made.session_id.clone());
+    served.say(&key, "one").await;
+    served.say(&key, "two").await;
+    let idle = RuntimeEvent::new(EventType::SessionIdle, json!({}));
+    served.world.log.append(&key, vec![idle]).await.unwrap();
+    prune(&served, &key, 4).await;
+    served.say(&key, "three").await;
+
+    let mut follow = client.sessions().follow_after(&made.session_id, 2);
+    let update = tokio::time::timeout(SOON, follow.next()).await.unwrap();
+    let Some(Ok(Update::Snapshot(snapshot))) = update else {
+        panic!("{update:?}");
+    };
+    let projection = snapshot.projection.unwrap();
+    assert_eq!(
+        (projection.sequence, projection.view.messages.len()),
+        (5, 3)
+    );
+    served.say(&key, "four").await;
+    let update = tokio::time::timeout(SOON, follow.next()).await.unwrap();
+    let Some(Ok(Update::Event(event))) = update else {
+        panic!("{update:?}");
+    };
+    assert_eq!(
+        (event.sequence, &event.payload["text"]),
+        (6, &json!("four"))
+    );
 }
 
 #[tokio::test]

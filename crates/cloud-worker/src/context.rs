@@ -5,6 +5,7 @@ use crate::runtime::{ScopeRuntime, StartError};
 use crate::sink::ScopeSink;
 use open_cowork_contracts::api::usage::QuotaKey;
 use open_cowork_contracts::{SessionId, SessionStatus};
+use open_cowork_providers::billing::{BillingAction, BillingWish};
 use open_cowork_providers::store::execution::ScopeLease;
 use open_cowork_providers::store::{Scope, StoreError};
 use open_cowork_runtime_host::supervise::Exit;
@@ -106,6 +107,13 @@ impl Context {
         self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Others wait for the place of a session that nobody uses.
+    pub(crate) fn is_crowded(&self) -> bool {
+        let shared = &self.shared;
+        shared.held.is_full(shared.options.max_sessions)
+            || shared.crowd.is_told(&self.scope.tenant_id)
+    }
+
     /// A turn of that session runs, as the thread shows it. While nobody can tell, it does: a turn that is taken for
     /// ended loses its lease, its events and its stop.
     pub(crate) async fn is_active(&self, session: &SessionId) -> bool {
@@ -120,9 +128,25 @@ impl Context {
         }
     }
 
-    /// The organisation has minutes left. What can't be read doesn't stop anybody.
-    pub(crate) async fn has_minutes(&self) -> bool {
-        let Some(limit) = self.shared.options.worker_minutes_per_hour else {
+    /// The organisation's plan lets its coworkers work, and it has minutes left. What can't be read doesn't stop
+    /// anybody: what was queued was permitted when it was.
+    pub(crate) async fn may_work(&self) -> bool {
+        let options = &self.shared.options;
+        let mut limit = options.worker_minutes_per_hour;
+        if let Some(billing) = &options.billing
+            && let Ok(standing) = billing.standing(&self.scope.tenant_id).await
+        {
+            let wish = BillingWish::to(BillingAction::WorkerExecute);
+            if let Err(denial) = standing.check(&wish) {
+                tracing::info!(tenant = %self.scope.tenant_id, code = denial.code, "prompts have to wait");
+                metrics::counter!("open_cowork_cloud_quota_rejections_total").increment(1);
+                return false;
+            }
+            if options.record_usage {
+                limit = standing.limit("maxWorkerMinutesPerHour");
+            }
+        }
+        let Some(limit) = limit else {
             return true;
         };
         let (store, tenant) = (&self.shared.parts.store, &self.scope.tenant_id);
@@ -174,9 +198,10 @@ mod tests {
             clock: Arc::new(Timestamp::now),
         };
         let options = WorkerOptions::new("w", "/nowhere", config);
-        let shared = Arc::new(Shared::new(parts, options, Arc::default()));
+        let shared = Arc::new(Shared::new(parts, options));
         let held = shared.held.clone();
-        let (sink, _) = ScopeSink::new(log, Arc::default(), "t", Arc::default(), held);
+        let progress = shared.progress.clone();
+        let (sink, _) = ScopeSink::new(log, Arc::default(), "t", progress, held);
         let lease = ScopeLease {
             scope,
             worker_id: "w".into(),

@@ -10,7 +10,8 @@ use open_cowork_projection::sanitize::Redaction;
 use open_cowork_providers::executor::ExecutionError;
 use open_cowork_providers::store::SessionRow;
 use open_cowork_providers::store::execution::{
-    ClaimedCommand, CommandFailure, Deferral, EXECUTION_FAILED, EXHAUSTED, SessionLease,
+    ABORTED, ClaimedCommand, CommandFailure, Deferral, EXECUTION_FAILED, EXHAUSTED, Lanes,
+    SessionLease,
 };
 use open_cowork_providers::time::{Timestamp, parse_iso};
 use open_cowork_runtime_host::host::TurnError;
@@ -68,7 +69,7 @@ pub(crate) async fn execute(
     };
     let outcome = match command.kind {
         CommandKind::Prompt => prompt(context, &row, command).await,
-        CommandKind::Abort => abort(context, &row, command).await,
+        CommandKind::Abort => abort(context, lease, &row, command).await,
         CommandKind::PermissionRespond
         | CommandKind::QuestionReply
         | CommandKind::QuestionReject => answer(context, &row, command).await,
@@ -100,21 +101,13 @@ async fn prompt(context: &Context, row: &SessionRow, command: &Command) -> Outco
         return not_started(context, command, error.into()).await;
     }
     let thread = &row.session.session_id;
-    let user_message = format!("{}:user", command.command_id);
-    let shown = context
-        .sink
-        .log()
-        .read(&context.sink.key(thread), |state| {
-            let messages = state.view.messages.iter().rev();
-            messages.take(200).any(|message| message.id == user_message)
-        })
-        .await;
+    let shown = is_shown(context, command).await;
     let turn = TurnPrompt {
         command: command.command_id.clone(),
         text: text.to_owned(),
         agent: agent.map(str::to_owned),
         model: None,
-        maybe_sent: command.attempt_count > 1 || shown.unwrap_or(true),
+        maybe_sent: command.attempt_count > 1 || shown,
         attempt: command.attempt_count,
     };
     match runtime.host.prompt(thread, turn).await {
@@ -123,13 +116,48 @@ async fn prompt(context: &Context, row: &SessionRow, command: &Command) -> Outco
     }
 }
 
+/// The thread shows that prompt already, or nobody can tell.
+async fn is_shown(context: &Context, command: &Command) -> bool {
+    let key = context.sink.key(&command.session_id);
+    let user_message = format!("{}:user", command.command_id);
+    let shown = context
+        .sink
+        .log()
+        .read(&key, |state| {
+            let messages = state.view.messages.iter().rev();
+            messages.take(200).any(|message| message.id == user_message)
+        })
+        .await;
+    shown.unwrap_or(true)
+}
+
+/// The event that shows a prompt which never reaches the runtime.
+fn submitted(command: &Command) -> RuntimeEvent {
+    let (thread, id) = (&command.session_id, &command.command_id);
+    let text = command.payload.get("text").and_then(Value::as_str);
+    let shown = RuntimeEvent::new(
+        EventType::PromptSubmitted,
+        json!({
+            "sessionId": thread, "commandId": id, "messageId": format!("{id}:user"),
+            "text": text.unwrap_or_default(), "agent": agent_of(command).unwrap_or("build"),
+        }),
+    );
+    shown.with_id(format!("{thread}:command:{id}:prompt-submitted"))
+}
+
 fn agent_of(command: &Command) -> Option<&str> {
     let agent = command.payload.get("agent").and_then(Value::as_str);
     agent.map(str::trim).filter(|agent| !agent.is_empty())
 }
 
-/// Stops the turn. Where none runs, the thread says that it was stopped all the same, once.
-async fn abort(context: &Context, row: &SessionRow, command: &Command) -> Outcome {
+/// Stops what is going on: the turn that runs, or, where none runs, what was asked before and waits to begin. The
+/// thread says that it was stopped, once, even where there was nothing.
+async fn abort(
+    context: &Context,
+    lease: &SessionLease,
+    row: &SessionRow,
+    command: &Command,
+) -> Outcome {
     let thread = &row.session.session_id;
     if context.is_active(thread).await {
         let runtime = match context.opened(row).await {
@@ -146,20 +174,71 @@ async fn abort(context: &Context, row: &SessionRow, command: &Command) -> Outcom
             Err(error) => return turn_failed(context, command, error, false).await,
         }
     }
+    match stop_waiting(context, lease, command).await {
+        // The prompts say that they were stopped.
+        Ok(true) => return Outcome::Applied,
+        Ok(false) => {}
+        Err(outcome) => return outcome,
+    }
     if command.attempt_count > 1 {
         return Outcome::Applied; // it was told, or the turn that it meant has ended since
     }
+    let aborted = aborted(command);
+    let told = context.sink.record(thread, vec![aborted]).await;
+    recorded(context, command, told).await
+}
+
+/// Ends the prompts that were asked before this abort and have not begun; true when there was one. The thread shows
+/// each of them, and that it was stopped.
+async fn stop_waiting(
+    context: &Context,
+    lease: &SessionLease,
+    abort: &Command,
+) -> Result<bool, Outcome> {
+    let store = &context.shared.parts.store;
+    let lanes = Lanes::PromptsBefore(abort.created_sequence);
+    let mut any = false;
+    loop {
+        let claimed = store
+            .claim_command(lease, lanes, context.shared.now())
+            .await;
+        let prompt = match claimed {
+            Ok(Some(claimed)) => claimed.command,
+            Ok(None) => return Ok(any),
+            Err(error) => return Err(troubled(context, abort, &error.into()).await),
+        };
+        any = true;
+        let id = &prompt.command_id;
+        // One that is shown had begun at a worker that is gone, and its turn has ended since.
+        let settled = if is_shown(context, &prompt).await {
+            store.ack_command(lease, id, context.shared.now()).await
+        } else {
+            let events = vec![submitted(&prompt), aborted(&prompt)];
+            if let Err(error) = context.sink.record(&prompt.session_id, events).await {
+                return Err(troubled(context, abort, &error).await);
+            }
+            let failure = CommandFailure {
+                code: ABORTED.to_owned(),
+                message: "The prompt was stopped before it began.".to_owned(),
+            };
+            store
+                .fail_command(lease, id, &failure, context.shared.now())
+                .await
+        };
+        if let Err(error) = settled {
+            return Err(troubled(context, abort, &error.into()).await);
+        }
+    }
+}
+
+/// The event that says that this command, or what it asked for, was stopped.
+fn aborted(command: &Command) -> RuntimeEvent {
+    let (thread, id) = (&command.session_id, &command.command_id);
     let event = RuntimeEvent::new(
         EventType::SessionAborted,
-        json!({ "sessionId": thread, "reason": "user", "commandId": command.command_id }),
-    )
-    .with_id(format!("{thread}:command:{}:aborted", command.command_id));
-    recorded(
-        context,
-        command,
-        context.sink.record(thread, vec![event]).await,
-    )
-    .await
+        json!({ "sessionId": thread, "reason": "user", "commandId": id }),
+    );
+    event.with_id(format!("{thread}:command:{id}:aborted"))
 }
 
 /// Answers an approval or a question. One that nobody waits for any more is answered already.
@@ -366,16 +445,7 @@ async fn fail(
     let id = &command.command_id;
     let mut events = Vec::new();
     if command.kind == CommandKind::Prompt {
-        let text = command.payload.get("text").and_then(Value::as_str);
-        let agent = agent_of(command);
-        let shown = RuntimeEvent::new(
-            EventType::PromptSubmitted,
-            json!({
-                "sessionId": thread, "commandId": id, "messageId": format!("{id}:user"),
-                "text": text.unwrap_or_default(), "agent": agent.unwrap_or("build"),
-            }),
-        );
-        events.push(shown.with_id(format!("{thread}:command:{id}:prompt-submitted")));
+        events.push(submitted(command));
     }
     let error = RuntimeEvent::new(
         EventType::RuntimeError,

@@ -17,7 +17,7 @@
 //! | `sink` | fenced appends | 04 §2.3, §3.4 |
 //! | `lease` | renewal in the background | 04 §16 #1 |
 //! | [`capacity`] | how many runtimes | 04 §4.2 |
-//! | [`progress`] | which runs make progress | 04 §3.6 |
+//! | [`progress`], `watchdog` | which runs make progress, and what is done about those that don't | 04 §3.6 |
 //! | [`scheduler`] | [`Scheduler`]: due runs, stuck claims, missed endings, retention | 04 §3.5 |
 //! | `runs` | how a workflow's run ends | 04 §2.5 |
 //! | `usage` | what is metered | 04 §2.9, §16 #8 |
@@ -47,10 +47,12 @@ pub mod scheduler;
 mod scope;
 mod sink;
 mod usage;
+mod watchdog;
 pub mod worker;
 
 pub use error::WorkerError;
 pub use options::{Isolation, RuntimeLimits, WorkerOptions};
 pub use parts::{Clock, WorkerParts};
+pub use progress::{ProgressLimits, Watchdog};
 pub use scheduler::{Retention, Scheduler, SchedulerOptions, SchedulerParts, TickReport};
 pub use worker::{DrainReport, Worker};

@@ -2,11 +2,14 @@
 
 use crate::error::WorkerError;
 use crate::place::Places;
+use crate::progress::Watchdog;
 use open_cowork_config::cloud::EffectiveProfile;
 use open_cowork_config::model::Config;
 use open_cowork_contracts::api::workspace::ProcessRole;
+use open_cowork_providers::billing::Billing;
 use open_cowork_runtime_host::launch::Launcher;
 use open_cowork_runtime_host::watchdog::Limits;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,6 +88,10 @@ pub struct WorkerOptions {
     pub session_concurrency: usize,
     /// Most commands of one session in a row before others get their turn.
     pub commands_per_session: usize,
+    /// Most sessions that this worker holds at a time; beyond, others wait and idle ones are let go.
+    pub max_sessions: usize,
+    /// Most sessions of one organisation that all workers hold at a time; absent: unlimited (04 §2.9).
+    pub active_sessions_per_org: Option<u32>,
     /// Where homes and workspaces live.
     pub places: Places,
     /// OpenCode's program; absent: `opencode` in `PATH`.
@@ -99,12 +106,19 @@ pub struct WorkerOptions {
     pub runtimes: RuntimeLimits,
     /// Limits of one turn.
     pub turn: Limits,
+    /// What is done about runs without progress.
+    pub watchdog: Watchdog,
     /// The product's configuration.
     pub config: Arc<Config>,
+    /// Where the files are that the options of its providers name, by the path as written
+    /// ([`open_cowork_config::source::option_files`]); they are read at each start of a runtime.
+    pub option_files: BTreeMap<String, PathBuf>,
     /// The profile that runtimes are started under; absent: nothing is restricted.
     pub profile: Option<EffectiveProfile>,
     /// Minutes that turns of one organisation may run per hour; absent: unlimited. Beyond, prompts wait.
     pub worker_minutes_per_hour: Option<u64>,
+    /// Whoever bills; absent: nobody. Where it says no, prompts wait.
+    pub billing: Option<Arc<dyn Billing>>,
     /// Uses are recorded (off with `abuse.enabled=false`, 04 §2.9).
     pub record_usage: bool,
     /// Model endpoint used while no provider has a key: the scripted demo model.
@@ -126,6 +140,8 @@ impl WorkerOptions {
             poll: Duration::from_secs(1),
             session_concurrency: 4,
             commands_per_session: 50,
+            max_sessions: 4096,
+            active_sessions_per_org: None,
             places: Places::new(root),
             opencode: None,
             launcher: Launcher::default(),
@@ -133,9 +149,12 @@ impl WorkerOptions {
             isolation: Isolation::DevelopmentProcess,
             runtimes: RuntimeLimits::default(),
             turn: Limits::default(),
+            watchdog: Watchdog::default(),
             config,
+            option_files: BTreeMap::new(),
             profile: None,
             worker_minutes_per_hour: None,
+            billing: None,
             record_usage: true,
             demo_endpoint: None,
         }
@@ -164,6 +183,12 @@ impl WorkerOptions {
         }
         if !(1..=32).contains(&self.session_concurrency) {
             findings.push("1 to 32 sessions can be worked on at the same time.".to_owned());
+        }
+        if self.max_sessions == 0 {
+            findings.push("At least one session must be allowed.".to_owned());
+        }
+        if self.watchdog.sweep.is_zero() {
+            findings.push("The watchdog's interval must not be zero.".to_owned());
         }
         if self.runtimes.max_entries == 0 {
             findings.push("At least one runtime must be allowed.".to_owned());

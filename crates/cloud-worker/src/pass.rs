@@ -97,7 +97,7 @@ pub(crate) async fn pass(
         let only_control = control_only
             || context.shared.is_closing()
             || context.is_active(&session).await
-            || !context.has_minutes().await;
+            || !context.may_work().await;
         let lanes = match only_control {
             true => Lanes::Control,
             false => Lanes::All,
@@ -179,10 +179,32 @@ where
     }
 }
 
+/// `None`: it is taken, or there are as many as this worker or the organisation may have. What waits for it stays in
+/// the queue, and idle sessions make room.
 async fn claim(context: &Context, session: &SessionId) -> Result<Option<SessionLease>, StoreError> {
-    let store = &context.shared.parts.store;
-    let now = context.shared.now();
-    store.claim_session(&context.lease, session, now).await
+    let (shared, key) = (&context.shared, context.sink.key(session));
+    if !shared.held.reserve(&key, shared.options.max_sessions) {
+        tracing::info!(%session, "the worker holds as many sessions as it may; this one has to wait");
+        return Ok(None);
+    }
+    let most = shared.options.active_sessions_per_org;
+    let claimed = shared
+        .parts
+        .store
+        .claim_session_within(&context.lease, session, most, shared.now())
+        .await;
+    if !matches!(claimed, Ok(Some(_))) {
+        shared.held.remove(&key);
+    }
+    match claimed {
+        Err(StoreError::Quota(denial)) => {
+            tracing::info!(%session, code = denial.code, "a session has to wait");
+            metrics::counter!("open_cowork_cloud_quota_rejections_total").increment(1);
+            shared.crowd.tell(&context.scope.tenant_id);
+            Ok(None)
+        }
+        claimed => claimed,
+    }
 }
 
 /// A session comes here, perhaps from a worker that died. False: not yet.

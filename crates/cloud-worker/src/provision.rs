@@ -6,8 +6,9 @@
 use crate::parts::{Shared, WorkerParts};
 use open_cowork_config::cloud::EffectiveProfile;
 use open_cowork_config::model::Config;
-use open_cowork_config::model::credentials::Credential;
 use open_cowork_config::model::mcps::{Mcp, McpType};
+use open_cowork_config::placeholder::Inserted;
+use open_cowork_config::source::insert;
 use open_cowork_contracts::TenantId;
 use open_cowork_contracts::api::admin::{AuditActor, AuditEvent};
 use open_cowork_policy::managed::{KeySource, ManagedPolicy};
@@ -18,7 +19,7 @@ use open_cowork_providers::store::{ControlPlane, Scope, StoreError};
 use open_cowork_providers::time::{Timestamp, iso};
 use open_cowork_runtime_host::config::{
     ComposeInput, ComposedConfig, ModelCost, ModelEntry, ModelLimit, ProviderChoice, Restriction,
-    compose,
+    compose, key_field,
 };
 use open_cowork_runtime_host::error::HostError;
 use open_cowork_runtime_host::home::HomePaths;
@@ -27,6 +28,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Shorter values are words, not keys: removing them would damage what people write.
@@ -211,12 +213,16 @@ pub(crate) async fn config(
             .policy
             .check_key(chosen.id(), KeySource::Organisation)?;
     }
+    // What the policy doesn't let run with such a key runs without it.
+    let permitted = |id: &String| grants.policy.check_key(id, KeySource::Organisation).is_ok();
+    let keys = keys.into_iter().filter(|(id, _)| permitted(id)).collect();
     let mut input = input(&options.config, chosen, keys);
     // What the configuration's placeholders may name, and nothing else of this process.
     input.variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| options.config.allowed_env_placeholders.contains(name))
         .collect();
+    input.files = inserted(options.option_files.clone()).await;
     input.managed = grants.policy.clone();
     let product = under_profile(&options.config, options.profile.as_ref());
     if let Some(profile) = &options.profile {
@@ -249,6 +255,21 @@ pub(crate) async fn config(
     let secrets = config.secrets().iter().map(|secret| secret.expose_secret());
     redactor.learn(secrets.filter(|secret| secret.len() >= SHORTEST_KEY));
     Ok(config)
+}
+
+/// The files that the options of the configuration's providers name, as they are now: a key that was renewed there is
+/// taken up by the next start.
+async fn inserted(files: BTreeMap<String, PathBuf>) -> BTreeMap<String, Inserted> {
+    if files.is_empty() {
+        return BTreeMap::new();
+    }
+    let read = move || {
+        let read = files
+            .into_iter()
+            .map(|(named, path)| (named, insert(&path)));
+        read.collect()
+    };
+    tokio::task::spawn_blocking(read).await.unwrap_or_default()
 }
 
 /// The configuration with only those MCP servers that the profile permits (04 §4.4).
@@ -298,7 +319,7 @@ fn choose(
         .as_deref()
         .filter(|id| !id.trim().is_empty());
     let needs_key = |id: &str| {
-        credential(config, id)
+        key_field(config, id)
             .is_some_and(|field| field.secret == Some(true) && field.required == Some(true))
     };
     match default {
@@ -329,29 +350,6 @@ fn choose(
     }
 }
 
-/// The field that takes a provider's key: the first secret one, else the first required one, else the first
-/// (05 §18.2).
-fn credential<'a>(config: &'a Config, id: &str) -> Option<&'a Credential> {
-    let providers = &config.providers;
-    let custom = providers
-        .custom
-        .as_ref()
-        .and_then(|all| all.get(id))
-        .and_then(|custom| custom.credentials.as_deref());
-    let fields = custom.or_else(|| {
-        providers
-            .descriptors
-            .as_ref()
-            .and_then(|all| all.get(id))
-            .map(|descriptor| descriptor.credentials.as_slice())
-    })?;
-    fields
-        .iter()
-        .find(|field| field.secret == Some(true))
-        .or_else(|| fields.iter().find(|field| field.required == Some(true)))
-        .or_else(|| fields.first())
-}
-
 fn input(
     config: &Config,
     chosen: ProviderChoice,
@@ -369,16 +367,7 @@ fn input(
     if is_demo {
         input.api_key = Some(SecretString::from("demo"));
     }
-    for (id, key) in keys {
-        match credential(config, &id) {
-            Some(field) => {
-                let fields = BTreeMap::from([(field.key.clone(), key)]);
-                input.credentials.insert(id, fields);
-            }
-            None if id == input.provider.id() => input.api_key = Some(key),
-            None => {}
-        }
-    }
+    input.keys = keys;
     input
 }
 

@@ -7,6 +7,7 @@ use crate::parts::Clock;
 use crate::runs;
 use open_cowork_contracts::api::workspace::{Heartbeat, ProcessRole};
 use open_cowork_projection::sanitize::{Redaction, Redactor};
+use open_cowork_providers::billing::{Billing, BillingAction, BillingDenial, BillingWish};
 use open_cowork_providers::bus::{EventBus, Topic};
 use open_cowork_providers::store::execution::QueueLimits;
 use open_cowork_providers::store::workflows::{ClaimedRun, RunLimits, RunOutcome};
@@ -30,6 +31,10 @@ const SETTLE_AFTER: Duration = Duration::from_secs(10);
 const SETTLE: u32 = 100;
 /// Longest time for one job of a tick.
 const JOB: Duration = Duration::from_secs(60);
+/// Threads looked at in one query when old events are searched.
+const WALK: u32 = 1000;
+/// Longest time that one round removes events of threads, well within [`JOB`].
+const ROUND: Duration = Duration::from_secs(30);
 /// A sign of life is written that often.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
@@ -51,6 +56,10 @@ pub struct SchedulerParts {
 /// How long things are kept; absent: for ever (04 §14).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
+    /// Events of threads; the view of a thread stays (04 §2.11).
+    pub session_events: Option<Duration>,
+    /// Events of workspace streams, which are the threads' own seen from another side: older ones aren't replayed.
+    pub workspace_events: Option<Duration>,
     /// Entries of the audit log.
     pub audit: Option<Duration>,
     /// Uses.
@@ -61,6 +70,8 @@ pub struct Retention {
     pub runs: Option<Duration>,
     /// Channels' deliveries that ended, expired asks, settled events of providers.
     pub channels: Option<Duration>,
+    /// Ended sessions of browsers, expired idempotency keys, full buckets, forgotten failures.
+    pub throttles: Option<Duration>,
 }
 
 /// How a scheduler behaves.
@@ -76,6 +87,8 @@ pub struct SchedulerOptions {
     pub limits: RunLimits,
     /// What the queue of commands may hold.
     pub queue: QueueLimits,
+    /// Whoever bills; absent: nobody. Where it says no, a due run fails, and the schedule goes on.
+    pub billing: Option<Arc<dyn Billing>>,
     /// Profile of the sessions of runs.
     pub profile: String,
     /// How long things are kept.
@@ -96,9 +109,11 @@ impl SchedulerOptions {
             poll: Duration::from_secs(1),
             limits: RunLimits::default(),
             queue: QueueLimits::default(),
+            billing: None,
             profile: DEFAULT_PROFILE.to_owned(),
             retention: Retention {
                 commands: Some(Duration::from_secs(7 * 24 * 3600)),
+                throttles: Some(Duration::from_secs(3600)),
                 ..Retention::default()
             },
             retention_interval: Duration::from_secs(3600),
@@ -132,6 +147,8 @@ pub struct Scheduler {
     closed: CancellationToken,
     beat: Mutex<Instant>,
     pruned: Mutex<Option<Instant>>,
+    /// Where the walk over the threads goes on.
+    walk: Mutex<Option<String>>,
 }
 
 impl Scheduler {
@@ -159,6 +176,7 @@ impl Scheduler {
             closed: CancellationToken::new(),
             beat: Mutex::new(Instant::now()),
             pruned: Mutex::default(),
+            walk: Mutex::default(),
         }
     }
 
@@ -225,6 +243,14 @@ impl Scheduler {
                     job("retain channels", &mut failed, self.prune_channels()).await,
                 ),
                 (
+                    "retain threads",
+                    job("retain threads", &mut failed, self.prune_threads()).await,
+                ),
+                (
+                    "retain workspaces",
+                    job("retain workspaces", &mut failed, self.prune_workspaces()).await,
+                ),
+                (
                     "retain sign-in",
                     job("retain sign-in", &mut failed, self.prune_sign_in()).await,
                 ),
@@ -273,6 +299,16 @@ impl Scheduler {
                 .await?;
             let Some(claimed) = claimed else { break };
             metrics::counter!("open_cowork_cloud_scheduler_claims_total").increment(1);
+            if let Some(denial) = self.denied(&claimed).await? {
+                let outcome = RunOutcome::Failed {
+                    error: denial.message.to_owned(),
+                    code: Some(denial.code.to_owned()),
+                };
+                let run = claimed.run.key();
+                self.parts.store.finish_run(&run, outcome, now).await?;
+                refused += 1;
+                continue;
+            }
             match start_run_in(
                 &self.parts.log,
                 &*self.parts.store,
@@ -297,6 +333,19 @@ impl Scheduler {
             }
         }
         Ok((started, refused))
+    }
+
+    /// What the organisation's plan says against the prompt of a run (04 §8).
+    async fn denied(&self, claimed: &ClaimedRun) -> Result<Option<BillingDenial>, StoreError> {
+        let Some(billing) = &self.options.billing else {
+            return Ok(None);
+        };
+        let standing = billing.standing(&claimed.run.scope.tenant_id).await?;
+        let wish = BillingWish {
+            profile: Some(&self.options.profile),
+            ..BillingWish::to(BillingAction::PromptEnqueue)
+        };
+        Ok(standing.check(&wish).err())
     }
 
     /// A start that no repetition will help fails the run; anything else waits for its claim to expire.
@@ -404,11 +453,88 @@ impl Scheduler {
             .await
     }
 
-    /// Ended sessions of browsers, expired idempotency keys, full buckets, old failures: nobody keeps these.
-    async fn prune_sign_in(&self) -> Result<u64, LogError> {
-        let now = (self.parts.clock)();
+    /// Old events of threads, one thread after the other over all rounds, so that a few that can't be pruned hold up
+    /// nobody. A step is a transaction of its own; what a round doesn't get through is the next one's.
+    async fn prune_threads(&self) -> Result<u64, LogError> {
+        let Some(keep) = self.options.retention.session_events else {
+            return Ok(0);
+        };
+        let before = (self.parts.clock)() - keep;
+        let (size, count) = self.options.retention_batches;
+        let most = u64::from(size) * u64::from(count);
+        let ends = Instant::now() + ROUND;
+        let mut cursor = self.walk().take();
+        let mut pruned = 0;
+        'round: while Instant::now() < ends {
+            let old = self
+                .parts
+                .store
+                .old_sessions(before, cursor.as_deref(), WALK);
+            let old = old.await?;
+            for key in old.keys {
+                loop {
+                    if pruned >= most || Instant::now() >= ends {
+                        tracing::info!(
+                            pruned,
+                            "more threads have old events than one round removes"
+                        );
+                        break 'round;
+                    }
+                    let limit = u64::from(size).min(most - pruned);
+                    let limit = u32::try_from(limit).unwrap_or(size);
+                    match self.parts.log.prune(&key, before, limit).await {
+                        Ok(events) => {
+                            pruned += events;
+                            metrics::counter!("open_cowork_cloud_scheduler_retention_pruned_total")
+                                .increment(events);
+                            if events < u64::from(limit) {
+                                break;
+                            }
+                        }
+                        // One thread's own trouble; the database's is everybody's.
+                        Err(error) if is_one_threads(&error) => {
+                            tracing::warn!(session = %key, %error, "a thread's old events can't be removed now");
+                            break;
+                        }
+                        Err(error) => {
+                            *self.walk() = cursor;
+                            return Err(error);
+                        }
+                    }
+                }
+            }
+            cursor = old.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        *self.walk() = cursor;
+        Ok(pruned)
+    }
+
+    fn walk(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.walk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn prune_workspaces(&self) -> Result<u64, LogError> {
+        let Some(keep) = self.options.retention.workspace_events else {
+            return Ok(0);
+        };
+        let before = (self.parts.clock)() - keep;
         let store = &self.parts.store;
-        self.batches(|limit| store.prune_browser(now, limit)).await
+        self.batches(|limit| store.prune_workspaces(before, limit))
+            .await
+    }
+
+    /// What of sign-in and limits is of no more use, for so long already.
+    async fn prune_sign_in(&self) -> Result<u64, LogError> {
+        let Some(keep) = self.options.retention.throttles else {
+            return Ok(0);
+        };
+        let before = (self.parts.clock)() - keep;
+        let store = &self.parts.store;
+        self.batches(|limit| store.prune_browser(before, limit))
+            .await
     }
 
     async fn batches<F, Fut>(&self, prune: F) -> Result<u64, LogError>
@@ -440,6 +566,19 @@ impl Scheduler {
             tracing::warn!(%error, "the sign of life can't be written at the moment");
         }
     }
+}
+
+/// True when the next thread may fare better.
+fn is_one_threads(error: &LogError) -> bool {
+    matches!(
+        error.store_error(),
+        Some(
+            StoreError::Backend(_)
+                | StoreError::NotFound(_)
+                | StoreError::Conflict(_)
+                | StoreError::Invalid(_)
+        )
+    )
 }
 
 /// Runs one job within its time; what it can't do is said and left to the next tick.

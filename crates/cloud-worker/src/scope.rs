@@ -8,12 +8,16 @@
 //! ```
 
 use crate::context::Context;
+use crate::execute;
 use crate::lease::Renewal;
 use crate::parts::Shared;
 use crate::pass::{Pass, pass};
+use crate::progress::Stalled;
 use crate::runs;
 use crate::sink::{ScopeSink, Told};
 use crate::usage::Metered;
+use crate::watchdog::{self, Verdict};
+use futures::future::join_all;
 use open_cowork_contracts::SessionId;
 use open_cowork_contracts::api::usage::{QuotaKey, UsageEventType};
 use open_cowork_providers::executor::ExecutionError;
@@ -52,6 +56,8 @@ pub(crate) enum ToScope {
     },
     /// Another scope needs the place of an idle runtime.
     MakeRoom(oneshot::Sender<bool>),
+    /// A run makes no progress and is to be ended.
+    Stop(Stalled, oneshot::Sender<Verdict>),
     /// This worker is going away: running turns may end until then.
     Drain(Instant),
 }
@@ -157,6 +163,13 @@ impl ScopeTask {
                         if idle {
                             break false;
                         }
+                    }
+                    Some(ToScope::Stop(run, reply)) => {
+                        let context = self.context.clone();
+                        self.passes.spawn(async move {
+                            let _ = reply.send(watchdog::stop(&context, &run).await);
+                            Pass::nothing()
+                        });
                     }
                     Some(ToScope::Drain(deadline)) => self.draining = Some(deadline),
                     // The worker is gone.
@@ -272,13 +285,8 @@ impl ScopeTask {
     }
 
     fn count_minutes(&mut self, minutes: u64) {
-        if self
-            .context
-            .shared
-            .options
-            .worker_minutes_per_hour
-            .is_none()
-        {
+        let options = &self.context.shared.options;
+        if options.worker_minutes_per_hour.is_none() && options.billing.is_none() {
             return;
         }
         let context = self.context.clone();
@@ -359,11 +367,15 @@ impl ScopeTask {
         if let Some(deadline) = self.draining {
             return now >= deadline || self.is_idle().await;
         }
+        let patience = match self.context.is_crowded() {
+            true => Duration::ZERO,
+            false => SESSION_IDLE,
+        };
         let quiet: Vec<SessionId> = self
             .seats
             .iter()
             .filter(|(session, seat)| {
-                now.duration_since(seat.used) >= SESSION_IDLE && !self.stiles.contains_key(*session)
+                now.duration_since(seat.used) >= patience && !self.stiles.contains_key(*session)
             })
             .map(|(session, _)| session.clone())
             .collect();
@@ -409,8 +421,7 @@ impl ScopeTask {
         if self.draining.is_some() {
             self.stop_turns().await;
         }
-        let open: Vec<SessionId> = self.seats.keys().cloned().collect();
-        for session in &open {
+        for session in &self.context.sink.sessions() {
             let key = self.context.sink.key(session);
             if let Err(error) = self.context.sink.log().flush(&key).await {
                 tracing::warn!(%session, %error, "text of a session is not stored yet");
@@ -437,16 +448,18 @@ impl ScopeTask {
         let Some(runtime) = self.context.existing() else {
             return;
         };
+        // Not the seats: a session whose first pass was still under way has none yet.
         let mut open: Vec<SessionId> = Vec::new();
-        for session in self.seats.keys() {
-            if self.context.is_active(session).await {
-                open.push(session.clone());
+        for session in runtime.host.open_threads() {
+            if self.context.is_active(&session).await {
+                open.push(session);
             }
         }
-        for session in &open {
+        let stops = open.iter().map(|session| {
             let stopped = runtime.host.stop(session, "interrupted", None);
-            let _ = tokio::time::timeout(STOP_WITHIN, stopped).await;
-        }
+            tokio::time::timeout(STOP_WITHIN, stopped)
+        });
+        join_all(stops).await;
         let ended = async {
             for session in &open {
                 while self.context.is_active(session).await {
@@ -459,6 +472,20 @@ impl ScopeTask {
         };
         if tokio::time::timeout(STOP_WITHIN, ended).await.is_err() {
             let _ = tokio::time::timeout(STOP_WITHIN, runtime.lost()).await;
+        }
+        for session in &open {
+            if self.context.is_active(session).await {
+                // Its thread hangs, or the machine is too slow: what the log shows as running is ended without it.
+                runtime.close_thread(session);
+                let log = self.context.sink.log();
+                let marked = async {
+                    let row = log.session(&self.context.sink.key(session)).await?;
+                    execute::interrupted(&self.context, &row, "interrupted").await
+                };
+                if let Err(error) = marked.await {
+                    tracing::warn!(%session, %error, "a turn that was cut short is marked by the next worker");
+                }
+            }
         }
     }
 

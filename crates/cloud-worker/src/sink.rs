@@ -84,6 +84,11 @@ impl ScopeSink {
         self.held.add(self.key(thread));
     }
 
+    /// The sessions that it appends to.
+    pub(crate) fn sessions(&self) -> Vec<SessionId> {
+        self.fences().keys().cloned().collect()
+    }
+
     /// The session's events belong to that command's trace until the next one (04 §12).
     pub(crate) fn follow(&self, thread: &SessionId, trace: Trace) {
         self.traces().insert(thread.clone(), trace);

@@ -3,8 +3,9 @@
 use crate::error::WorkerError;
 use crate::options::WorkerOptions;
 use crate::parts::{Shared, WorkerParts};
-use crate::progress::Progress;
+use crate::progress::Stalled;
 use crate::scope::{INBOX, ScopeTask, ToScope};
+use crate::watchdog::{self, Verdict};
 use async_trait::async_trait;
 use open_cowork_contracts::api::workspace::{Heartbeat, ProgressSnapshot};
 use open_cowork_providers::bus::Topic;
@@ -64,7 +65,7 @@ impl Worker {
         tracing::warn!(
             "agents of different users are separated by processes and folders only (development-process)"
         );
-        let shared = Arc::new(Shared::new(parts, options, Arc::new(Progress::default())));
+        let shared = Arc::new(Shared::new(parts, options));
         let worker = Arc::new_cyclic(|itself| Worker {
             itself: itself.clone(),
             shared,
@@ -74,7 +75,7 @@ impl Worker {
             closed: CancellationToken::new(),
             beat: Mutex::new(Instant::now()),
         });
-        for task in [Task::Survey, Task::Listen, Task::MakeRoom] {
+        for task in [Task::Survey, Task::Listen, Task::MakeRoom, Task::Watch] {
             let (own, closed) = (worker.clone(), worker.closed.clone());
             worker.tasks.spawn(async move {
                 tokio::select! {
@@ -147,6 +148,10 @@ impl Worker {
             Task::Survey => self.survey_forever().await,
             Task::Listen => self.listen().await,
             Task::MakeRoom => self.make_room().await,
+            Task::Watch => {
+                let own = self.clone();
+                watchdog::watch(&self.shared, move |run| own.clone().stop(run)).await;
+            }
         }
     }
 
@@ -335,6 +340,26 @@ impl Worker {
         }
     }
 
+    /// Ends a stalled run, by the task of its scope; without one it is somebody else's by now.
+    async fn stop(self: Arc<Self>, run: Stalled) -> Verdict {
+        let row = self.shared.parts.store.session(&run.key).await;
+        let scope = match row {
+            Ok(Some(row)) => Scope::of(&row.session),
+            Ok(None) => return Verdict::FencedStale,
+            Err(_) => return Verdict::Failed,
+        };
+        let task = self.lock_scopes().get(&scope).cloned();
+        let Some(task) = task else {
+            return Verdict::FencedStale;
+        };
+        let (reply, answer) = oneshot::channel();
+        match task.try_send(ToScope::Stop(run, reply)) {
+            // A task that leaves meanwhile has ended the run with everything else.
+            Ok(()) => answer.await.unwrap_or(Verdict::FencedStale),
+            Err(_) => Verdict::Failed,
+        }
+    }
+
     /// When all places are taken, idle runtimes make room for whoever waits.
     async fn make_room(self: &Arc<Self>) {
         loop {
@@ -357,6 +382,7 @@ enum Task {
     Survey,
     Listen,
     MakeRoom,
+    Watch,
 }
 
 #[async_trait]

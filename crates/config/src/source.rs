@@ -5,6 +5,7 @@
 
 use crate::blank::trim;
 use crate::document::Document;
+use crate::load::Loaded;
 use crate::placeholder::{self, FILE_LIMIT, INSERTED_LIMIT, Inserted, Raw, Scope};
 use open_cowork_contracts::finding::Finding;
 use serde_json::Value;
@@ -565,24 +566,61 @@ fn inserted(
     placeholder::files(document.value(), Raw::ProviderOptions, &allowed, env)
         .into_iter()
         .map(|named| {
-            let target = match (named.strip_prefix("~/"), home) {
-                (Some(rest), Some(home)) => home.join(rest),
-                _ => folder.join(&named),
-            };
             if read > INSERTED_LIMIT {
                 return (named, Inserted::Refused(placeholder::TOO_MUCH));
             }
-            let inserted = match read_text(&target, FILE_LIMIT as u64) {
-                Ok(Some(text)) => {
-                    read += text.len();
-                    Inserted::Text(text)
-                }
-                Ok(None) => Inserted::Missing,
-                Err(why) => Inserted::Refused(why),
-            };
+            let inserted = insert(&target(&named, folder, home));
+            if let Inserted::Text(text) = &inserted {
+                read += text.len();
+            }
             (named, inserted)
         })
         .collect()
+}
+
+/// Where the files are that the options of custom providers name in their placeholders: by the path as written, as
+/// [`placeholder::files`] spells it. Such options are resolved when a provider is handed to the runtime (02 §2.3), and
+/// their files are read then, with [`insert`], so that a key that is renewed there is taken up. A relative path starts
+/// at the folder of the document that names it; when two documents name the same one, the later document's counts.
+#[must_use]
+pub fn option_files(loaded: &Loaded, environment: &Environment) -> BTreeMap<String, PathBuf> {
+    let allowed = &loaded.config().allowed_env_placeholders;
+    let permitted = environment.vars.iter();
+    let env: BTreeMap<String, String> = permitted
+        .filter(|(name, _)| allowed.contains(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let mut found = BTreeMap::new();
+    for layer in loaded.layers() {
+        let folder = Path::new(layer.file()).parent().unwrap_or(Path::new("."));
+        let custom = layer.document().value().pointer("/providers/custom");
+        let providers = custom.and_then(Value::as_object).into_iter().flatten();
+        for options in providers.filter_map(|(_, provider)| provider.get("options")) {
+            for named in placeholder::files(options, Raw::Nothing, allowed, &env) {
+                let target = target(&named, folder, environment.home.as_deref());
+                found.insert(named, target);
+            }
+        }
+    }
+    found
+}
+
+/// What a placeholder inserts from a file, as it is now.
+#[must_use]
+pub fn insert(path: &Path) -> Inserted {
+    match read_text(path, FILE_LIMIT as u64) {
+        Ok(Some(text)) => Inserted::Text(text),
+        Ok(None) => Inserted::Missing,
+        Err(why) => Inserted::Refused(why),
+    }
+}
+
+/// Where a path of a placeholder leads to (02 §2.3).
+fn target(named: &str, folder: &Path, home: Option<&Path>) -> PathBuf {
+    match (named.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => folder.join(named),
+    }
 }
 
 /// The text of a regular file; `None` when there is none. An error is the end of a sentence about it.

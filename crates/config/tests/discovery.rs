@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in functions beside the tests too
 
 use open_cowork_config::load::load;
-use open_cowork_config::source::{Environment, LayerKind, Sources, Surface, discover};
+use open_cowork_config::placeholder::Inserted;
+use open_cowork_config::source::{
+    Environment, LayerKind, Sources, Surface, discover, insert, option_files,
+};
 use open_cowork_contracts::finding::Finding;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -309,6 +312,39 @@ fn inserted_files_are_read_relative_to_the_document_and_bounded() {
             "The file of `{file:~/g.txt}` is a directory."
         ]
     );
+}
+
+#[test]
+fn files_of_provider_options_are_found_beside_their_document_and_read_when_asked() {
+    let machine = Machine::new()
+        .file(
+            "dir/config.json",
+            r#"{"allowedEnvPlaceholders": ["WHICH"], "providers": {"custom": {"acme": {"npm": "n", "name": "Acme",
+                "models": {}, "options": {"apiKey": "{file:./key}", "headers": {"a": ["{file:~/{env:WHICH}}"]}}}}}}"#,
+        )
+        .file("dir/key", "first")
+        .file("home/other", "second")
+        .var("WHICH", "other")
+        .var("OPEN_COWORK_CONFIG_DIR", "~/dir");
+    let loaded = load(&machine.discover(Surface::Cloud).unwrap()).unwrap();
+    let files = option_files(&loaded, &machine.environment);
+    let root = machine.root.path();
+    let texts: Vec<_> = files
+        .iter()
+        .map(|(named, path)| (named.as_str(), insert(path)))
+        .collect();
+    let expected = [
+        ("./key", Inserted::Text("first".to_owned())),
+        ("~/other", Inserted::Text("second".to_owned())),
+    ];
+    assert_eq!(texts, expected);
+    std::fs::write(root.join("dir/key"), "renewed").unwrap();
+    assert_eq!(
+        insert(&files["./key"]),
+        Inserted::Text("renewed".to_owned())
+    );
+    std::fs::remove_file(root.join("dir/key")).unwrap();
+    assert_eq!(insert(&files["./key"]), Inserted::Missing);
 }
 
 #[test]

@@ -7,7 +7,7 @@
     reason = "a test that fails panics"
 )]
 
-use open_cowork_contracts::api::{admin, byok, identity, policy, settings, tokens, usage};
+use open_cowork_contracts::api::{admin, billing, byok, identity, policy, settings, tokens, usage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -124,6 +124,15 @@ fn keys_policy_settings_and_usage_read_and_write_the_wire() {
         }, "entitlements": {}, "active": false,
         "plans": [{"planKey": "team", "label": "Team", "default": true, "entitlements": {}}],
     }));
+    same::<billing::CheckoutRequest>(json!({"planKey": "team", "successUrl": "https://a.test"}));
+    same::<billing::CheckoutAnswer>(json!({
+        "providerId": "stub", "providerSessionId": "stub_1", "url": "https://billing.local/checkout/stub_1",
+        "subscription": {"planKey": "team", "status": "active"},
+    }));
+    same::<billing::PortalRequest>(json!({}));
+    same::<billing::PortalAnswer>(
+        json!({"providerId": "stub", "url": "https://billing.local/portal"}),
+    );
     same::<usage::Entitlements>(json!({
         "provider": "none", "gatingEnabled": false, "billingEnabled": false, "planKey": null, "planLabel": null,
         "subscriptionStatus": null, "seats": null, "features": {"byok": true}, "limits": {"seats": null},

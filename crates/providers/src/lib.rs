@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | [`store`] | sessions, the event log, snapshots: traits, rows, errors, the pure rules of an append | 01 §3, §7; 04 §2.1–2.3 |
 //! | [`bus`] | wake-ups between processes | 04 §9 |
+//! | [`billing`] | what a plan lets an organisation do | 04 §8, §13.4 |
 //! | [`byok`] | checks of provider keys | 04 §7.2 |
 //! | [`objects`] | bytes by key | 04 §6, §13.5 |
 //! | [`secrets`] | secrets at rest | 04 §7 |
@@ -17,6 +18,7 @@
 //!
 //! An adapter implements the traits, runs the suite with one macro, and needs nothing private of ours.
 
+pub mod billing;
 pub mod bus;
 pub mod byok;
 #[cfg(feature = "conformance")]

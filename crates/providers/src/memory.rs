@@ -2,18 +2,21 @@
 //! It keeps nothing. There are no leases in it, so any fence is stale, and it is no
 //! [`ControlPlane`](crate::store::ControlPlane): for that take SQLite in memory.
 
-use crate::store::append::{self, StoredEvent, workspace_event};
+use crate::store::append::{self, StoredEvent, is_minted, workspace_event};
 use crate::store::asks::AskKind;
 use crate::store::page::search_text;
+use crate::store::retention::{is_old, leading_old};
 use crate::store::{
-    AppendRequest, Appended, CreatedSession, EVENT_PAGE, EventStats, EventStore, LeaseFence,
-    NewSession, Scope, SessionKey, SessionPage, SessionQuery, SessionRow, SessionStore,
-    SessionUpdate, Snapshot, SnapshotRule, SnapshotStore, SnapshotWrite, StoreError,
-    WorkspaceCursor,
+    AppendRequest, Appended, CreatedSession, EVENT_PAGE, EventStats, EventStore, InUse, LeaseFence,
+    NewSession, OldSessions, PruneStep, RetentionStore, Scope, SessionKey, SessionPage,
+    SessionQuery, SessionRow, SessionStore, SessionUpdate, Snapshot, SnapshotRule, SnapshotStore,
+    SnapshotWrite, StoreError, WorkspaceCursor,
 };
+use crate::time::Timestamp;
 use async_trait::async_trait;
 use open_cowork_contracts::{
-    EventId, RuntimeSessionId, Session, SessionEventRecord, SessionStatus, WorkspaceEventRecord,
+    EventId, JsonObject, RuntimeSessionId, Session, SessionEventRecord, SessionStatus,
+    WorkspaceEventRecord,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,16 +30,74 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct State {
     threads: BTreeMap<SessionKey, Thread>,
-    workspaces: HashMap<Scope, Vec<Arc<WorkspaceEventRecord>>>,
+    workspaces: BTreeMap<Scope, Workspace>,
 }
 
 #[derive(Debug)]
 struct Thread {
     row: SessionRow,
+    /// Those after the base.
     events: Vec<StoredEvent>,
-    by_id: HashMap<EventId, usize>,
+    by_id: HashMap<EventId, u64>,
+    /// What is left of pruned events, by their sequence.
+    pruned: HashMap<u64, StoredEvent>,
     asks: BTreeSet<(AskKind, String)>,
     snapshot: Option<Snapshot>,
+    base: Option<Snapshot>,
+}
+
+impl Thread {
+    /// Sequence of the base.
+    fn begins_after(&self) -> u64 {
+        self.base.as_ref().map_or(0, |base| base.sequence)
+    }
+
+    fn by_id(&self, id: &EventId) -> Option<StoredEvent> {
+        let sequence = *self.by_id.get(id)?;
+        match self.place(sequence) {
+            Some(index) => self.events.get(index).cloned(),
+            None => self.pruned.get(&sequence).cloned(),
+        }
+    }
+
+    /// Where the event of that sequence is among the retained ones; `None` when it was pruned.
+    fn place(&self, sequence: u64) -> Option<usize> {
+        let place = sequence.checked_sub(self.begins_after() + 1)?;
+        usize::try_from(place).ok()
+    }
+
+    fn times(&self) -> impl Iterator<Item = &str> {
+        self.events
+            .iter()
+            .map(|event| event.record.created_at.as_str())
+    }
+
+    fn has_unfinished_turn(&self) -> bool {
+        self.row.session.status == SessionStatus::Running
+    }
+}
+
+/// A user's stream.
+#[derive(Debug, Default)]
+struct Workspace {
+    /// Sequence of the last event that isn't shown any more.
+    begins_after: u64,
+    /// Those after it.
+    events: Vec<Arc<WorkspaceEventRecord>>,
+}
+
+impl Workspace {
+    fn latest(&self) -> u64 {
+        self.begins_after + self.events.len() as u64
+    }
+
+    /// Forgets the events up to a sequence.
+    fn begin_after(&mut self, sequence: u64) {
+        let gone = sequence.saturating_sub(self.begins_after);
+        let gone = usize::try_from(gone).unwrap_or(usize::MAX);
+        self.events.drain(..gone.min(self.events.len()));
+        self.begins_after = self.begins_after.max(sequence);
+    }
 }
 
 impl MemoryStore {
@@ -70,7 +131,11 @@ fn refuse_fence(fence: Option<&LeaseFence>) -> Result<(), StoreError> {
 
 #[async_trait]
 impl SessionStore for MemoryStore {
-    async fn create_session(&self, new: NewSession) -> Result<CreatedSession, StoreError> {
+    async fn create_session_within(
+        &self,
+        new: NewSession,
+        limit: Option<InUse>,
+    ) -> Result<CreatedSession, StoreError> {
         let mut state = self.state();
         let key = SessionKey {
             tenant_id: new.tenant_id.clone(),
@@ -87,6 +152,20 @@ impl SessionStore for MemoryStore {
                 row: thread.row.clone(),
                 created: false,
             });
+        }
+        if let Some(limit) = limit {
+            let rows = state.threads.values().map(|thread| &thread.row.session);
+            let used = rows
+                .filter(|row| row.tenant_id == new.tenant_id)
+                .filter(|row| {
+                    let lately =
+                        row.updated_at >= limit.since && row.status != SessionStatus::Closed;
+                    lately || row.status == SessionStatus::Running
+                });
+            let used = used.count() as u64;
+            if used >= limit.most {
+                return Err(limit.exceeded(used));
+            }
         }
         let session = Session {
             tenant_id: new.tenant_id,
@@ -109,8 +188,10 @@ impl SessionStore for MemoryStore {
             row: row.clone(),
             events: Vec::new(),
             by_id: HashMap::new(),
+            pruned: HashMap::new(),
             asks: BTreeSet::new(),
             snapshot: None,
+            base: None,
         };
         state.threads.insert(key, thread);
         Ok(CreatedSession { row, created: true })
@@ -239,24 +320,18 @@ impl EventStore for MemoryStore {
             .workspaces
             .entry(Scope::of(&thread.row.session))
             .or_default();
-        let stored = |id: &EventId| {
-            thread
-                .by_id
-                .get(id)
-                .map(|index| thread.events[*index].clone())
-        };
         let mut plan = append::plan(
             thread.row.clone(),
-            workspace.len() as u64,
+            workspace.latest(),
             &request.events,
-            stored,
+            |id| thread.by_id(id),
         )?;
 
         for event in plan.events.iter().filter(|event| event.created) {
             if let Some(id) = &event.record.event_id {
-                thread.by_id.insert(id.clone(), thread.events.len());
+                thread.by_id.insert(id.clone(), event.record.sequence);
             }
-            workspace.push(Arc::new(workspace_event(
+            workspace.events.push(Arc::new(workspace_event(
                 &plan.row.session,
                 &event.record,
                 event.workspace_sequence,
@@ -264,6 +339,7 @@ impl EventStore for MemoryStore {
             let stored = StoredEvent {
                 record: event.record.clone(),
                 workspace_sequence: event.workspace_sequence,
+                pruned: false,
             };
             thread.events.push(stored);
         }
@@ -291,10 +367,11 @@ impl EventStore for MemoryStore {
         let Some(thread) = state.threads.get(key) else {
             return Ok(Vec::new());
         };
+        let skip = after.saturating_sub(thread.begins_after());
         let rest = thread
             .events
             .iter()
-            .skip(usize::try_from(after).unwrap_or(usize::MAX));
+            .skip(usize::try_from(skip).unwrap_or(usize::MAX));
         Ok(rest
             .take(limit.min(EVENT_PAGE) as usize)
             .map(|event| event.record.clone())
@@ -303,14 +380,14 @@ impl EventStore for MemoryStore {
 
     async fn event_stats(&self, key: &SessionKey) -> Result<EventStats, StoreError> {
         let state = self.state();
-        let count = state
-            .threads
-            .get(key)
-            .map_or(0, |thread| thread.events.len() as u64);
+        let Some(thread) = state.threads.get(key) else {
+            return Ok(EventStats::default());
+        };
+        let count = thread.events.len() as u64;
         Ok(EventStats {
             count,
-            earliest_sequence: (count > 0).then_some(1),
-            latest_sequence: count,
+            earliest_sequence: (count > 0).then_some(thread.begins_after() + 1),
+            latest_sequence: thread.row.last_sequence,
         })
     }
 
@@ -321,24 +398,26 @@ impl EventStore for MemoryStore {
         limit: u32,
     ) -> Result<Vec<Arc<WorkspaceEventRecord>>, StoreError> {
         let state = self.state();
-        let Some(events) = state.workspaces.get(scope) else {
+        let Some(workspace) = state.workspaces.get(scope) else {
             return Ok(Vec::new());
         };
-        let rest = events
+        let skip = after.saturating_sub(workspace.begins_after);
+        let rest = workspace
+            .events
             .iter()
-            .skip(usize::try_from(after).unwrap_or(usize::MAX));
+            .skip(usize::try_from(skip).unwrap_or(usize::MAX));
         Ok(rest.take(limit.min(EVENT_PAGE) as usize).cloned().collect())
     }
 
     async fn workspace_cursor(&self, scope: &Scope) -> Result<WorkspaceCursor, StoreError> {
-        let latest_sequence = self
-            .state()
-            .workspaces
-            .get(scope)
-            .map_or(0, |events| events.len() as u64);
+        let state = self.state();
+        let Some(workspace) = state.workspaces.get(scope) else {
+            return Ok(WorkspaceCursor::default());
+        };
+        let earliest = workspace.begins_after + 1;
         Ok(WorkspaceCursor {
-            earliest_sequence: (latest_sequence > 0).then_some(1),
-            latest_sequence,
+            earliest_sequence: (!workspace.events.is_empty()).then_some(earliest),
+            latest_sequence: workspace.latest(),
         })
     }
 }
@@ -366,5 +445,136 @@ impl SnapshotStore for MemoryStore {
             thread.snapshot = Some(snapshot);
         }
         Ok(write)
+    }
+}
+
+#[async_trait]
+impl RetentionStore for MemoryStore {
+    async fn base(&self, key: &SessionKey) -> Result<Option<Snapshot>, StoreError> {
+        Ok(self
+            .state()
+            .threads
+            .get(key)
+            .and_then(|thread| thread.base.clone()))
+    }
+
+    async fn old_sessions(
+        &self,
+        before: Timestamp,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<OldSessions, StoreError> {
+        let after = cursor
+            .map(|cursor| {
+                let (tenant, session) = serde_json::from_str::<(String, String)>(cursor)
+                    .map_err(|_| StoreError::InvalidCursor)?;
+                Ok(SessionKey::new(tenant, session))
+            })
+            .transpose()?;
+        let state = self.state();
+        let walked: Vec<(&SessionKey, &Thread)> = state
+            .threads
+            .iter()
+            .filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after))
+            .take(limit.max(1) as usize)
+            .collect();
+        let next = walked
+            .last()
+            .filter(|_| walked.len() == limit.max(1) as usize)
+            .map(|(key, _)| {
+                let place = (key.tenant_id.as_str(), key.session_id.as_str());
+                serde_json::to_string(&place).unwrap_or_default()
+            });
+        let old = walked.into_iter().filter(|(_, thread)| {
+            let first = thread.times().next();
+            !thread.has_unfinished_turn() && first.is_some_and(|time| is_old(time, before))
+        });
+        Ok(OldSessions {
+            keys: old.map(|(key, _)| key.clone()).collect(),
+            next,
+        })
+    }
+
+    async fn plan_prune(
+        &self,
+        key: &SessionKey,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Option<PruneStep>, StoreError> {
+        let state = self.state();
+        let thread = state.threads.get(key);
+        let Some(thread) = thread.filter(|thread| !thread.has_unfinished_turn()) else {
+            return Ok(None);
+        };
+        let after = thread.begins_after();
+        let old = leading_old(thread.times().take(limit as usize), before);
+        Ok((old > 0).then_some(PruneStep {
+            after,
+            through: after + old,
+        }))
+    }
+
+    async fn prune_events(
+        &self,
+        key: &SessionKey,
+        step: PruneStep,
+        base: Snapshot,
+    ) -> Result<u64, StoreError> {
+        step.check(&base)?;
+        let mut state = self.state();
+        let state = &mut *state;
+        let thread = state
+            .threads
+            .get_mut(key)
+            .ok_or_else(|| StoreError::NotFound(key.session_id.to_string()))?;
+        let session = thread.row.session.clone();
+        let is_next =
+            step.after == thread.begins_after() && step.through <= thread.row.last_sequence;
+        if !is_next || thread.has_unfinished_turn() {
+            return Ok(0);
+        }
+        let count = usize::try_from(step.events()).unwrap_or(usize::MAX);
+        let gone: Vec<StoredEvent> = thread
+            .events
+            .drain(..count.min(thread.events.len()))
+            .collect();
+        let workspace = state.workspaces.entry(Scope::of(&session)).or_default();
+        for event in gone {
+            workspace.begin_after(event.workspace_sequence);
+            let id = event.record.event_id.clone().unwrap_or_default();
+            if is_minted(&session.session_id, &id) {
+                thread.by_id.remove(&id);
+                continue;
+            }
+            let left = StoredEvent {
+                record: Arc::new(SessionEventRecord {
+                    payload: JsonObject::new(),
+                    ..(*event.record).clone()
+                }),
+                pruned: true,
+                ..event
+            };
+            thread.pruned.insert(event.record.sequence, left);
+        }
+        thread.base = Some(base);
+        Ok(step.events())
+    }
+
+    async fn prune_workspaces(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let mut left = u64::from(limit);
+        for workspace in state.workspaces.values_mut() {
+            let times = workspace
+                .events
+                .iter()
+                .map(|event| event.created_at.as_str());
+            let old = leading_old(
+                times.take(usize::try_from(left).unwrap_or(usize::MAX)),
+                before,
+            );
+            workspace.begin_after(workspace.begins_after + old);
+            left -= old;
+        }
+        Ok(u64::from(limit) - left)
     }
 }

@@ -16,7 +16,7 @@ mod redact;
 mod restriction;
 
 pub use diagnostics::{InputSource, RuntimeInputDiagnostics};
-pub use provider::{ModelCost, ModelEntry, ModelLimit, ProviderChoice};
+pub use provider::{ModelCost, ModelEntry, ModelLimit, ProviderChoice, key_field};
 pub use restriction::Restriction;
 
 pub(crate) use redact::is_secret_name;
@@ -68,6 +68,9 @@ pub struct ComposeInput {
     pub servers: Servers,
     /// Stored credentials by provider and key.
     pub credentials: BTreeMap<String, BTreeMap<String, SecretString>>,
+    /// Keys of an organisation by provider (05 §18.2): every provider with one gets its entry, chosen or not, and the
+    /// key goes into the field that the config declares for it ([`key_field`]), else into `apiKey`.
+    pub keys: BTreeMap<String, SecretString>,
     /// Variables of the process that placeholders of custom providers may read.
     pub variables: BTreeMap<String, String>,
     /// Files that placeholders of custom providers name, by the path as written.
@@ -95,6 +98,7 @@ impl ComposeInput {
             product: None,
             servers: Servers::default(),
             credentials: BTreeMap::new(),
+            keys: BTreeMap::new(),
             variables: BTreeMap::new(),
             files: BTreeMap::new(),
             selected_provider: None,

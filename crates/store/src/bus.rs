@@ -8,26 +8,21 @@
 //! its silence.
 
 use crate::postgres::connect_options;
-use open_cowork_contracts::{SessionId, TenantId, UserId};
-use open_cowork_providers::bus::{EventBus, Subscribers, Topic};
-use open_cowork_providers::store::{Scope, SessionKey, StoreError};
+use open_cowork_providers::bus::{EventBus, Pauses, Subscribers, Topic, Waiting, Wire};
+use open_cowork_providers::store::StoreError;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{ConnectOptions, PgConnection};
-use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 /// The channel of upstream (04 §9).
 pub const CHANNEL: &str = "open_cowork_cloud_sse";
 
-/// Topics that may wait to be told; more of them become one "look at everything".
-const WAITING: usize = 4096;
 /// Pause between two statements, so that a busy process doesn't keep the server busy with them.
 const GAP: Duration = Duration::from_millis(2);
 /// How often a process tells itself that the way is open, and how long it waits for that.
@@ -35,9 +30,6 @@ const PING: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(25);
 /// How long connecting or a statement may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Pause before the next attempt to connect, doubling, with jitter (04 §9).
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LAST_PAUSE: Duration = Duration::from_secs(30);
 /// PostgreSQL's limit for a notification is 8000 bytes.
 const PAYLOAD_BYTES: usize = 7_900;
 
@@ -51,8 +43,7 @@ pub struct PostgresBus {
 #[derive(Debug)]
 struct Shared {
     subscribers: Subscribers,
-    waiting: Mutex<HashSet<Topic>>,
-    told: Notify,
+    waiting: Waiting,
     listening: AtomicBool,
     /// The server's process behind our telling connection; 0 while there is none.
     own: AtomicI64,
@@ -67,8 +58,7 @@ impl PostgresBus {
         let connect = connect_options(url)?;
         let shared = Arc::new(Shared {
             subscribers: Subscribers::default(),
-            waiting: Mutex::default(),
-            told: Notify::new(),
+            waiting: Waiting::default(),
             listening: AtomicBool::new(false),
             own: AtomicI64::new(0),
         });
@@ -89,8 +79,7 @@ impl Drop for PostgresBus {
 impl EventBus for PostgresBus {
     fn publish(&self, topic: Topic) {
         self.shared.subscribers.wake_own(topic.clone());
-        self.shared.add([topic]);
-        self.shared.told.notify_one();
+        self.shared.waiting.add([topic]);
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Topic> {
@@ -106,115 +95,12 @@ impl EventBus for PostgresBus {
     }
 }
 
-impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, HashSet<Topic>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, topics: impl IntoIterator<Item = Topic>) {
-        let mut waiting = self.waiting();
-        waiting.extend(topics);
-        if waiting.len() > WAITING || waiting.contains(&Topic::Everything) {
-            waiting.clear();
-            waiting.insert(Topic::Everything);
-        }
-    }
-}
-
-/// A topic as others read it. `s` and `w` are upstream's; it ignores the kinds that it doesn't know.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "k")]
-enum Wire {
-    #[serde(rename = "s")]
-    Session { t: TenantId, s: SessionId },
-    #[serde(rename = "w")]
-    Workspace { t: TenantId, u: UserId },
-    #[serde(rename = "c")]
-    Commands { t: TenantId, s: SessionId },
-    #[serde(rename = "a")]
-    Credentials { t: TenantId },
-    #[serde(rename = "*")]
-    Everything,
-    #[serde(rename = "p")]
-    Ping,
-}
-
-impl From<Topic> for Wire {
-    fn from(topic: Topic) -> Self {
-        match topic {
-            Topic::Session(key) => Wire::Session {
-                t: key.tenant_id,
-                s: key.session_id,
-            },
-            Topic::Workspace(scope) => Wire::Workspace {
-                t: scope.tenant_id,
-                u: scope.user_id,
-            },
-            Topic::Commands(key) => Wire::Commands {
-                t: key.tenant_id,
-                s: key.session_id,
-            },
-            Topic::Credentials(t) => Wire::Credentials { t },
-            Topic::Everything => Wire::Everything,
-        }
-    }
-}
-
-impl Wire {
-    /// `None` for a ping.
-    fn topic(self) -> Option<Topic> {
-        let key = |tenant_id, session_id| SessionKey {
-            tenant_id,
-            session_id,
-        };
-        Some(match self {
-            Wire::Session { t, s } => Topic::Session(key(t, s)),
-            Wire::Workspace { t, u } => Topic::Workspace(Scope {
-                tenant_id: t,
-                user_id: u,
-            }),
-            Wire::Commands { t, s } => Topic::Commands(key(t, s)),
-            Wire::Credentials { t } => Topic::Credentials(t),
-            Wire::Everything => Topic::Everything,
-            Wire::Ping => return None,
-        })
-    }
-
-    /// What doesn't fit says less: look at everything.
-    fn payload(&self) -> String {
-        let payload = serde_json::to_string(self).unwrap_or_default();
-        match payload.len() {
-            1..=PAYLOAD_BYTES => payload,
-            _ => r#"{"k":"*"}"#.to_owned(),
-        }
-    }
-}
-
-/// Pauses that grow.
-struct Pauses(Duration);
-
-impl Pauses {
-    const fn new() -> Self {
-        Pauses(FIRST_PAUSE)
-    }
-
-    /// Waits for half of the pause up to all of it.
-    async fn next(&mut self) {
-        let half = self.0 / 2;
-        let mut random = [0];
-        // Without a random number all of them wait for as long.
-        let _ = getrandom::fill(&mut random);
-        tokio::time::sleep(half + half * u32::from(random[0]) / 255).await;
-        self.0 = (self.0 * 2).min(LAST_PAUSE);
-    }
-}
-
 async fn listen(shared: Arc<Shared>, connect: PgConnectOptions) {
-    let mut pauses = Pauses::new();
+    let mut pauses = Pauses::default();
     loop {
         match timeout(PATIENCE, listener(&connect)).await {
             Ok(Ok(mut listener)) => {
-                pauses = Pauses::new();
+                pauses = Pauses::default();
                 shared.listening.store(true, Ordering::Release);
                 // Whatever was told meanwhile is lost.
                 shared.subscribers.wake_remote(Topic::Everything);
@@ -266,11 +152,11 @@ async fn hear(shared: &Shared, listener: &mut PgListener) {
 }
 
 async fn tell(shared: Arc<Shared>, connect: PgConnectOptions) {
-    let mut pauses = Pauses::new();
+    let mut pauses = Pauses::default();
     loop {
         match timeout(PATIENCE, teller(&connect)).await {
             Ok(Ok((mut connection, own))) => {
-                pauses = Pauses::new();
+                pauses = Pauses::default();
                 shared.own.store(own, Ordering::Release);
                 if let Err(error) = tell_all(&shared, &mut connection).await {
                     tracing::debug!(%error, "can't send wake-ups to other processes for the moment");
@@ -297,19 +183,19 @@ async fn teller(connect: &PgConnectOptions) -> Result<(PgConnection, i64), sqlx:
 async fn tell_all(shared: &Shared, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut pinged = Instant::now() - PING;
     loop {
-        let topics: Vec<Topic> = std::mem::take(&mut *shared.waiting()).into_iter().collect();
+        let topics = shared.waiting.take();
         let mut payloads: Vec<String> = topics
             .iter()
-            .map(|topic| Wire::from(topic.clone()).payload())
+            .map(|topic| Wire::from(topic.clone()).payload(PAYLOAD_BYTES))
             .collect();
         if pinged.elapsed() >= PING {
-            payloads.push(Wire::Ping.payload());
+            payloads.push(Wire::Ping.payload(PAYLOAD_BYTES));
         }
         if payloads.is_empty() {
             // A permit is kept, so nothing that was told meanwhile waits for the ping.
             let _ = timeout(
                 PING.saturating_sub(pinged.elapsed()),
-                shared.told.notified(),
+                shared.waiting.added(),
             )
             .await;
             continue;
@@ -325,53 +211,12 @@ async fn tell_all(shared: &Shared, connection: &mut PgConnection) -> Result<(), 
             Err(_) => Err(sqlx::Error::PoolTimedOut),
         };
         if let Err(error) = told {
-            shared.add(topics);
+            shared.waiting.add(topics);
             return Err(error);
         }
         if pings {
             pinged = Instant::now();
         }
         tokio::time::sleep(GAP).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn payloads_are_those_of_the_contract() {
-        let payload = |topic| Wire::from(topic).payload();
-        let session = Topic::Session(SessionKey::new("acme", "s1"));
-        assert_eq!(payload(session), r#"{"k":"s","t":"acme","s":"s1"}"#);
-        let workspace = Topic::Workspace(Scope::new("acme", "u1"));
-        assert_eq!(payload(workspace), r#"{"k":"w","t":"acme","u":"u1"}"#);
-    }
-
-    #[test]
-    fn an_id_that_is_too_long_for_a_notification_wakes_everybody() {
-        let long = Topic::Session(SessionKey::new("acme", "s".repeat(9_000)));
-        assert_eq!(Wire::from(long).payload(), r#"{"k":"*"}"#);
-    }
-
-    #[test]
-    fn what_cant_be_read_wakes_nothing() {
-        for payload in ["", "{}", r#"{"k":"z"}"#, r#"{"k":"s","t":"acme"}"#, "[1]"] {
-            assert!(serde_json::from_str::<Wire>(payload).is_err(), "{payload}");
-        }
-    }
-
-    #[test]
-    fn too_many_topics_become_one() {
-        let shared = Shared {
-            subscribers: Subscribers::default(),
-            waiting: Mutex::default(),
-            told: Notify::new(),
-            listening: AtomicBool::new(false),
-            own: AtomicI64::new(0),
-        };
-        let topic = |n| Topic::Session(SessionKey::new("t", n));
-        shared.add((0..=WAITING).map(|n| topic(n.to_string())));
-        assert_eq!(*shared.waiting(), HashSet::from([Topic::Everything]));
     }
 }

@@ -143,7 +143,23 @@ impl Templates {
         });
         None
     }
+
+    /// Events up to that sequence were pruned: nothing may refer to them from here on.
+    pub(crate) fn forget(&mut self, pruned: u64) {
+        self.0.retain(|template| template.sequence > pruned);
+    }
 }
+
+/// What later events need of a template: its payload without its text. `None` for what is no template.
+pub(crate) fn without_text(payload: &str) -> Option<String> {
+    let mut payload: JsonObject = serde_json::from_str(payload).ok()?;
+    payload.get(TEXT_FIELD)?.as_str()?;
+    set_text(&mut payload, String::new());
+    serde_json::to_string(&payload).ok()
+}
+
+/// The first byte of the short form of an id that the log minted at random.
+pub(crate) const MINTED: u8 = RUNTIME_UUID;
 
 /// What is stored of an event that is like another.
 pub(crate) fn pack_text(payload: &JsonObject) -> serde_json::Result<String> {

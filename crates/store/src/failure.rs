@@ -115,11 +115,10 @@ impl Failure {
             ),
             // No such database, no such schema, no right to it.
             "3D000" | "3F000" | "42501" => denied(server.message()),
-            // A standby, no free connection, shutting down or starting, a lock, a cancelled statement, two
-            // transactions that couldn't be put in an order.
-            "25006" | "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "40001" | "40P01" => {
-                self.unavailable()
-            }
+            // A standby, no free connection, shutting down or starting, a lock, a cancelled statement, a transaction
+            // that did nothing for too long, two transactions that couldn't be put in an order.
+            "25006" | "25P03" | "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "40001"
+            | "40P01" => self.unavailable(),
             code if code.starts_with("08") || code.starts_with("53") => self.unavailable(),
             // The password or the right to log in.
             code if code.starts_with("28") => denied(server.message()),

@@ -15,7 +15,7 @@ use open_cowork_providers::store::append::{self, sequence_of_default_id};
 use open_cowork_providers::store::asks::AskChange;
 use open_cowork_providers::store::page::search_text;
 use open_cowork_providers::store::{
-    AppendRequest, Appended, CreatedSession, LeaseFence, NewSession, SessionKey, SessionRow,
+    AppendRequest, Appended, CreatedSession, InUse, LeaseFence, NewSession, SessionKey, SessionRow,
     SessionUpdate, Snapshot, SnapshotRule, SnapshotWrite, StoreError,
 };
 use std::collections::HashMap;
@@ -38,8 +38,8 @@ pub(crate) type Ran<T> = Result<Result<T, StoreError>, sqlx::Error>;
 pub(crate) struct Known {
     /// Rows, so that they needn't be read again; forgotten as soon as another connection has written.
     rows: Rows,
-    /// Events that were stored in full lately, for deltas to refer to. An event never changes, so these stay
-    /// true whoever writes.
+    /// Events that were stored in full lately, for deltas to refer to. An event never changes until it is pruned, so
+    /// these stay true whoever writes; what was pruned is on the session's row.
     templates: HashMap<SessionKey, Templates>,
 }
 
@@ -208,6 +208,7 @@ impl<'c> Group<'c> {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(known().unwrap_or_default()),
         };
+        templates.forget(located.pruned);
         for event in plan.events.iter().filter(|event| event.created) {
             self.rows.push(EventRow::new(&located, templates, event));
         }
@@ -268,7 +269,11 @@ impl<'c> Group<'c> {
         }))
     }
 
-    pub(crate) async fn create(&mut self, new: &NewSession) -> Ran<CreatedSession> {
+    pub(crate) async fn create(
+        &mut self,
+        new: &NewSession,
+        limit: Option<&InUse>,
+    ) -> Ran<CreatedSession> {
         let key = SessionKey {
             tenant_id: new.tenant_id.clone(),
             session_id: new.session_id.clone(),
@@ -285,6 +290,12 @@ impl<'c> Group<'c> {
                 row: located.row,
                 created: false,
             }));
+        }
+        if let Some(limit) = limit {
+            let used = self.in_use(new, limit).await?;
+            if used >= limit.most {
+                return Ok(Err(limit.exceeded(used)));
+            }
         }
         let (tenant_no, user_no, workspace_sequence) = self.owner(new).await?;
         let session = Session {
@@ -328,6 +339,7 @@ impl<'c> Group<'c> {
             session_no: inserted.int(0)?,
             user_no,
             workspace_sequence,
+            pruned: 0,
             lease: None,
         };
         let changed = false;
@@ -413,6 +425,23 @@ impl<'c> Group<'c> {
             );
         }
         Ok(located)
+    }
+
+    /// How many sessions of the tenant are in use. It reads the lately touched rows of each user, however many others
+    /// there are.
+    async fn in_use(&mut self, new: &NewSession, limit: &InUse) -> Result<u64, sqlx::Error> {
+        let select = "SELECT COUNT(*) FROM tenants t \
+                      JOIN users u ON u.tenant_no = t.tenant_no \
+                      JOIN sessions s ON s.tenant_no = u.tenant_no AND s.user_no = u.user_no \
+                      AND s.updated_at >= $2 WHERE t.tenant_id = $1 AND s.status <> 'closed'";
+        let tenant = new.tenant_id.as_str();
+        let lately = self.connection.query(select).bind(tenant);
+        let lately = lately.bind(limit.since.as_str()).fetch_one().await?;
+        let select = "SELECT COUNT(*) FROM tenants t JOIN sessions s ON s.tenant_no = t.tenant_no \
+                      WHERE t.tenant_id = $1 AND s.status = 'running' AND s.updated_at < $2";
+        let running = self.connection.query(select).bind(tenant);
+        let running = running.bind(limit.since.as_str()).fetch_one().await?;
+        Ok(lately.unsigned(0)? + running.unsigned(0)?)
     }
 
     /// The numbers of a tenant and a user, made when they are new, and the user's last workspace sequence.

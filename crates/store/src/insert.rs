@@ -2,9 +2,11 @@
 
 use crate::compact::{Templates, pack_event_id, pack_text, pack_time};
 use crate::dialect::Connection;
+#[cfg(feature = "postgres")]
+use crate::dialect::Dialect;
 use crate::dialect::many::{Cells, Column, Many};
 #[cfg(feature = "postgres")]
-use crate::dialect::{Dialect, many::bind_arrays};
+use crate::dialect::many::{bind_arrays, copy};
 use crate::read::Located;
 use open_cowork_contracts::SessionEventRecord;
 use open_cowork_providers::store::AppendedEvent;
@@ -93,6 +95,15 @@ const WRITE_GROUP: &str = "WITH inserted AS ( \
      $22::BIGINT[], $23::BIGINT[]) n (tenant_no, session_no, runtime_id, status, title, updated_at, search, \
      last_sequence, waiting) WHERE sessions.tenant_no = n.tenant_no AND sessions.session_no = n.session_no";
 
+/// For many events.
+#[cfg(feature = "postgres")]
+const COPY_EVENTS: &str = "COPY events (tenant_no, session_no, sequence, user_no, workspace_sequence, event_id, \
+     like_sequence, kind, payload, created_ms, created_text) FROM STDIN (FORMAT binary)";
+
+/// From so many events on it pays to go to the server once more.
+#[cfg(feature = "postgres")]
+const COPIED: usize = 100;
+
 /// Events, sessions and users in one statement at most so many; beyond, each kind in its own statements.
 #[cfg(feature = "postgres")]
 const TOGETHER: usize = 1024;
@@ -107,6 +118,7 @@ pub(crate) async fn write_group(
 ) -> Result<(), sqlx::Error> {
     #[cfg(feature = "postgres")]
     if connection.dialect() == Dialect::Postgres
+        && events.len() < COPIED
         && (1..=TOGETHER).contains(&events.len())
         && (1..=TOGETHER).contains(&sessions.len())
     {
@@ -126,6 +138,10 @@ pub(crate) async fn insert_events(
     connection: &mut Connection,
     rows: &[EventRow],
 ) -> Result<(), sqlx::Error> {
+    #[cfg(feature = "postgres")]
+    if connection.dialect() == Dialect::Postgres && rows.len() >= COPIED {
+        return copy(connection, COPY_EVENTS, EVENT, rows, write_event).await;
+    }
     INSERT_EVENTS.run(connection, rows, write_event).await
 }
 
@@ -145,7 +161,7 @@ async fn update_users(
     UPDATE_USERS.run(connection, rows, write_user).await
 }
 
-fn write_event<'c>(cells: Cells<'c>, row: &EventRow) -> Result<Cells<'c>, sqlx::Error> {
+fn write_event(cells: &mut dyn Cells, row: &EventRow) -> Result<(), sqlx::Error> {
     let record = &*row.record;
     let session = record.session_id.clone().unwrap_or_default();
     let event_id = record
@@ -159,37 +175,40 @@ fn write_event<'c>(cells: Cells<'c>, row: &EventRow) -> Result<Cells<'c>, sqlx::
     let payload = payload.map_err(|error| sqlx::Error::Encode(error.into()))?;
     let created_ms = pack_time(&record.created_at);
     let kind = row.like_sequence.is_none().then(|| record.kind.as_str());
-    Ok(cells
-        .int(row.tenant_no)
-        .int(row.session_no)
-        .int(record.sequence as i64)
-        .int(row.user_no)
-        .int(row.workspace_sequence as i64)
-        .bytes(event_id.map(|id| pack_event_id(&session, id)))
-        .int(row.like_sequence.map(|sequence| sequence as i64))
-        .text(kind.map(str::to_owned))
-        .text(payload)
-        .int(created_ms)
-        .text(created_ms.is_none().then(|| record.created_at.clone())))
+    cells.int(Some(row.tenant_no));
+    cells.int(Some(row.session_no));
+    cells.int(Some(record.sequence as i64));
+    cells.int(Some(row.user_no));
+    cells.int(Some(row.workspace_sequence as i64));
+    cells.bytes(event_id.map(|id| pack_event_id(&session, id)));
+    cells.int(row.like_sequence.map(|sequence| sequence as i64));
+    cells.text(kind.map(str::to_owned));
+    cells.text(Some(payload));
+    cells.int(created_ms);
+    cells.text(created_ms.is_none().then(|| record.created_at.clone()));
+    Ok(())
 }
 
-fn write_session<'c>(cells: Cells<'c>, located: &&Located) -> Result<Cells<'c>, sqlx::Error> {
+fn write_session(cells: &mut dyn Cells, located: &&Located) -> Result<(), sqlx::Error> {
     let session = &located.row.session;
-    Ok(cells
-        .int(located.tenant_no)
-        .int(located.session_no)
-        .text(session.opencode_session_id.as_str().to_owned())
-        .text(session.status.as_str().to_owned())
-        .text(session.title.clone())
-        .text(session.updated_at.clone())
-        .text(search_text(session))
-        .int(located.row.last_sequence as i64)
-        .int(i64::from(located.row.waiting)))
+    cells.int(Some(located.tenant_no));
+    cells.int(Some(located.session_no));
+    cells.text(Some(session.opencode_session_id.as_str().to_owned()));
+    cells.text(Some(session.status.as_str().to_owned()));
+    cells.text(session.title.clone());
+    cells.text(Some(session.updated_at.clone()));
+    cells.text(Some(search_text(session)));
+    cells.int(Some(located.row.last_sequence as i64));
+    cells.int(Some(i64::from(located.row.waiting)));
+    Ok(())
 }
 
-fn write_user<'c>(
-    cells: Cells<'c>,
+fn write_user(
+    cells: &mut dyn Cells,
     (owner, sequence): &((i64, i64), u64),
-) -> Result<Cells<'c>, sqlx::Error> {
-    Ok(cells.int(owner.0).int(owner.1).int(*sequence as i64))
+) -> Result<(), sqlx::Error> {
+    cells.int(Some(owner.0));
+    cells.int(Some(owner.1));
+    cells.int(Some(*sequence as i64));
+    Ok(())
 }

@@ -6,7 +6,7 @@
 //! | [`sqlite`] | [`SqliteStore`]: open, options |
 //! | `postgres` | (feature `postgres`) `PostgresStore`: open, options |
 //! | `bus` | (feature `postgres`) [`PostgresBus`]: wake-ups between processes |
-//! | `writer` | the one task that writes: group commit |
+//! | `writer` | the tasks that write: group commit |
 //! | `group` | what one transaction knows and changes |
 //! | `insert` | multi-row writes at the end of a group |
 //! | `read` | rows and queries |
@@ -43,7 +43,7 @@ mod writer;
 #[cfg(feature = "postgres")]
 pub use bus::PostgresBus;
 #[cfg(feature = "postgres")]
-pub use postgres::{PostgresOptions, PostgresStore, SchemaName};
+pub use postgres::{PostgresOptions, PostgresStore, SchemaName, ServerTimeouts};
 pub use schema::{Migrations, RunMigrations};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::SqlStore;

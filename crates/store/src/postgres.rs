@@ -20,13 +20,19 @@ pub struct PostgresOptions {
     pub schema: SchemaName,
     /// Connections for reading.
     pub readers: u32,
-    /// Connections for the transactions of the domains, beside the one that writes the log.
+    /// Connections that write the log, one group each at the same time; a session's events all go over the same.
+    pub log_writers: u32,
+    /// Connections for the transactions of the domains, beside those that write the log.
     pub writers: u32,
     /// How long to try to get a connection before the store is [`StoreError::Unavailable`].
     pub connect_timeout: Duration,
     /// How long an answer may take before the store is [`StoreError::Unavailable`].
     pub patience: Duration,
-    /// Requests that may wait for the writer; callers beyond that wait themselves.
+    /// An unused connection is closed after that; `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// What the server bounds by itself.
+    pub server: ServerTimeouts,
+    /// Requests that may wait for each log writer; callers beyond that wait themselves.
     pub queue: usize,
     /// Whether to make the schema and bring it up to date.
     pub migrations: RunMigrations,
@@ -37,12 +43,72 @@ impl Default for PostgresOptions {
         PostgresOptions {
             schema: SchemaName::default(),
             readers: 4,
+            log_writers: 2,
             writers: 4,
             connect_timeout: Duration::from_secs(5),
             patience: Duration::from_secs(30),
+            idle_timeout: Some(Duration::from_secs(30)),
+            server: ServerTimeouts::default(),
             queue: 1024,
             migrations: RunMigrations::Yes,
         }
+    }
+}
+
+impl PostgresOptions {
+    /// The same with at most so many connections, at least one for each purpose.
+    #[must_use]
+    pub fn within(self, connections: u32) -> Self {
+        let log_writers = if connections < 6 { 1 } else { 2 };
+        let rest = connections.saturating_sub(log_writers);
+        let writers = (rest / 2).max(1);
+        PostgresOptions {
+            log_writers,
+            writers,
+            readers: rest.saturating_sub(writers).max(1),
+            ..self
+        }
+    }
+}
+
+/// Where the server gives up by itself, so that what nobody waits for anymore, and a transaction whose process is
+/// gone without a word, doesn't keep rows locked for others. `None` is off, whatever the server's own default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerTimeouts {
+    /// One statement.
+    pub statement: Option<Duration>,
+    /// A transaction that does nothing.
+    pub idle_transaction: Option<Duration>,
+    /// Waiting for a lock.
+    pub lock: Option<Duration>,
+}
+
+impl Default for ServerTimeouts {
+    fn default() -> Self {
+        ServerTimeouts {
+            statement: Some(Duration::from_secs(30)),
+            idle_transaction: Some(Duration::from_secs(120)),
+            lock: None,
+        }
+    }
+}
+
+impl ServerTimeouts {
+    /// As the server's parameters, in milliseconds; 0 is off.
+    fn parameters(self) -> [(&'static str, String); 3] {
+        // Its parameters are 32 bits wide.
+        let millis = |time: Option<Duration>| {
+            let millis = time.map_or(0, |time| time.as_millis().clamp(1, i32::MAX as u128));
+            millis.to_string()
+        };
+        [
+            ("statement_timeout", millis(self.statement)),
+            (
+                "idle_in_transaction_session_timeout",
+                millis(self.idle_transaction),
+            ),
+            ("lock_timeout", millis(self.lock)),
+        ]
     }
 }
 
@@ -96,14 +162,15 @@ const IDLE: Duration = Duration::from_secs(1);
 
 impl SqlStore<Postgres> {
     /// Connects to `postgresql://user:password@host:port/database?sslmode=…` and brings the schema up to date.
-    /// What the URL doesn't say comes from the usual variables (`PGHOST`, `PGPASSFILE`, …). TLS needs the
-    /// feature `postgres-tls`. No error, log or `Debug` shows the user's name or password of the URL.
+    /// What the URL doesn't say comes from the usual variables (`PGHOST`, `PGPASSFILE`, …); its
+    /// `application_name` is what the server calls us. TLS needs the feature `postgres-tls`. No error, log or `Debug` shows the user's name or password of the URL.
     ///
     /// [`StoreError::Denied`] also for a URL that can't be read; [`StoreError::Unavailable`],
     /// [`StoreError::NewerSchema`], [`StoreError::ForeignSchema`], [`StoreError::Unmigrated`].
     pub async fn open(url: &SecretString, options: PostgresOptions) -> Result<Self, StoreError> {
         let (connect, failure) = reach(url, &options)?;
-        let writer = pool(1, &options).connect_lazy_with(connect.clone());
+        let log_writers = options.log_writers.max(1);
+        let writer = pool(log_writers, &options).connect_lazy_with(connect.clone());
         let writer = Pool::Postgres(writer);
         let preparing = prepare(&writer, &failure, &options);
         match tokio::time::timeout(options.patience, preparing).await {
@@ -124,6 +191,7 @@ impl SqlStore<Postgres> {
             pools,
             Turn::of_many_writers(),
             patience,
+            log_writers as usize,
             options.queue,
         ))
     }
@@ -161,8 +229,14 @@ impl SqlStore<Postgres> {
     }
 
     async fn alone(url: &SecretString, options: PostgresOptions) -> Result<Migrations, StoreError> {
+        let options = PostgresOptions {
+            server: ServerTimeouts {
+                statement: None,
+                ..options.server
+            },
+            ..options
+        };
         let (connect, failure) = reach(url, &options)?;
-        let connect = connect.options([("statement_timeout", 0)]);
         let writer = Pool::Postgres(pool(1, &options).connect_lazy_with(connect));
         let migrations = prepare(&writer, &failure, &options).await;
         writer.close().await;
@@ -175,16 +249,9 @@ fn reach(
     url: &SecretString,
     options: &PostgresOptions,
 ) -> Result<(PgConnectOptions, Failure), StoreError> {
-    let connect = connect_options(url)?;
-    // The server gives up too: a statement that nobody waits for anymore, and a transaction whose process
-    // is gone without a word, would keep rows locked for others.
-    let milliseconds = options.patience.as_millis().max(1);
-    let connect = connect
+    let connect = connect_options(url)?
         .options([("search_path", &options.schema)])
-        .options([
-            ("statement_timeout", milliseconds),
-            ("idle_in_transaction_session_timeout", milliseconds),
-        ]);
+        .options(options.server.parameters());
     let failure = Failure::of_server(address(&connect, &options.schema));
     Ok((connect, failure))
 }
@@ -199,7 +266,10 @@ pub(crate) fn connect_options(url: &SecretString) -> Result<PgConnectOptions, St
             reason: "it is not of the form postgresql://user@host:port/database".to_owned(),
         }
     })?;
-    Ok(connect.application_name("open-cowork"))
+    Ok(match connect.get_application_name() {
+        Some(_) => connect,
+        None => connect.application_name("open-cowork"),
+    })
 }
 
 /// Where the tables are, without user and password.
@@ -216,6 +286,7 @@ fn pool(size: u32, options: &PostgresOptions) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(options.connect_timeout)
+        .idle_timeout(options.idle_timeout)
         .test_before_acquire(false)
         .before_acquire(|connection, idle| {
             Box::pin(async move {
@@ -281,6 +352,23 @@ mod tests {
     }
 
     #[test]
+    fn connections_are_shared_out_and_never_more_than_that() {
+        for most in 0..40 {
+            let options = PostgresOptions::default().within(most);
+            let PostgresOptions {
+                readers,
+                log_writers,
+                writers,
+                ..
+            } = options;
+            assert!(readers > 0 && log_writers > 0 && writers > 0);
+            assert_eq!(readers + log_writers + writers, most.max(3));
+        }
+        let usual = PostgresOptions::default().within(10);
+        assert_eq!((usual.log_writers, usual.writers, usual.readers), (2, 4, 4));
+    }
+
+    #[test]
     fn an_address_names_neither_user_nor_password() {
         let url = "postgresql://alice:hunter2@db.internal:6432/threads";
         let connect = PgConnectOptions::from_str(url).unwrap();
@@ -290,14 +378,26 @@ mod tests {
         );
     }
 
-    /// What a connection of the store says to `SHOW name` inside a writing transaction.
-    async fn shown(url: &SecretString, name: &'static str) -> String {
+    async fn opened(
+        url: &SecretString,
+        change: impl FnOnce(&mut PostgresOptions),
+    ) -> PostgresStore {
         let schema = SchemaName::parse("shown").unwrap();
-        let options = PostgresOptions {
+        let mut options = PostgresOptions {
             schema,
             ..PostgresOptions::default()
         };
-        let store = PostgresStore::open(url, options).await.unwrap();
+        change(&mut options);
+        PostgresStore::open(url, options).await.unwrap()
+    }
+
+    /// What a connection of the store says to `SHOW name` inside a writing transaction.
+    async fn shown(url: &SecretString, name: &'static str) -> String {
+        let store = opened(url, |_| {}).await;
+        setting(&store, name).await
+    }
+
+    async fn setting(store: &PostgresStore, name: &'static str) -> String {
         let mut connection = store.writer.acquire().await.unwrap();
         connection.begin().await.unwrap();
         let row = connection.query("SELECT current_setting($1)").bind(name);
@@ -324,5 +424,74 @@ mod tests {
         let stronger = shown(&url, "synchronous_commit").await;
         assert_eq!(stronger, "remote_apply", "what is stronger stays");
         assert_eq!(shown(&url, "statement_timeout").await, "30s");
+    }
+
+    #[tokio::test]
+    async fn the_server_gives_up_when_it_is_told_to() {
+        let server = open_cowork_testkit::postgres::Postgres::shared()
+            .await
+            .unwrap();
+        let url: SecretString = format!("{}?application_name=cowork-7", server.url()).into();
+        let told = opened(&url, |options| {
+            options.server = ServerTimeouts {
+                statement: Some(Duration::from_millis(1500)),
+                idle_transaction: Some(Duration::from_secs(7)),
+                lock: Some(Duration::from_millis(250)),
+            };
+        })
+        .await;
+        for (name, value) in [
+            ("statement_timeout", "1500ms"),
+            ("idle_in_transaction_session_timeout", "7s"),
+            ("lock_timeout", "250ms"),
+            ("application_name", "cowork-7"),
+        ] {
+            assert_eq!(setting(&told, name).await, value, "{name}");
+        }
+        let off = opened(&url, |options| {
+            options.server = ServerTimeouts {
+                statement: None,
+                idle_transaction: None,
+                lock: None,
+            };
+        })
+        .await;
+        for name in [
+            "statement_timeout",
+            "idle_in_transaction_session_timeout",
+            "lock_timeout",
+        ] {
+            assert_eq!(setting(&off, name).await, "0", "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_nobody_uses_is_closed() {
+        let server = open_cowork_testkit::postgres::Postgres::shared()
+            .await
+            .unwrap();
+        let url: SecretString = format!("{}?application_name=cowork-idle", server.url()).into();
+        let store = opened(&url, |options| {
+            options.idle_timeout = Some(Duration::from_millis(50));
+        })
+        .await;
+        drop(store.writer.acquire().await.unwrap());
+        let mut admin = sqlx::PgConnection::connect(&server.url()).await.unwrap();
+        let gone = async {
+            loop {
+                let count =
+                    "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'cowork-idle'";
+                let count: i64 = sqlx::query_scalar(count)
+                    .fetch_one(&mut admin)
+                    .await
+                    .unwrap();
+                if count == 0 {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let closed = tokio::time::timeout(Duration::from_secs(20), gone).await;
+        assert!(closed.is_ok(), "it is kept");
     }
 }

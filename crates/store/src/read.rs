@@ -29,6 +29,8 @@ pub(crate) struct Located {
     pub(crate) user_no: i64,
     /// Last workspace sequence of the owner.
     pub(crate) workspace_sequence: u64,
+    /// Sequence of the last event that was pruned, 0 before the first.
+    pub(crate) pruned: u64,
     /// Read by the log's writer only: the lease, live or not.
     pub(crate) lease: Option<Lease>,
 }
@@ -65,7 +67,7 @@ macro_rules! select_sessions {
         concat!(
             "SELECT t.tenant_id, u.user_id, s.session_id, s.runtime_id, s.profile_name, s.status, s.title, ",
             "s.directory, s.created_at, s.updated_at, s.last_sequence, s.waiting, ",
-            "s.tenant_no, s.session_no, s.user_no, u.workspace_sequence",
+            "s.tenant_no, s.session_no, s.user_no, u.workspace_sequence, s.pruned_sequence",
             $columns,
             "FROM sessions s JOIN tenants t ON t.tenant_no = s.tenant_no ",
             "JOIN users u ON u.tenant_no = s.tenant_no AND u.user_no = s.user_no ",
@@ -268,16 +270,17 @@ pub(crate) fn located(row: &Row) -> Result<Located, sqlx::Error> {
         session_no: row.int(13)?,
         user_no: row.int(14)?,
         workspace_sequence: row.unsigned(15)?,
+        pruned: row.unsigned(16)?,
         lease: None,
     })
 }
 
 /// A row of a `leased:` selection.
 pub(crate) fn leased(row: &Row) -> Result<Located, sqlx::Error> {
-    let lease = match (row.optional_text(16)?, row.optional_int(17)?) {
+    let lease = match (row.optional_text(17)?, row.optional_int(18)?) {
         (Some(token), Some(expires_ms)) => Some(Lease {
             token: LeaseToken::new(token),
-            expires_at: Timestamp::from_millisecond(expires_ms).map_err(|_| undecodable(17))?,
+            expires_at: Timestamp::from_millisecond(expires_ms).map_err(|_| undecodable(18))?,
         }),
         _ => None,
     };
@@ -321,7 +324,8 @@ pub(crate) async fn events(
             "tenants t JOIN sessions s ON s.tenant_no = t.tenant_no ",
             "JOIN events e ON e.tenant_no = s.tenant_no AND e.session_no = s.session_no"
         ),
-        "WHERE t.tenant_id = $1 AND s.session_id = $2 AND e.sequence > $3 ORDER BY e.sequence LIMIT $4"
+        "WHERE t.tenant_id = $1 AND s.session_id = $2 AND e.sequence > $3 AND e.sequence > s.pruned_sequence ",
+        "ORDER BY e.sequence LIMIT $4"
     );
     let mut rows = connection
         .query(select)
@@ -356,6 +360,7 @@ pub(crate) async fn workspace_events(
             "JOIN sessions s ON s.tenant_no = e.tenant_no AND s.session_no = e.session_no"
         ),
         "WHERE t.tenant_id = $1 AND u.user_id = $2 AND e.workspace_sequence > $3 ",
+        "AND e.workspace_sequence > u.pruned_workspace ",
         "ORDER BY e.workspace_sequence LIMIT $4"
     );
     let mut rows = connection
@@ -411,7 +416,7 @@ pub(crate) async fn events_by_id(
     };
     let mut found = HashMap::new();
     for row in &rows {
-        let stored = stored(row, session)?;
+        let stored = stored(row, located)?;
         if let Some(id) = &stored.record.event_id {
             found.insert(id.clone(), stored);
         }
@@ -503,9 +508,11 @@ async fn all_at_once(
     Ok(rows)
 }
 
-fn stored(row: &Row, session: &Session) -> Result<StoredEvent, sqlx::Error> {
+fn stored(row: &Row, located: &Located) -> Result<StoredEvent, sqlx::Error> {
+    let session = &located.row.session;
     let record = Arc::new(record(row, &session.tenant_id, &session.session_id)?);
     Ok(StoredEvent {
+        pruned: record.sequence <= located.pruned,
         record,
         workspace_sequence: row.unsigned(1)?,
     })
@@ -547,16 +554,20 @@ pub(crate) async fn event_stats(
     connection: &mut Connection,
     key: &SessionKey,
 ) -> Result<EventStats, sqlx::Error> {
-    let select = "SELECT COUNT(*), MIN(e.sequence), COALESCE(MAX(e.sequence), 0) FROM tenants t \
+    let select = "SELECT COUNT(e.sequence), MIN(e.sequence), s.last_sequence FROM tenants t \
                   JOIN sessions s ON s.tenant_no = t.tenant_no \
-                  JOIN events e ON e.tenant_no = s.tenant_no AND e.session_no = s.session_no \
-                  WHERE t.tenant_id = $1 AND s.session_id = $2";
+                  LEFT JOIN events e ON e.tenant_no = s.tenant_no AND e.session_no = s.session_no \
+                  AND e.sequence > s.pruned_sequence \
+                  WHERE t.tenant_id = $1 AND s.session_id = $2 GROUP BY s.last_sequence";
     let row = connection
         .query(select)
         .bind(key.tenant_id.as_str())
         .bind(key.session_id.as_str())
-        .fetch_one()
+        .fetch_optional()
         .await?;
+    let Some(row) = row else {
+        return Ok(EventStats::default());
+    };
     let earliest = row.optional_int(1)?;
     Ok(EventStats {
         count: row.unsigned(0)?,
@@ -569,10 +580,7 @@ pub(crate) async fn workspace_cursor(
     connection: &mut Connection,
     scope: &Scope,
 ) -> Result<WorkspaceCursor, sqlx::Error> {
-    // The index gives the first row; an aggregate over the join would read all of them.
-    let select = "SELECT u.workspace_sequence, (SELECT e.workspace_sequence FROM events e \
-                  WHERE e.tenant_no = u.tenant_no AND e.user_no = u.user_no \
-                  ORDER BY e.workspace_sequence LIMIT 1) \
+    let select = "SELECT u.workspace_sequence, u.pruned_workspace \
                   FROM tenants t JOIN users u ON u.tenant_no = t.tenant_no \
                   WHERE t.tenant_id = $1 AND u.user_id = $2";
     let row = connection
@@ -584,10 +592,11 @@ pub(crate) async fn workspace_cursor(
     let Some(row) = row else {
         return Ok(WorkspaceCursor::default());
     };
-    let earliest = row.optional_int(1)?;
+    let (latest_sequence, pruned) = (row.unsigned(0)?, row.unsigned(1)?);
+    // Dense from there on: whoever prunes a thread's events moves the beginning behind them.
     Ok(WorkspaceCursor {
-        earliest_sequence: earliest.and_then(|sequence| u64::try_from(sequence).ok()),
-        latest_sequence: row.unsigned(0)?,
+        earliest_sequence: (latest_sequence > pruned).then_some(pruned + 1),
+        latest_sequence,
     })
 }
 
@@ -634,14 +643,38 @@ fn place_of(scope: &Scope) -> (String, String) {
     )
 }
 
+macro_rules! select_view {
+    ($table:literal) => {
+        concat!(
+            "SELECT p.sequence, p.projector_version, p.view_json, p.updated_at FROM tenants t ",
+            "JOIN sessions s ON s.tenant_no = t.tenant_no JOIN ",
+            $table,
+            " p ON p.tenant_no = s.tenant_no AND p.session_no = s.session_no ",
+            "WHERE t.tenant_id = $1 AND s.session_id = $2"
+        )
+    };
+}
+
 pub(crate) async fn snapshot(
     connection: &mut Connection,
     key: &SessionKey,
 ) -> Result<Option<Snapshot>, sqlx::Error> {
-    let select = "SELECT p.sequence, p.projector_version, p.view_json, p.updated_at FROM tenants t \
-                  JOIN sessions s ON s.tenant_no = t.tenant_no \
-                  JOIN snapshots p ON p.tenant_no = s.tenant_no AND p.session_no = s.session_no \
-                  WHERE t.tenant_id = $1 AND s.session_id = $2";
+    view(connection, select_view!("snapshots"), key).await
+}
+
+/// The view that stands for what was pruned.
+pub(crate) async fn base(
+    connection: &mut Connection,
+    key: &SessionKey,
+) -> Result<Option<Snapshot>, sqlx::Error> {
+    view(connection, select_view!("session_bases"), key).await
+}
+
+async fn view(
+    connection: &mut Connection,
+    select: &'static str,
+    key: &SessionKey,
+) -> Result<Option<Snapshot>, sqlx::Error> {
     let found = connection
         .query(select)
         .bind(key.tenant_id.as_str())

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_product.sql"),
     include_str!("migrations/0005_channels.sql"),
     include_str!("migrations/0006_epoch.sql"),
+    include_str!("migrations/0007_retention.sql"),
 ];
 
 /// How far a database's schema is (04 §10).

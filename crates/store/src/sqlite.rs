@@ -150,7 +150,7 @@ impl SqlStore<Sqlite> {
         // A file answers or fails; the busy timeout bounds the wait for others.
         let patience = None;
         let turn = Turn::of_one_writer();
-        Self::start(failure, pools, turn, patience, options.queue)
+        Self::start(failure, pools, turn, patience, 1, options.queue)
     }
 }
 

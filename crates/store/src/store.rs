@@ -1,5 +1,5 @@
-//! The store itself, over whichever database: requests go to the one task that writes, reads to the pool of
-//! readers.
+//! The store itself, over whichever database: requests go to the task that writes their session, reads to the pool
+//! of readers.
 
 use crate::dialect::{Connection, Pool};
 use crate::failure::Failure;
@@ -8,13 +8,16 @@ use crate::read;
 use crate::transaction::Turn;
 use crate::writer::{self, Job, Pending};
 use async_trait::async_trait;
-use open_cowork_contracts::{RuntimeSessionId, SessionEventRecord, WorkspaceEventRecord};
+use open_cowork_contracts::{
+    RuntimeSessionId, SessionEventRecord, SessionId, TenantId, WorkspaceEventRecord,
+};
 use open_cowork_providers::store::{
-    AppendRequest, Appended, CreatedSession, EventStats, EventStore, LeaseFence, NewSession, Scope,
-    SessionKey, SessionPage, SessionQuery, SessionRow, SessionStore, SessionUpdate, Snapshot,
-    SnapshotRule, SnapshotStore, SnapshotWrite, StoreError, WorkspaceCursor,
+    AppendRequest, Appended, CreatedSession, EventStats, EventStore, InUse, LeaseFence, NewSession,
+    Scope, SessionKey, SessionPage, SessionQuery, SessionRow, SessionStore, SessionUpdate,
+    Snapshot, SnapshotRule, SnapshotStore, SnapshotWrite, StoreError, WorkspaceCursor,
 };
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -41,15 +44,16 @@ pub struct SqlStore<D: Database> {
     pub(crate) turn: Turn,
     /// How long an answer of the database may take.
     pub(crate) patience: Option<Duration>,
-    jobs: Mutex<Option<mpsc::Sender<Job>>>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    /// One queue per writing task; a session's requests all go to the same. Empty: closed.
+    jobs: Mutex<Arc<[mpsc::Sender<Job>]>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
     database: PhantomData<D>,
 }
 
 /// The connections of a store.
 pub(crate) struct Pools {
     pub(crate) readers: Pool,
-    /// One connection, for the log.
+    /// One connection per writing task of the log.
     pub(crate) writer: Pool,
     pub(crate) domains: Pool,
 }
@@ -63,27 +67,34 @@ impl<D: Database> fmt::Debug for SqlStore<D> {
 }
 
 impl<D: Database> SqlStore<D> {
-    /// `queue`: requests that may wait for the writer; callers beyond that wait themselves.
+    /// `writers`: tasks that write the log, more than one only where transactions may run at the same time.
+    /// `queue`: requests that may wait for each; callers beyond that wait themselves.
     pub(crate) fn start(
         failure: Failure,
         pools: Pools,
         turn: Turn,
         patience: Option<Duration>,
+        writers: usize,
         queue: usize,
     ) -> Self {
-        let (jobs, waiting) = mpsc::channel(queue.max(1));
         let Pools {
             readers,
             writer,
             domains,
         } = pools;
-        let run = writer::run(
-            writer.clone(),
-            turn.clone(),
-            failure.clone(),
-            patience,
-            waiting,
-        );
+        let (jobs, tasks): (Vec<_>, Vec<_>) = (0..writers.max(1))
+            .map(|_| {
+                let (jobs, waiting) = mpsc::channel(queue.max(1));
+                let run = writer::run(
+                    writer.clone(),
+                    turn.clone(),
+                    failure.clone(),
+                    patience,
+                    waiting,
+                );
+                (jobs, tokio::spawn(run))
+            })
+            .unzip();
         SqlStore {
             failure,
             readers,
@@ -91,51 +102,54 @@ impl<D: Database> SqlStore<D> {
             domains,
             turn,
             patience,
-            jobs: Mutex::new(Some(jobs)),
-            task: Mutex::new(Some(tokio::spawn(run))),
+            jobs: Mutex::new(jobs.into()),
+            tasks: Mutex::new(tasks),
             database: PhantomData,
         }
     }
 
     /// Finishes what was asked for, refuses the rest with [`StoreError::Closed`], and closes the database.
     pub async fn close(&self) {
-        drop(
-            self.jobs
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
-        let task = self
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(task) = task
-            && let Err(error) = task.await
-        {
-            tracing::error!(%error, "the store's writer ended badly");
+        *self.jobs.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new([]);
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a writer of the store ended badly");
+            }
         }
         self.readers.close().await;
         self.domains.close().await;
         self.writer.close().await;
     }
 
+    /// Hands a request of that session to its writer.
     async fn submit<I, O>(
         &self,
+        session: (&TenantId, &SessionId),
         input: I,
         job: impl FnOnce(Pending<I, O>) -> Job,
     ) -> Result<O, StoreError> {
-        let jobs = self
-            .jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let jobs = jobs.ok_or(StoreError::Closed)?;
+        let jobs = self.queue_of(session).ok_or(StoreError::Closed)?;
         let (pending, answer) = Pending::new(input);
         jobs.send(job(pending))
             .await
             .map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    fn queue_of(&self, session: (&TenantId, &SessionId)) -> Option<mpsc::Sender<Job>> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let [first, others @ ..] = &**jobs else {
+            return None;
+        };
+        if others.is_empty() {
+            return Some(first.clone());
+        }
+        let mut hasher = DefaultHasher::new();
+        session.hash(&mut hasher);
+        let place = hasher.finish() % jobs.len() as u64;
+        jobs.get(usize::try_from(place).unwrap_or_default())
+            .cloned()
     }
 
     pub(crate) async fn reader(&self) -> Result<Connection, StoreError> {
@@ -171,8 +185,14 @@ impl<D: Database> SqlStore<D> {
 
 #[async_trait]
 impl<D: Database> SessionStore for SqlStore<D> {
-    async fn create_session(&self, new: NewSession) -> Result<CreatedSession, StoreError> {
-        self.submit(new, Job::Create).await
+    async fn create_session_within(
+        &self,
+        new: NewSession,
+        limit: Option<InUse>,
+    ) -> Result<CreatedSession, StoreError> {
+        let (tenant, session) = (new.tenant_id.clone(), new.session_id.clone());
+        self.submit((&tenant, &session), (new, limit), Job::Create)
+            .await
     }
 
     async fn session(&self, key: &SessionKey) -> Result<Option<SessionRow>, StoreError> {
@@ -219,7 +239,8 @@ impl<D: Database> SessionStore for SqlStore<D> {
             at: at.to_owned(),
             fence: fence.cloned(),
         };
-        self.submit(change, Job::Change).await
+        self.submit((&key.tenant_id, &key.session_id), change, Job::Change)
+            .await
     }
 
     async fn update_session(
@@ -236,14 +257,17 @@ impl<D: Database> SessionStore for SqlStore<D> {
             at: at.to_owned(),
             fence: fence.cloned(),
         };
-        self.submit(change, Job::Change).await
+        self.submit((&key.tenant_id, &key.session_id), change, Job::Change)
+            .await
     }
 }
 
 #[async_trait]
 impl<D: Database> EventStore for SqlStore<D> {
     async fn append(&self, request: AppendRequest) -> Result<Appended, StoreError> {
-        self.submit(request, Job::Append).await
+        let key = request.key.clone();
+        self.submit((&key.tenant_id, &key.session_id), request, Job::Append)
+            .await
     }
 
     async fn list_events(
@@ -308,14 +332,12 @@ impl<D: Database> SnapshotStore for SqlStore<D> {
         snapshot: Snapshot,
         rule: SnapshotRule,
     ) -> Result<SnapshotWrite, StoreError> {
-        self.submit(
-            SnapshotChange {
-                key: key.clone(),
-                snapshot,
-                rule,
-            },
-            Job::Snapshot,
-        )
-        .await
+        let change = SnapshotChange {
+            key: key.clone(),
+            snapshot,
+            rule,
+        };
+        self.submit((&key.tenant_id, &key.session_id), change, Job::Snapshot)
+            .await
     }
 }

@@ -1,4 +1,5 @@
-//! The one task that writes. It takes every request that waits, up to a bound, into one transaction, so that
+//! A task that writes: the only one on SQLite, one of a few on PostgreSQL, where one group is prepared while another
+//! waits for the disk; all requests of a session go to the same. It takes every request that waits, up to a bound, into one transaction, so that
 //! one flush to the disk serves many (group commit). A request is answered when it is durable.
 
 #[cfg(feature = "postgres")]
@@ -8,7 +9,8 @@ use crate::failure::Failure;
 use crate::group::{Change, Group, Known, Mode, Ran, SnapshotChange};
 use crate::transaction::Turn;
 use open_cowork_providers::store::{
-    AppendRequest, Appended, CreatedSession, NewSession, SessionRow, SnapshotWrite, StoreError,
+    AppendRequest, Appended, CreatedSession, InUse, NewSession, SessionRow, SnapshotWrite,
+    StoreError,
 };
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -22,7 +24,7 @@ pub(crate) struct Pending<I, O> {
 
 pub(crate) enum Job {
     Append(Pending<AppendRequest, Appended>),
-    Create(Pending<NewSession, CreatedSession>),
+    Create(Pending<(NewSession, Option<InUse>), CreatedSession>),
     Change(Pending<Change, SessionRow>),
     Snapshot(Pending<SnapshotChange, SnapshotWrite>),
 }
@@ -72,7 +74,13 @@ impl Job {
     async fn run(&mut self, group: &mut Group<'_>) -> Result<(), sqlx::Error> {
         match self {
             Job::Append(job) => keep(&mut job.result, group.append(&job.input)).await,
-            Job::Create(job) => keep(&mut job.result, group.create(&job.input)).await,
+            Job::Create(job) => {
+                keep(
+                    &mut job.result,
+                    group.create(&job.input.0, job.input.1.as_ref()),
+                )
+                .await
+            }
             Job::Change(job) => keep(&mut job.result, group.change(&job.input)).await,
             Job::Snapshot(job) => keep(&mut job.result, group.write_snapshot(&job.input)).await,
         }
@@ -219,7 +227,7 @@ fn wanted(jobs: &[Job]) -> Wanted<'_> {
     for job in jobs {
         match job {
             Job::Append(job) => wanted.session(&job.input.key),
-            Job::Create(job) => wanted.new_session(&job.input),
+            Job::Create(job) => wanted.new_session(&job.input.0),
             Job::Change(job) => wanted.session(&job.input.key),
             Job::Snapshot(job) => wanted.session(&job.input.key),
         }

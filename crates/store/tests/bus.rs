@@ -7,7 +7,8 @@
 )]
 
 use open_cowork_providers::bus::{EventBus, Topic};
-use open_cowork_providers::store::{Scope, SessionKey};
+use open_cowork_providers::conformance::bus::Buses;
+use open_cowork_providers::store::SessionKey;
 use open_cowork_store::PostgresBus;
 use open_cowork_store::bus::CHANNEL;
 use open_cowork_testkit::postgres::{Durability, Postgres};
@@ -40,34 +41,12 @@ async fn until(topics: &mut Receiver<Topic>, wanted: &Topic) {
     while next(topics).await != *wanted {}
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_process_publishes_wakes_the_others_and_itself_at_once() {
-    let server = Postgres::start(Durability::Fast).await.unwrap();
-    let ((one, mut to_one), (other, mut to_other)) = (bus(&server).await, bus(&server).await);
-    let mut own = one.subscribe();
-    let topics = [
-        session("s\u{0}\"1"),
-        Topic::Workspace(Scope::new("acme", "u")),
-        Topic::Commands(SessionKey::new("acme", "s")),
-        Topic::Credentials("acme".into()),
-    ];
-    for topic in &topics {
-        one.publish(topic.clone());
-        assert_eq!(
-            own.try_recv().unwrap(),
-            *topic,
-            "own wake-ups need no server"
-        );
-        assert_eq!(next(&mut to_other).await, *topic);
-    }
-    // The other's own wake-up comes after all that was sent before it.
-    other.publish(session("last"));
-    assert_eq!(
-        next(&mut to_one).await,
-        session("last"),
-        "own ones are not remote"
-    );
+async fn fresh() -> Buses {
+    let server = Postgres::shared().await.unwrap();
+    let ((one, _), (other, _)) = (bus(&server).await, bus(&server).await);
+    Buses::new(one, other, server)
 }
+open_cowork_providers::bus_conformance!(fresh);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_publishes_are_few_statements() {

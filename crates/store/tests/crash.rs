@@ -1,12 +1,14 @@
-//! What was acknowledged survives `kill -9`: the test runs itself as a child that appends, and kills it.
+//! What was acknowledged survives `kill -9`: the test runs itself as a child that appends and prunes, and kills it.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
 use futures::future::join_all;
 use open_cowork_contracts::EventType;
 use open_cowork_providers::store::{
-    AppendRequest, EventStore, NewEvent, NewSession, SessionKey, SessionStore,
+    AppendRequest, EventStore, NewEvent, NewSession, RetentionStore, SessionKey, SessionStore,
+    Snapshot,
 };
+use open_cowork_providers::time::Timestamp;
 use open_cowork_store::{SqliteOptions, SqliteStore};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -75,7 +77,16 @@ fn acknowledged_events_survive_kill_9() {
                     stats.latest_sequence >= *acknowledged,
                     "{stats:?}, acknowledged {acknowledged}"
                 );
-                assert_eq!(stats.count, stats.latest_sequence, "no gap");
+                // The last of the appenders is pruned all the time: base and events are one, whenever it died.
+                let base = store.base(&key).await.unwrap();
+                let base = base.map_or(0, |base| {
+                    assert_eq!(base.view, format!("[{}]", base.sequence));
+                    base.sequence
+                });
+                assert_eq!(base > 0, appender == APPENDERS - 1, "{base}");
+                assert_eq!(base + stats.count, stats.latest_sequence, "no gap");
+                let first = store.list_events(&key, 0, 1).await.unwrap();
+                assert!(first.first().is_none_or(|first| first.sequence == base + 1));
                 let row = store.session(&key).await.unwrap().unwrap();
                 assert_eq!(
                     row.last_sequence, stats.latest_sequence,
@@ -98,7 +109,26 @@ async fn the_child_appends_until_it_is_killed() {
             .await
             .unwrap(),
     );
-    join_all((0..APPENDERS).map(|appender| append_forever(&store, appender))).await;
+    let appending = join_all((0..APPENDERS).map(|appender| append_forever(&store, appender)));
+    futures::future::join(appending, prune_forever(&store, APPENDERS - 1)).await;
+}
+
+async fn prune_forever(store: &SqliteStore, appender: usize) {
+    let key = SessionKey::new("t", session(appender));
+    loop {
+        let step = store.plan_prune(&key, Timestamp::now(), 7).await.unwrap();
+        let Some(step) = step else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        let base = Snapshot {
+            sequence: step.through,
+            projector_version: 1,
+            view: format!("[{}]", step.through),
+            updated_at: String::new(),
+        };
+        store.prune_events(&key, step, base).await.unwrap();
+    }
 }
 
 async fn append_forever(store: &SqliteStore, appender: usize) {

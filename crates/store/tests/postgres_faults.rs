@@ -245,7 +245,9 @@ async fn a_new_schema_can_be_opened_by_many_at_once_and_again() {
     assert_eq!(append(&again, "s", "b").await, Ok(2));
     let versions = "SELECT version FROM at_once.schema_migrations";
     let versions = bare(&server).await.fetch_all(versions).await.unwrap();
-    assert_eq!(versions.len(), 6, "each migration ran once");
+    let known = PostgresStore::migrations(&server.url().into(), options("at_once")).await;
+    let known = known.unwrap().known as usize;
+    assert_eq!(versions.len(), known, "each migration ran once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -56,6 +56,15 @@ enum Step {
     Stats(SessionKey),
     Workspace(Scope, u64, u32),
     Snapshot(SessionKey),
+    /// Events before that millisecond of the first second, at most so many.
+    Prune(SessionKey, u32, u32),
+    PruneWorkspaces(u32),
+    Old(u32),
+}
+
+fn before(millisecond: u32) -> Timestamp {
+    let first: Timestamp = TIMES[0].parse().unwrap();
+    first + std::time::Duration::from_millis(millisecond.into())
 }
 
 /// The answer as text: what can't be told apart there is the same to every caller.
@@ -101,6 +110,33 @@ async fn answer(store: &dyn Store, step: &Step) -> String {
             format!("{events:?} {:?}", store.workspace_cursor(&scope).await)
         }
         Step::Snapshot(key) => format!("{:?}", store.snapshot(&key).await),
+        Step::Prune(key, millisecond, limit) => {
+            let step = store.plan_prune(&key, before(millisecond), limit).await;
+            let pruned = match step.as_ref().ok().copied().flatten() {
+                Some(step) => {
+                    let base = Snapshot {
+                        sequence: step.through,
+                        projector_version: 1,
+                        view: format!("as of {}", step.through),
+                        updated_at: TIMES[1].to_owned(),
+                    };
+                    Some(store.prune_events(&key, step, base).await)
+                }
+                None => None,
+            };
+            format!("{step:?} {pruned:?} {:?}", store.base(&key).await)
+        }
+        Step::PruneWorkspaces(millisecond) => {
+            let pruned = store.prune_workspaces(before(millisecond), 1000).await;
+            format!("{pruned:?}")
+        }
+        Step::Old(millisecond) => {
+            let mut old = store.old_sessions(before(millisecond), None, 1000).await;
+            if let Ok(old) = &mut old {
+                old.keys.sort();
+            }
+            format!("{old:?}")
+        }
     }
 }
 
@@ -236,6 +272,15 @@ fn change() -> impl Strategy<Value = Step> {
     prop_oneof![update, bind, write]
 }
 
+fn prune() -> impl Strategy<Value = Step> {
+    let millisecond = || proptest::sample::select(vec![0u32, 1, 1200, 9000]);
+    prop_oneof![
+        4 => (key(), millisecond(), 1u32..9).prop_map(|(key, at, limit)| Step::Prune(key, at, limit)),
+        1 => millisecond().prop_map(Step::PruneWorkspaces),
+        1 => millisecond().prop_map(Step::Old),
+    ]
+}
+
 fn read() -> impl Strategy<Value = Step> {
     let limit = || prop_oneof![1u32..5, Just(1000)];
     let needle = proptest::option::of(proptest::sample::select(vec!["S", "%", "_", "ä", "e\u{0}"]));
@@ -264,7 +309,7 @@ fn read() -> impl Strategy<Value = Step> {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     // First a few sessions, or most steps would find none.
     let created = proptest::collection::vec(create(), 3..8);
-    let step = prop_oneof![1 => create(), 5 => append(), 2 => change(), 4 => read()];
+    let step = prop_oneof![1 => create(), 5 => append(), 2 => change(), 2 => prune(), 4 => read()];
     (created, proptest::collection::vec(step, 10..50)).prop_map(|(mut steps, more)| {
         steps.extend(more);
         steps

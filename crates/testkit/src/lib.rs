@@ -8,6 +8,7 @@
 //! | [`browser`] | a real headless Chromium, driven over WebDriver |
 //! | [`unprivileged`] | commands and tests run as a user that is not root |
 //! | [`postgres`] | a real PostgreSQL server in a folder of its own |
+//! | [`nats`] | a real NATS server |
 //! | [`oidc`] | a real OpenID provider |
 //! | [`contract_client`] | the stand-in for upstream's clients, against our cloud |
 //! | [`proxy`] | a TCP proxy that cuts, stalls and delays |
@@ -22,6 +23,7 @@ pub mod browser;
 pub mod contract_client;
 mod error;
 pub mod model;
+pub mod nats;
 pub mod oidc;
 pub mod opencode;
 pub mod postgres;

@@ -29,10 +29,14 @@ pub struct ThreadState<'a> {
 /// How far a stored projection is behind its log (01 §7.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProjectionStatus {
-    /// Events in the log.
+    /// Events that are retained.
     pub event_count: u64,
+    /// The first of them.
+    pub earliest_event_sequence: Option<u64>,
     /// Last sequence of the log.
     pub latest_event_sequence: u64,
+    /// Sequence of the log's base, 0 while the log is whole.
+    pub base_sequence: u64,
     /// Sequence of the stored snapshot, 0 without one.
     pub projection_sequence: u64,
     /// Difference of the two; ours folds the rest on load, so a lag is normal.
@@ -46,8 +50,11 @@ pub struct ProjectionStatus {
 pub struct RepairReport {
     /// True when what is stored had to change.
     pub repaired: bool,
-    /// Events folded.
+    /// Events folded: those that are retained.
     pub event_count: u64,
+    /// Sequence of the base that they were folded onto, 0 while the log is whole. What the base says can't be folded
+    /// anew.
+    pub base_sequence: u64,
     /// Workspace events of this session; ours are written with the event and derived from it, so none can be missing.
     pub workspace_event_count: u64,
     /// Last sequence of the log.

@@ -18,6 +18,7 @@
 //! | `outbox` | what a writer stores, under which lease, how often it tries | 01 §11.2 |
 //! | `chunk` | long answers in pieces | 01 §6.1, §16 #6 |
 //! | `load` | folding a cold thread, and when to snapshot | 01 §7.2, decision 13 |
+//! | `prune` | the view at the end of old events in their place | 04 §2.11 |
 //! | `tail` | the newest events of a followed thread, kept for subscribers | 01 §7.3 |
 //! | `feeds` | what the followers of one workspace share | 04 §9 |
 //! | `heads` | how far a shared store is, asked once for many readers | 01 §7.3 |
@@ -33,6 +34,7 @@
 //! - No lock is held across an await. Each thread's state has one writer: its task.
 //! - Other processes may append to the same threads ([`ThreadLogOptions::shared`]): a read is never older than
 //!   what was committed before it, and a wake-up that is lost costs a stream one poll interval.
+//! - A log is its base and the events after it; whatever is pruned, the fold of both stays the same.
 //! - A subscriber is a cursor, never a queue: a slow one costs nothing and loses nothing.
 
 pub mod answer;
@@ -46,6 +48,7 @@ mod load;
 pub mod log;
 pub mod options;
 mod outbox;
+mod prune;
 pub mod run;
 pub mod subscribe;
 mod tail;

@@ -7,15 +7,17 @@ use crate::feeds;
 use crate::follow;
 use crate::heads::Heads;
 use crate::options::ThreadLogOptions;
+use crate::prune;
 use crate::subscribe::{self, SessionChange, Subscription, WorkspaceUpdate};
 use crate::writer::Command;
 use futures::stream::BoxStream;
 use open_cowork_contracts::record::{Projection, SessionEnvelope};
 use open_cowork_contracts::{EventType, JsonObject, RuntimeEvent, RuntimeSessionId, SessionStatus};
 use open_cowork_providers::store::{
-    CreatedSession, LeaseToken, NewSession, Scope, SessionKey, SessionPage, SessionQuery,
+    CreatedSession, InUse, LeaseToken, NewSession, Scope, SessionKey, SessionPage, SessionQuery,
     SessionRow, SessionUpdate, Store, StoreError,
 };
+use open_cowork_providers::time::Timestamp;
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -43,11 +45,21 @@ impl ThreadLog {
     /// Makes a session and its first event, `session.created` with `{title, runtimePending: true}` (04 §2.2).
     /// Idempotent by id: an existing session comes back as it is.
     pub async fn create_session(&self, new: NewSession) -> Result<CreatedSession, LogError> {
+        self.create_session_within(new, None).await
+    }
+
+    /// The same, for a session that doesn't exist only while the tenant has fewer than that many in use; else `Quota`.
+    pub async fn create_session_within(
+        &self,
+        new: NewSession,
+        limit: Option<InUse>,
+    ) -> Result<CreatedSession, LogError> {
         let title = new.title.as_deref().unwrap_or("New session");
         let mut payload = JsonObject::new();
         payload.insert("title".to_owned(), json!(title));
         payload.insert("runtimePending".to_owned(), json!(true));
-        self.create_session_with(new, payload).await
+        let created = self.core.store.create_session_within(new, limit).await?;
+        self.announce(created, payload).await
     }
 
     /// The same with a payload of the caller's for `session.created`, such as where the session comes from.
@@ -56,7 +68,15 @@ impl ThreadLog {
         new: NewSession,
         payload: JsonObject,
     ) -> Result<CreatedSession, LogError> {
-        let mut created = self.core.store.create_session(new).await?;
+        let created = self.core.store.create_session(new).await?;
+        self.announce(created, payload).await
+    }
+
+    async fn announce(
+        &self,
+        mut created: CreatedSession,
+        payload: JsonObject,
+    ) -> Result<CreatedSession, LogError> {
         let session = &created.row.session;
         if created.row.last_sequence > 0 {
             return Ok(created);
@@ -254,7 +274,7 @@ impl ThreadLog {
     }
 
     /// Every event of a thread after `after`, in order, without a gap or a duplicate: first the backlog, then
-    /// live, for as long as it is polled. A cursor beyond the log gives one [`crate::Update::Reset`] first. An
+    /// live, for as long as it is polled. A cursor beyond the log, or before its beginning, gives one [`crate::Update::Reset`] first. An
     /// event is yielded after it was folded, so that [`ThreadLog::read`] shows it.
     pub async fn subscribe(&self, key: &SessionKey, after: u64) -> Result<Subscription, LogError> {
         self.catch_up(key).await?;
@@ -308,27 +328,46 @@ impl ThreadLog {
         self.core.answered(answer).await
     }
 
-    /// Folds the whole log anew and stores the result, whatever was stored (01 §7.2; an operator's tool).
-    /// Running it twice changes nothing.
+    /// Folds the whole log anew and stores the result, whatever was stored (01 §7.2; an operator's tool). A log that
+    /// was pruned is folded from its base, and the report says so. Running it twice changes nothing.
     pub async fn repair(&self, key: &SessionKey) -> Result<RepairReport, LogError> {
         let (reply, answer) = oneshot::channel();
         self.core.send(key, Command::Repair { reply }).await?;
         self.core.answered(answer).await
     }
 
-    /// How far the stored snapshot is behind the log.
+    /// How far the stored snapshot is behind the log. A base that is newer stands for the snapshot.
     pub async fn status(&self, key: &SessionKey) -> Result<ProjectionStatus, LogError> {
         self.session(key).await?;
-        let stats = self.core.store.event_stats(key).await?;
-        let snapshot = self.core.store.snapshot(key).await?;
-        let projection_sequence = snapshot.as_ref().map_or(0, |snapshot| snapshot.sequence);
+        let store = &self.core.store;
+        let stats = store.event_stats(key).await?;
+        let (snapshot, base) = (store.snapshot(key).await?, store.base(key).await?);
+        let base_sequence = base.as_ref().map_or(0, |base| base.sequence);
+        let newest = [snapshot, base].into_iter().flatten();
+        let newest = newest.max_by_key(|view| view.sequence);
+        let projection_sequence = newest.as_ref().map_or(0, |view| view.sequence);
         Ok(ProjectionStatus {
             event_count: stats.count,
+            earliest_event_sequence: stats.earliest_sequence,
             latest_event_sequence: stats.latest_sequence,
+            base_sequence,
             projection_sequence,
             lag: stats.latest_sequence.saturating_sub(projection_sequence),
-            projection_updated_at: snapshot.map(|snapshot| snapshot.updated_at),
+            projection_updated_at: newest.map(|view| view.updated_at),
         })
+    }
+
+    /// Takes one step of retention: events at the beginning of a log that are all older than `before`, `limit` at
+    /// most, are folded into the log's base and are gone. Gives their number; 0 when there is nothing to prune, a
+    /// turn is unfinished, or another process does it. Views, snapshots and streams go on as before; a stream whose
+    /// cursor is before the new beginning gets one [`crate::Update::Reset`].
+    pub async fn prune(
+        &self,
+        key: &SessionKey,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, LogError> {
+        prune::step(&*self.core.store, key, before, limit).await
     }
 
     /// Stores what waits, writes due snapshots, ends all streams and waits for the tasks. Appends after it are

@@ -316,6 +316,10 @@ impl Writer {
         if self.shared.is_loaded() {
             return Ok(());
         }
+        self.load_anew().await
+    }
+
+    async fn load_anew(&mut self) -> Result<(), LogError> {
         let (loaded, snapshot_sequence) = load::load(&*self.core.store, &self.shared.key).await?;
         self.since_snapshot = Since {
             events: loaded.sequence - snapshot_sequence,
@@ -349,16 +353,24 @@ impl Writer {
             if events.is_empty() {
                 break;
             }
+            let mut complete = true;
             if let Some(loaded) = self.shared.state_mut().as_mut() {
-                for record in &events {
-                    loaded.fold(record);
-                }
+                complete = events.iter().all(|record| loaded.fold(record));
                 self.shared.set_bytes(loaded.bytes);
+            }
+            if !complete {
+                // What comes next here was pruned there: the log's base has it.
+                self.load_anew().await?;
+                continue;
             }
             self.since_snapshot.events += events.len() as u64;
             self.shared.publish(&events, self.core.options.live_bytes);
         }
         let row = self.row().await?;
+        if row.last_sequence > self.sequence() {
+            // Nothing of it is left, or it has just come.
+            self.load_anew().await?;
+        }
         let mut changed = false;
         if let Some(loaded) = self.shared.state_mut().as_mut() {
             changed = list_changed(&loaded.row, &row) || bound_otherwise(&loaded.row, &row);
@@ -412,22 +424,23 @@ impl Writer {
             .snapshot(&self.shared.key)
             .await?
             .map_or(0, |snapshot| snapshot.sequence);
-        let loaded = load::fold_all(&*self.core.store, &self.shared.key).await?;
-        let events = loaded.sequence;
+        let (loaded, base) = load::fold_all(&*self.core.store, &self.shared.key).await?;
+        let last = loaded.sequence;
         self.install(loaded);
         let mut report = RepairReport {
             repaired: false,
-            event_count: events,
-            workspace_event_count: events,
-            latest_event_sequence: events,
+            event_count: last - base,
+            base_sequence: base,
+            workspace_event_count: last - base,
+            latest_event_sequence: last,
             prior_projection_sequence: prior,
             projection_sequence: 0,
             lag: 0,
         };
-        if events > 0 {
+        if last > 0 {
             report.repaired =
                 self.write_snapshot(SnapshotRule::Repair).await? == SnapshotWrite::Written;
-            report.projection_sequence = events;
+            report.projection_sequence = last;
         }
         Ok(report)
     }

@@ -9,13 +9,14 @@
 mod support;
 
 use open_cowork_contracts::CommandId;
+use open_cowork_providers::store::execution::{ABORTED, EXHAUSTED};
 use open_cowork_providers::store::{EVENT_PAGE, EventStore as _, ExecutionStore as _, SessionKey};
 use open_cowork_store::{PostgresOptions, PostgresStore};
 use open_cowork_testkit::model::ScriptedModel;
 use open_cowork_testkit::postgres::{Durability, Postgres};
 use open_cowork_thread_log::{ThreadLog, ThreadLogOptions};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -45,6 +46,8 @@ struct Accepted {
     command: String,
     session: String,
     kind: &'static str,
+    /// A prompt that nobody stops, by what is to be found of it at the model.
+    mark: Option<String>,
 }
 
 #[derive(Default)]
@@ -122,7 +125,8 @@ async fn real_commands_are_applied_exactly_once_whatever_is_killed() {
     // The whole history of a session is in the model's last request of it.
     model.reset();
     for (person, session) in &sessions {
-        prompt(&world, person, session, "the last one [[script:hello]]").await;
+        let last = "the last one [[script:hello]]";
+        prompt(&world, person, session, last, None).await;
         settle(&world, person, session).await;
     }
 
@@ -134,8 +138,8 @@ async fn real_commands_are_applied_exactly_once_whatever_is_killed() {
     for node in &mut nodes {
         node.stop();
     }
-    check_log(&world, &database.url(), &views).await;
-    check_model(&model);
+    let failed = check_log(&world, &database.url(), &views).await;
+    check_model(&world, &failed, &model).await;
     let started = Instant::now();
     while !processes_of(folder.path()).is_empty() {
         assert!(
@@ -187,7 +191,7 @@ fn cloud(folder: &Path, database: &str, model: &ScriptedModel) -> (Vec<Node>, St
 /// What a client does until it is told to stop.
 async fn work(world: Arc<World>, person: Person, session: String, mut dice: Dice) {
     while !world.stop.load(Ordering::Relaxed) {
-        let mark = uuid::Uuid::new_v4();
+        let mark = format!("mark {}", uuid::Uuid::new_v4());
         let what = dice.roll(10);
         let script = match what {
             0..=4 => "hello",
@@ -198,7 +202,8 @@ async fn work(world: Arc<World>, person: Person, session: String, mut dice: Dice
             &world,
             &person,
             &session,
-            &format!("mark {mark} [[script:{script}]]"),
+            &format!("{mark} [[script:{script}]]"),
+            (what < 8).then_some(mark),
         )
         .await;
         if what >= 8 {
@@ -206,27 +211,34 @@ async fn work(world: Arc<World>, person: Person, session: String, mut dice: Dice
             let aborted = person
                 .post(&format!("/api/sessions/{session}/abort"), &json!({}))
                 .await;
-            accept(&world, &session, "abort", aborted).await;
+            accept(&world, &session, "abort", None, aborted).await;
         }
         settle(&world, &person, &session).await;
         world.turns.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-async fn prompt(world: &World, person: &Person, session: &str, text: &str) {
+async fn prompt(
+    world: &World,
+    person: &Person,
+    session: &str,
+    text: &str,
+    mark: Option<String>,
+) {
     let answer = person
         .post(
             &format!("/api/sessions/{session}/prompt"),
             &json!({ "text": text }),
         )
         .await;
-    accept(world, session, "prompt", answer).await;
+    accept(world, session, "prompt", mark, answer).await;
 }
 
 async fn accept(
     world: &World,
     session: &str,
     kind: &'static str,
+    mark: Option<String>,
     answer: Result<Value, (reqwest::StatusCode, String)>,
 ) {
     let answer = answer.unwrap_or_else(|refused| panic!("{kind} was refused: {refused:?}"));
@@ -234,6 +246,7 @@ async fn accept(
         command: answer["command"]["commandId"].as_str().unwrap().to_owned(),
         session: session.to_owned(),
         kind,
+        mark,
     });
 }
 
@@ -259,6 +272,7 @@ async fn settle(world: &World, person: &Person, session: &str) {
                 world,
                 session,
                 "permission",
+                None,
                 person.post(&path, &body).await,
             )
             .await;
@@ -289,7 +303,12 @@ async fn settle(world: &World, person: &Person, session: &str) {
     }
 }
 
-async fn check_log(world: &World, url: &str, views: &HashMap<String, Value>) {
+/// Gives the commands that failed.
+async fn check_log(
+    world: &World,
+    url: &str,
+    views: &HashMap<String, Value>,
+) -> HashSet<String> {
     let store = PostgresStore::open(&url.to_owned().into(), PostgresOptions::default())
         .await
         .unwrap();
@@ -321,6 +340,7 @@ async fn check_log(world: &World, url: &str, views: &HashMap<String, Value>) {
         logs.insert(session, events);
         log.close().await;
     }
+    let mut failed = HashSet::new();
     for accepted in world.accepted.lock().await.iter() {
         let (kind, of) = match accepted.kind {
             "prompt" => ("prompt.submitted", 1..=1),
@@ -344,16 +364,22 @@ async fn check_log(world: &World, url: &str, views: &HashMap<String, Value>) {
             .unwrap()
             .expect("an accepted command is kept");
         let status = serde_json::to_value(&command).unwrap()["status"].clone();
+        // A command that was cut off by three kills is given up, and so is a prompt that was stopped in time.
+        let code = command.last_error_code.as_deref();
         assert!(
-            status == "acked" || status == "failed",
-            "{accepted:?} is {status}"
+            status == "acked" || (status == "failed" && matches!(code, Some(EXHAUSTED | ABORTED))),
+            "{accepted:?} is {status}, {code:?}"
         );
+        if status == "failed" {
+            failed.insert(accepted.command.clone());
+        }
     }
     store.close().await;
+    failed
 }
 
-/// No prompt reached OpenCode twice.
-fn check_model(model: &ScriptedModel) {
+/// Every prompt reached OpenCode once: never twice, and those that nobody stopped not never.
+async fn check_model(world: &World, failed: &HashSet<String>, model: &ScriptedModel) {
     let mut longest: HashMap<String, usize> = HashMap::new();
     for request in model.requests() {
         let mut times: HashMap<String, usize> = HashMap::new();
@@ -371,7 +397,14 @@ fn check_model(model: &ScriptedModel) {
         }
     }
     assert!(!longest.is_empty(), "the model has seen no history");
-    for (mark, count) in longest {
-        assert_eq!(count, 1, "{mark} reached OpenCode {count} times");
+    for (mark, count) in &longest {
+        assert_eq!(*count, 1, "{mark} reached OpenCode {count} times");
+    }
+    for accepted in world.accepted.lock().await.iter() {
+        if let Some(mark) = &accepted.mark
+            && !failed.contains(&accepted.command)
+        {
+            assert!(longest.contains_key(mark), "{accepted:?} was never sent");
+        }
     }
 }

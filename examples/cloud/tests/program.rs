@@ -45,7 +45,7 @@ fn wrong_settings_end_it_with_all_of_them_and_leave_nothing_behind() {
         let output = ends(folder.path(), arguments, &vars);
         assert_eq!(output.status.code(), Some(2));
         let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(said.matches("error: ").count(), 3, "{said}");
+        assert_eq!(said.matches("error: ").count(), 4, "{said}");
         assert!(
             !said.contains("hunter2") && !said.contains("king"),
             "{said}"
@@ -63,7 +63,68 @@ fn wrong_settings_end_it_with_all_of_them_and_leave_nothing_behind() {
     );
     let fine = ends(folder.path(), &["--check"], &[]);
     assert_eq!(fine.status.code(), Some(0));
+    let said = String::from_utf8(fine.stderr).unwrap();
+    assert!(said.contains("no opencode in PATH"), "{said}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_check_tells_files_that_are_missing_and_guards_in_one_round_with_what_it_cannot_read() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    std::fs::write(folder.path().join("text"), "no program").unwrap();
+    let check = |vars: &[(&str, &str)]| {
+        let output = ends(folder.path(), &["--check"], vars);
+        let said = String::from_utf8(output.stderr).unwrap();
+        let mut told: Vec<_> = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("error: OPEN_COWORK_CLOUD_"))
+            .map(|line| line.split([' ', ':']).next().unwrap().to_owned())
+            .collect();
+        told.sort();
+        (output.status.code(), told)
+    };
+    let wrong = [
+        ("APP_DIRECTORY", "nowhere"),
+        ("OPENCODE_BIN", "text"),
+        ("ROOT", "text"),
+        ("PORT", "+80"),
+        ("HOST", "0.0.0.0"),
+        ("MAX_CONNECTIONS", "many"),
+        ("MAX_PROMPTS_PER_HOUR", "-1"),
+    ];
+    let told = [
+        "APP_DIRECTORY",
+        "AUTH_MODE",
+        "MAX_CONNECTIONS",
+        "MAX_PROMPTS_PER_HOUR",
+        "OPENCODE_BIN",
+        "PORT",
+        "ROOT",
+    ];
+    assert_eq!(check(&wrong), (Some(2), told.map(str::to_owned).to_vec()));
+    let (code, told) = check(&[("APP_DIRECTORY", "empty")]);
+    assert_eq!((code, told.as_slice()), (Some(2), &["APP_DIRECTORY".to_owned()][..]));
+    let schema = [
+        ("CONTROL_PLANE_URL", "postgresql://h/d"),
+        ("PG_SCHEMA", "pg_mine"),
+    ];
+    assert_eq!(check(&schema), (Some(2), vec!["PG_SCHEMA".to_owned()]));
+    // A program that isn't run there needn't be there.
+    let web = [
+        ("ROLE", "web"),
+        ("CONTROL_PLANE_URL", "postgresql://h/d"),
+        ("OPENCODE_BIN", "nowhere"),
+    ];
+    assert_eq!(check(&web), (Some(0), Vec::new()));
+    // A file that can't be read keeps nobody from hearing about the variables.
+    std::fs::write(folder.path().join("open-cowork.config.json"), "{").unwrap();
+    let output = ends(folder.path(), &["--check"], &[("PORT", "+80")]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("open-cowork.config.json") && said.contains("_PORT"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

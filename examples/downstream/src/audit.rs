@@ -8,10 +8,12 @@ use open_cowork_contracts::{
     EventType, RuntimeSessionId, SessionEventRecord, SessionId, TenantId, WorkspaceEventRecord,
 };
 use open_cowork_providers::store::{
-    AppendRequest, Appended, CreatedSession, EventStats, EventStore, LeaseFence, NewSession, Scope,
-    SessionKey, SessionPage, SessionQuery, SessionRow, SessionStore, SessionUpdate, Snapshot,
-    SnapshotRule, SnapshotStore, SnapshotWrite, Store, StoreError, WorkspaceCursor,
+    AppendRequest, Appended, CreatedSession, EventStats, EventStore, InUse, LeaseFence, NewSession,
+    OldSessions, PruneStep, RetentionStore, Scope, SessionKey, SessionPage, SessionQuery,
+    SessionRow, SessionStore, SessionUpdate, Snapshot, SnapshotRule, SnapshotStore, SnapshotWrite,
+    Store, StoreError, WorkspaceCursor,
 };
+use open_cowork_providers::time::Timestamp;
 use std::sync::Arc;
 
 /// What an auditor learns: that something happened, never what was said.
@@ -36,20 +38,20 @@ pub trait Auditor: Send + Sync + 'static {
 }
 
 /// A store that reports every durable append.
-pub struct AuditedStore<S> {
-    inner: S,
+pub struct AuditedStore {
+    inner: Arc<dyn Store>,
     auditor: Arc<dyn Auditor>,
 }
 
-impl<S: Store> AuditedStore<S> {
+impl AuditedStore {
     /// Wraps a store.
-    pub fn new(inner: S, auditor: Arc<dyn Auditor>) -> Self {
+    pub fn new(inner: Arc<dyn Store>, auditor: Arc<dyn Auditor>) -> Self {
         AuditedStore { inner, auditor }
     }
 }
 
 #[async_trait]
-impl<S: Store> EventStore for AuditedStore<S> {
+impl EventStore for AuditedStore {
     async fn append(&self, request: AppendRequest) -> Result<Appended, StoreError> {
         let key = request.key.clone();
         let appended = self.inner.append(request).await?;
@@ -94,9 +96,13 @@ impl<S: Store> EventStore for AuditedStore<S> {
 }
 
 #[async_trait]
-impl<S: Store> SessionStore for AuditedStore<S> {
-    async fn create_session(&self, new: NewSession) -> Result<CreatedSession, StoreError> {
-        self.inner.create_session(new).await
+impl SessionStore for AuditedStore {
+    async fn create_session_within(
+        &self,
+        new: NewSession,
+        limit: Option<InUse>,
+    ) -> Result<CreatedSession, StoreError> {
+        self.inner.create_session_within(new, limit).await
     }
 
     async fn session(&self, key: &SessionKey) -> Result<Option<SessionRow>, StoreError> {
@@ -136,7 +142,7 @@ impl<S: Store> SessionStore for AuditedStore<S> {
 }
 
 #[async_trait]
-impl<S: Store> SnapshotStore for AuditedStore<S> {
+impl SnapshotStore for AuditedStore {
     async fn snapshot(&self, key: &SessionKey) -> Result<Option<Snapshot>, StoreError> {
         self.inner.snapshot(key).await
     }
@@ -148,5 +154,43 @@ impl<S: Store> SnapshotStore for AuditedStore<S> {
         rule: SnapshotRule,
     ) -> Result<SnapshotWrite, StoreError> {
         self.inner.write_snapshot(key, snapshot, rule).await
+    }
+}
+
+#[async_trait]
+impl RetentionStore for AuditedStore {
+    async fn base(&self, key: &SessionKey) -> Result<Option<Snapshot>, StoreError> {
+        self.inner.base(key).await
+    }
+
+    async fn old_sessions(
+        &self,
+        before: Timestamp,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<OldSessions, StoreError> {
+        self.inner.old_sessions(before, cursor, limit).await
+    }
+
+    async fn plan_prune(
+        &self,
+        key: &SessionKey,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Option<PruneStep>, StoreError> {
+        self.inner.plan_prune(key, before, limit).await
+    }
+
+    async fn prune_events(
+        &self,
+        key: &SessionKey,
+        step: PruneStep,
+        base: Snapshot,
+    ) -> Result<u64, StoreError> {
+        self.inner.prune_events(key, step, base).await
+    }
+
+    async fn prune_workspaces(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.inner.prune_workspaces(before, limit).await
     }
 }

@@ -26,7 +26,7 @@ impl Auditor for Lines {
 
 async fn fresh() -> Subject {
     Subject::new(AuditedStore::new(
-        MemoryStore::new(),
+        Arc::new(MemoryStore::new()),
         Arc::new(Lines::default()),
     ))
 }
@@ -36,7 +36,7 @@ open_cowork_providers::store_conformance!(fresh);
 #[tokio::test]
 async fn the_auditor_hears_of_every_durable_event_and_of_no_text() {
     let lines = Arc::new(Lines::default());
-    let store = AuditedStore::new(MemoryStore::new(), lines.clone());
+    let store = AuditedStore::new(Arc::new(MemoryStore::new()), lines.clone());
     let key = SessionKey::new("tenant", "one");
     let payload: JsonObject = serde_json::from_str(r#"{"text": "a private matter"}"#).unwrap();
     let event = NewEvent {

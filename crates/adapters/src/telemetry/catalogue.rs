@@ -168,6 +168,7 @@ const LABELS: &[(&str, Values)] = &[
             "denied",
             "success",
             "failure",
+            "observed",
             "recovered",
             "fenced-stale",
             "completed",

@@ -3,7 +3,9 @@
 use crate::client::CloudClient;
 use crate::error::Error;
 use crate::routes::PageQuery;
-use open_cowork_contracts::JsonObject;
+use open_cowork_contracts::api::billing::{
+    CheckoutAnswer, CheckoutRequest, PortalAnswer, PortalRequest,
+};
 use open_cowork_contracts::api::usage::{
     BillingState, DiagnosticsBundle, Entitlements, UsageEvents, UsageSummary,
 };
@@ -56,15 +58,15 @@ impl BillingRoutes<'_> {
         call.send().await
     }
 
-    /// Where to buy a plan: `{planKey?, successUrl?, cancelUrl?}`.
-    pub async fn checkout(&self, body: &JsonObject) -> Result<JsonObject, Error> {
+    /// Where to buy a plan.
+    pub async fn checkout(&self, body: &CheckoutRequest) -> Result<CheckoutAnswer, Error> {
         let path = ["billing", "checkout"];
         let call = self.0.api(Method::POST, &path).json(body);
         call.send().await
     }
 
-    /// Where to change the subscription: `{returnUrl?}`.
-    pub async fn portal(&self, body: &JsonObject) -> Result<JsonObject, Error> {
+    /// Where to change the subscription.
+    pub async fn portal(&self, body: &PortalRequest) -> Result<PortalAnswer, Error> {
         let path = ["billing", "portal"];
         let call = self.0.api(Method::POST, &path).json(body);
         call.send().await

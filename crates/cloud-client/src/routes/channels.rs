@@ -1,28 +1,21 @@
-//! Channels: the directory and what gateways use (03 §8.23). Bodies are open objects.
+//! Channels: the directory and what gateways use (03 §8.23).
 
 use crate::client::CloudClient;
 use crate::deliveries::{Deliveries, DeliveriesQuery};
 use crate::error::Error;
 use crate::follow::Follow;
 use crate::routes::{BindingsQuery, ChatQuery, DeliveryListQuery, IdentitiesQuery, PageQuery};
-use open_cowork_contracts::JsonObject;
 use open_cowork_contracts::api::artifacts::ArtifactData;
 use open_cowork_contracts::api::channels::{
-    ChannelBinding, ChannelDelivery, ChannelIdentity, ChannelMutation, ChannelProvider,
-    ChannelSessionBinding, HeadlessAgent, ProviderEvent,
+    AckDelivery, BindChannelSession, ChannelBinding, ChannelCursor, ChannelCursorAnswer,
+    ChannelDelivery, ChannelIdentity, ChannelMutation, ChannelPrompt, ChannelProvider,
+    ChannelSessionAnswer, ClaimProviderEvent, ClaimedProviderEvent, CompleteProviderEvent,
+    CreateChannelAgent, CreateChannelBinding, CreateDelivery, CreateInteraction,
+    CreatedInteraction, HeadlessAgent, ProviderEvent, ResolveChannelIdentity, ResolveInteraction,
+    ResolvedInteraction, SettleDelivery, UpdateChannelAgent, UpdateChannelBinding,
 };
 use open_cowork_contracts::record::SessionEnvelope;
 use reqwest::Method;
-use serde::Deserialize;
-
-/// A chat and the session that it is bound to.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct BoundSession {
-    /// The binding.
-    pub binding: ChannelSessionBinding,
-    /// The session and its view.
-    pub session: SessionEnvelope,
-}
 
 /// Methods of channels.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +44,7 @@ impl ChannelsRoutes<'_> {
     }
 
     /// Makes a channel coworker. Its id is the one in the answer.
-    pub async fn create_agent(&self, body: &JsonObject) -> Result<HeadlessAgent, Error> {
+    pub async fn create_agent(&self, body: &CreateChannelAgent) -> Result<HeadlessAgent, Error> {
         let path = ["channels", "agents"];
         let call = self.0.api(Method::POST, &path).json(body);
         call.member("agent").await
@@ -61,7 +54,7 @@ impl ChannelsRoutes<'_> {
     pub async fn update_agent(
         &self,
         agent: &str,
-        body: &JsonObject,
+        body: &UpdateChannelAgent,
     ) -> Result<HeadlessAgent, Error> {
         let path = ["channels", "agents", agent];
         let call = self.0.api(Method::PATCH, &path).json(body);
@@ -76,17 +69,20 @@ impl ChannelsRoutes<'_> {
     }
 
     /// Binds a coworker to a provider. Its id is the one in the answer.
-    pub async fn create_binding(&self, body: &JsonObject) -> Result<ChannelBinding, Error> {
+    pub async fn create_binding(
+        &self,
+        body: &CreateChannelBinding,
+    ) -> Result<ChannelBinding, Error> {
         let path = ["channels", "bindings"];
         let call = self.0.api(Method::POST, &path).json(body);
         call.member("binding").await
     }
 
-    /// Changes a binding; `status: "disabled"` ends it.
+    /// Changes a binding; the status `Disabled` ends it.
     pub async fn update_binding(
         &self,
         binding: &str,
-        body: &JsonObject,
+        body: &UpdateChannelBinding,
     ) -> Result<ChannelBinding, Error> {
         let path = ["channels", "bindings", binding];
         let call = self.0.api(Method::PATCH, &path).json(body);
@@ -101,28 +97,37 @@ impl ChannelsRoutes<'_> {
     }
 
     /// Finds or makes a person of a channel.
-    pub async fn resolve_identity(&self, body: &JsonObject) -> Result<ChannelIdentity, Error> {
+    pub async fn resolve_identity(
+        &self,
+        body: &ResolveChannelIdentity,
+    ) -> Result<ChannelIdentity, Error> {
         let path = ["channels", "identities", "resolve"];
         let call = self.0.api(Method::POST, &path).json(body);
         call.member("identity").await
     }
 
     /// Binds a chat to a session.
-    pub async fn bind_session(&self, body: &JsonObject) -> Result<BoundSession, Error> {
+    pub async fn bind_session(
+        &self,
+        body: &BindChannelSession,
+    ) -> Result<ChannelSessionAnswer, Error> {
         let path = ["channels", "sessions", "bind"];
         let call = self.0.api(Method::POST, &path).json(body);
         call.send().await
     }
 
     /// The session of a chat.
-    pub async fn session_by_thread(&self, query: &ChatQuery) -> Result<BoundSession, Error> {
+    pub async fn session_by_thread(
+        &self,
+        query: &ChatQuery,
+    ) -> Result<ChannelSessionAnswer, Error> {
         let path = ["channels", "sessions", "by-thread"];
         let call = self.0.api(Method::GET, &path).query(query);
         call.send().await
     }
 
     /// Sends the prompt of a chat. A repeated `idempotencyKey` gives the first command.
-    pub async fn prompt(&self, body: &JsonObject) -> Result<ChannelMutation, Error> {
+    pub async fn prompt(&self, body: &ChannelPrompt) -> Result<ChannelMutation, Error> {
         let path = ["channels", "sessions", "prompt"];
         let call = self.0.api(Method::POST, &path).json(body);
         call.send().await
@@ -143,28 +148,37 @@ impl ChannelsRoutes<'_> {
     }
 
     /// Remembers how far a chat has read.
-    pub async fn update_cursor(&self, body: &JsonObject) -> Result<JsonObject, Error> {
+    pub async fn update_cursor(&self, body: &ChannelCursor) -> Result<ChannelCursorAnswer, Error> {
         let path = ["channels", "cursor"];
         let call = self.0.api(Method::POST, &path).json(body);
         call.send().await
     }
 
     /// Makes a single-use token that answers an ask.
-    pub async fn create_interaction(&self, body: &JsonObject) -> Result<JsonObject, Error> {
+    pub async fn create_interaction(
+        &self,
+        body: &CreateInteraction,
+    ) -> Result<CreatedInteraction, Error> {
         let path = ["channels", "interactions"];
         let call = self.0.api(Method::POST, &path).json(body);
         call.send().await
     }
 
     /// Answers an ask by its token.
-    pub async fn resolve_interaction(&self, body: &JsonObject) -> Result<JsonObject, Error> {
+    pub async fn resolve_interaction(
+        &self,
+        body: &ResolveInteraction,
+    ) -> Result<ResolvedInteraction, Error> {
         let path = ["channels", "interactions", "resolve"];
         let call = self.0.api(Method::POST, &path).json(body);
         call.send().await
     }
 
     /// Claims an event of a provider, so that it is handled once.
-    pub async fn claim_provider_event(&self, body: &JsonObject) -> Result<JsonObject, Error> {
+    pub async fn claim_provider_event(
+        &self,
+        body: &ClaimProviderEvent,
+    ) -> Result<ClaimedProviderEvent, Error> {
         let path = ["channels", "provider-events", "claim"];
         let call = self.0.api(Method::POST, &path).json(body);
         call.send().await
@@ -174,7 +188,7 @@ impl ChannelsRoutes<'_> {
     pub async fn complete_provider_event(
         &self,
         event: &str,
-        body: &JsonObject,
+        body: &CompleteProviderEvent,
     ) -> Result<ProviderEvent, Error> {
         let path = ["channels", "provider-events", event, "complete"];
         let call = self.0.api(Method::POST, &path).json(body);
@@ -192,7 +206,7 @@ impl ChannelsRoutes<'_> {
     }
 
     /// Makes a message to a chat.
-    pub async fn create_delivery(&self, body: &JsonObject) -> Result<ChannelDelivery, Error> {
+    pub async fn create_delivery(&self, body: &CreateDelivery) -> Result<ChannelDelivery, Error> {
         let path = ["channels", "deliveries"];
         let call = self.0.api(Method::POST, &path).json(body);
         call.member("delivery").await
@@ -202,7 +216,7 @@ impl ChannelsRoutes<'_> {
     pub async fn ack_delivery(
         &self,
         delivery: &str,
-        body: &JsonObject,
+        body: &AckDelivery,
     ) -> Result<ChannelDelivery, Error> {
         let path = ["channels", "deliveries", delivery, "ack"];
         let call = self.0.api(Method::POST, &path).json(body);
@@ -213,7 +227,7 @@ impl ChannelsRoutes<'_> {
     pub async fn retry_delivery(
         &self,
         delivery: &str,
-        body: &JsonObject,
+        body: &SettleDelivery,
     ) -> Result<ChannelDelivery, Error> {
         let path = ["channels", "deliveries", delivery, "retry"];
         let call = self.0.api(Method::POST, &path).json(body);
@@ -224,7 +238,7 @@ impl ChannelsRoutes<'_> {
     pub async fn dead_letter_delivery(
         &self,
         delivery: &str,
-        body: &JsonObject,
+        body: &SettleDelivery,
     ) -> Result<ChannelDelivery, Error> {
         let path = ["channels", "deliveries", delivery, "dead-letter"];
         let call = self.0.api(Method::POST, &path).json(body);

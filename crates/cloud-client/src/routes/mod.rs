@@ -26,7 +26,7 @@ pub use auth::AuthRoutes;
 pub use billing::BillingRoutes;
 pub use byok::ByokRoutes;
 pub use capabilities::CapabilitiesRoutes;
-pub use channels::{BoundSession, ChannelsRoutes};
+pub use channels::ChannelsRoutes;
 pub use launchpad::LaunchpadRoutes;
 pub use policy::PolicyRoutes;
 pub use query::{

@@ -187,8 +187,10 @@ impl SignIn {
         )
     }
 
+    /// Who asks. Somebody whom the gates don't let in hears it here too (04 §1.4); nothing is written.
     async fn me(&self, incoming: Incoming<'_>) -> Answer {
         let who = self.who(incoming).await?;
+        self.may_enter(&who.principal, (self.parts.clock)()).await?;
         let session = who.principal.browser_session.as_ref();
         let body = AuthSession {
             principal: record(&who.principal),

@@ -376,17 +376,26 @@ impl SignIn {
         self.as_claimed(&who.principal).issuer
     }
 
+    /// The gates alone.
+    pub(super) async fn may_enter(
+        &self,
+        principal: &Principal,
+        now: Timestamp,
+    ) -> Result<Admission, ApiError> {
+        if principal.source == AuthSource::Worker {
+            return Ok(Admission::Member);
+        }
+        let standing = self.standing(&self.as_claimed(principal), now).await?;
+        standing.gates(principal, &self.options)
+    }
+
     /// The gates, and what a first use writes.
     pub(super) async fn let_in(
         &self,
         principal: &Principal,
         now: Timestamp,
     ) -> Result<(), ApiError> {
-        if principal.source == AuthSource::Worker {
-            return Ok(());
-        }
-        let standing = self.standing(&self.as_claimed(principal), now).await?;
-        if standing.gates(principal, &self.options)? == Admission::Member {
+        if self.may_enter(principal, now).await? == Admission::Member {
             return Ok(());
         }
         let store = self.parts.store.as_ref();

@@ -4,6 +4,8 @@ use crate::settings::{Settings, is_loopback};
 use open_cowork_config::cloud::DeploymentTier;
 use open_cowork_config::model::cloud::CloudRole;
 use open_cowork_config::model::cloud::auth::CloudAuthMode;
+use open_cowork_config::model::cloud::billing::BillingProvider;
+use open_cowork_config::model::cloud::features::EntitlementsProvider;
 use open_cowork_config::model::cloud::storage::ObjectStoreKind;
 use open_cowork_contracts::finding::Finding;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -22,6 +24,8 @@ pub fn guards(settings: &Settings, is_strong: impl Fn(&SecretString) -> bool) ->
     guards.reach();
     guards.parts();
     guards.tokens();
+    guards.plans();
+    guards.proxies();
     guards.keys(&is_strong);
     if settings.cloud.deployment_tier == DeploymentTier::PublicProduction {
         guards.production(&is_strong);
@@ -202,6 +206,38 @@ impl Guards<'_> {
         }
     }
 
+    /// Off unless enabled with a provider, and of providers this program knows none (04 §8).
+    fn plans(&mut self) {
+        let cloud = &self.settings.cloud.cloud;
+        let billing = cloud.billing.as_ref();
+        let known = [BillingProvider::None, BillingProvider::Stub];
+        let bills = billing.is_some_and(|billing| {
+            billing.enabled == Some(true)
+                && billing
+                    .provider
+                    .is_some_and(|provider| !known.contains(&provider))
+        });
+        let plans = cloud.entitlements.as_ref();
+        let limits = plans.is_some_and(|plans| {
+            plans.enabled == Some(true)
+                && plans
+                    .provider
+                    .is_some_and(|provider| provider != EntitlementsProvider::None)
+        });
+        for (variable, is_on) in [
+            ("BILLING_PROVIDER", bills),
+            ("ENTITLEMENTS_PROVIDER", limits),
+        ] {
+            if is_on {
+                self.refuse(
+                    variable,
+                    "This program has no adapter for that provider, so that nothing would be billed or limited.",
+                    "Unset it, or run a program with that adapter.",
+                );
+            }
+        }
+    }
+
     /// A token that says nothing about its life may not live longer than any may.
     fn tokens(&mut self) {
         let tokens = self
@@ -217,6 +253,19 @@ impl Guards<'_> {
                 "API_TOKEN_DEFAULT_TTL_MS",
                 "It is above API_TOKEN_MAX_TTL_MS.",
                 "Lower it, or raise the other.",
+            );
+        }
+    }
+
+    /// Behind a proxy that isn't trusted everybody has the proxy's address.
+    fn proxies(&mut self) {
+        let behind_one = self.settings.auth_mode == CloudAuthMode::Header;
+        if behind_one && self.serves() && !self.settings.http.trust_proxy_headers {
+            self.warn(
+                "TRUST_PROXY_HEADERS",
+                "It is off, so everybody behind the signing proxy counts as one address: the failures of one slow \
+                 down or lock out all, and limits per address are shared.",
+                "Turn it on and write the proxy's networks into TRUSTED_PROXY_CIDRS.",
             );
         }
     }
@@ -503,6 +552,38 @@ mod tests {
             ("API_TOKEN_MAX_TTL_MS", "60000"),
         ];
         assert_eq!(refused(&longer), ["API_TOKEN_DEFAULT_TTL_MS"]);
+    }
+
+    #[test]
+    fn nobody_is_billed_by_a_provider_that_is_not_there() {
+        let stripe = ("BILLING_PROVIDER", "stripe");
+        assert_eq!(refused(&[stripe]), [""; 0], "it is off");
+        assert_eq!(
+            refused(&[stripe, ("BILLING_ENABLED", "true")]),
+            ["BILLING_PROVIDER"]
+        );
+        assert_eq!(
+            refused(&[
+                ("ENTITLEMENTS_PROVIDER", "custom"),
+                ("ENTITLEMENTS_ENABLED", "true")
+            ]),
+            ["ENTITLEMENTS_PROVIDER"]
+        );
+    }
+
+    #[test]
+    fn who_signs_in_behind_a_proxy_that_is_not_trusted_shares_its_address() {
+        let header = [("AUTH_MODE", "header"), ("HEADER_AUTH_SECRET", KEY)];
+        let warned = |vars: &[(&str, &str)]| -> Vec<String> {
+            check(vars).into_iter().map(|found| found.path).collect()
+        };
+        assert_eq!(warned(&header), ["OPEN_COWORK_CLOUD_TRUST_PROXY_HEADERS"]);
+        let mut trusted = header.to_vec();
+        trusted.extend([
+            ("TRUST_PROXY_HEADERS", "true"),
+            ("TRUSTED_PROXY_CIDRS", "10.0.0.0/8"),
+        ]);
+        assert_eq!(warned(&trusted), [""; 0]);
     }
 
     #[test]

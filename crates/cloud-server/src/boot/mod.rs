@@ -6,6 +6,8 @@ pub mod guards;
 pub mod key;
 pub mod liveness;
 pub mod options;
+pub mod providers;
+pub mod readiness;
 pub mod root;
 pub mod sign_in;
 pub mod stop;

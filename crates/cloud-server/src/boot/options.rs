@@ -85,6 +85,7 @@ fn quotas(settings: &Settings) -> Quotas {
         return Quotas::default();
     };
     Quotas {
+        concurrent_sessions: limit(&abuse.max_concurrent_sessions_per_org),
         prompts_per_hour: limit(&abuse.max_prompts_per_hour),
         gateway_prompts_per_hour: limit(&abuse.max_gateway_prompts_per_hour),
         workflow_runs_per_hour: limit(&abuse.max_workflow_runs_per_hour),
@@ -99,6 +100,13 @@ fn quotas(settings: &Settings) -> Quotas {
             max_age: limit(&abuse.max_queue_age_ms).map(Duration::from_millis),
         },
     }
+}
+
+/// Sessions of one organisation that workers hold at a time (04 §2.9).
+#[must_use]
+pub fn active_workers(settings: &Settings) -> Option<u32> {
+    let limit = limit(&abuse(settings)?.max_active_workers_per_org)?;
+    Some(u32::try_from(limit).unwrap_or(u32::MAX))
 }
 
 /// What workflow runs are limited to.

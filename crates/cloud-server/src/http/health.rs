@@ -14,7 +14,7 @@ use open_cowork_contracts::api::workspace::{
 };
 use open_cowork_projection::sanitize::{Redaction, Redactor};
 use open_cowork_providers::objects::ObjectStore;
-use open_cowork_providers::secrets::{SecretMode, Secrets};
+use open_cowork_providers::secrets::{SecretError, SecretMode, Secrets};
 use open_cowork_providers::store::Scope;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::{Mutex, PoisonError};
@@ -203,9 +203,10 @@ async fn object_store(cloud: &Cloud, objects: &dyn ObjectStore) -> Result<(), St
         "The object store can't be reached.".to_owned()
     };
     objects.put(&key, "ok".into()).await.map_err(failed)?;
-    let head = objects.head(&key).await.map_err(failed)?;
+    // Taken away before anything is judged: a store that can't be read must not fill up.
+    let head = objects.head(&key).await;
     objects.delete(&key).await.map_err(failed)?;
-    match head {
+    match head.map_err(failed)? {
         Some(head) if head.size == 2 => Ok(()),
         _ => Err("An object that was written can't be found.".into()),
     }
@@ -216,10 +217,15 @@ async fn secret_adapter(secrets: &dyn Secrets) -> Result<(), String> {
         return Err("Secrets can't be kept here; set a secret key for this deployment.".into());
     }
     let plain = SecretString::from("readiness".to_owned());
+    // As above: its own words are for the log.
+    let failed = |error: SecretError| {
+        tracing::warn!(%error, "the keeper of secrets doesn't pass its readiness check");
+        "Secrets can't be encrypted and read back.".to_owned()
+    };
     let kept = secrets.protect(&plain, "health:readiness").await;
-    let kept = kept.map_err(|error| error.to_string())?;
+    let kept = kept.map_err(failed)?;
     let read = secrets.reveal(&kept, "health:readiness").await;
-    match read.map_err(|error| error.to_string())?.expose_secret() == "readiness" {
+    match read.map_err(failed)?.expose_secret() == "readiness" {
         true => Ok(()),
         false => Err("A secret doesn't read back as it was kept.".into()),
     }

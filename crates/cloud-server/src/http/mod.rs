@@ -5,6 +5,7 @@ pub mod admin;
 pub mod artifacts;
 pub mod audit;
 pub mod auth;
+pub mod billing;
 pub mod byok;
 pub mod capabilities;
 pub mod channels;
@@ -45,6 +46,7 @@ pub fn routes(options: &Options) -> Vec<Route> {
     routes.extend(threads::routes());
     routes.extend(tokens::routes());
     routes.extend(usage::routes());
+    routes.extend(billing::routes());
     routes.extend(webhooks::routes());
     routes.extend(workflows::routes());
     routes.extend(workspace::routes());

@@ -1,15 +1,11 @@
-//! Usage, billing, diagnostics (03 §8.13).
+//! Usage and diagnostics (03 §8.13).
 
 use crate::call::Call;
-use crate::error::ApiError;
 use crate::reply::{self, Answer};
 use crate::route::Route;
 use crate::service::usage;
-use axum::http::StatusCode;
 use open_cowork_contracts::access::CloudAction;
-use open_cowork_contracts::api::usage::{
-    BillingState, DiagnosticsBundle, Entitlements, UsageEvents, UsageSummary,
-};
+use open_cowork_contracts::api::usage::{DiagnosticsBundle, UsageEvents, UsageSummary};
 
 /// The routes.
 pub fn routes() -> Vec<Route> {
@@ -40,32 +36,6 @@ pub fn routes() -> Vec<Route> {
             diagnostics,
         )
         .answers::<DiagnosticsBundle>(),
-        Route::get(
-            "billing/subscription",
-            CloudAction::BillingRead,
-            "Who bills, and the subscription",
-            subscription,
-        )
-        .answers::<BillingState>(),
-        Route::get(
-            "billing/entitlements",
-            CloudAction::BillingRead,
-            "What the organisation is entitled to",
-            entitlements,
-        )
-        .answers::<Entitlements>(),
-        Route::post(
-            "billing/checkout",
-            CloudAction::BillingWrite,
-            "Subscribes; 404 while billing is off",
-            billing_is_off,
-        ),
-        Route::post(
-            "billing/portal",
-            CloudAction::BillingWrite,
-            "Leads to the billing provider; 404 while billing is off",
-            billing_is_off,
-        ),
     ]
 }
 
@@ -88,20 +58,4 @@ async fn summary(call: Call) -> Answer {
 
 async fn diagnostics(call: Call) -> Answer {
     reply::ok(&usage::diagnostics(&call.cloud, call.principal()?).await?)
-}
-
-async fn subscription(call: Call) -> Answer {
-    reply::ok(&usage::billing(&call.cloud, call.principal()?).await?)
-}
-
-async fn entitlements(_: Call) -> Answer {
-    reply::ok(&usage::entitlements())
-}
-
-async fn billing_is_off(_: Call) -> Answer {
-    Err(ApiError::new(
-        StatusCode::NOT_FOUND,
-        "billing.disabled",
-        "Billing is off in this deployment.",
-    ))
 }

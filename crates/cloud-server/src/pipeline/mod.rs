@@ -31,7 +31,7 @@ use crate::route::{Access, BodyBound, Found, Route, Tree};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{ALLOW, HeaderName, LOCATION, SET_COOKIE};
+use axum::http::header::{ALLOW, HOST, HeaderName, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use bytes::Bytes;
 use futures::FutureExt;
@@ -150,6 +150,12 @@ impl Pipeline {
             return Ok(reply::empty(StatusCode::NO_CONTENT));
         }
         let (parts, body) = request.into_parts();
+        // What is asked of one of two hosts is asked of nobody: a proxy may have judged the other one (RFC 9112 §3.2).
+        if parts.headers.get_all(HOST).iter().nth(1).is_some() {
+            let twice =
+                ApiError::invalid("The request carries more than one Host header; send one.");
+            return Err(twice.closing());
+        }
         let found = self.tree.find(&parts.method, parts.uri.path());
         if let Found::Route(route, _) = &found {
             *matched = Some(route.clone());
@@ -178,6 +184,13 @@ impl Pipeline {
         {
             asked.source = self.cloud.authenticator.source(peer, &asked.headers);
             return self.enter(route, params, asked, None, body).await;
+        }
+        // Who calls a webhook has nothing to sign in with (03 §8.20).
+        if first_segment(asked.uri.path()) == Some("webhooks") {
+            return match &found {
+                Found::OtherMethods(methods) => Ok(other_method(methods)),
+                _ => Err(unknown(StatusCode::NOT_FOUND, "Not found.")),
+            };
         }
         asked.source = self.cloud.authenticator.source(peer, &asked.headers);
         let now = Instant::now();
@@ -481,11 +494,14 @@ fn bound(route: &Route, limits: &Limits) -> Option<usize> {
     })
 }
 
+fn first_segment(path: &str) -> Option<&str> {
+    path.split('/').find(|segment| !segment.is_empty())
+}
+
 /// Paths that are never the workbench's.
 fn is_servers(path: &str) -> bool {
-    let first = path.split('/').find(|segment| !segment.is_empty());
     matches!(
-        first,
+        first_segment(path),
         Some(
             "api"
                 | "auth"

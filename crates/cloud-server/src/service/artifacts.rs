@@ -6,7 +6,7 @@
 use crate::call::Call;
 use crate::cloud::Cloud;
 use crate::error::ApiError;
-use crate::service::{sessions, usage};
+use crate::service::{billing, sessions, usage};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -17,6 +17,7 @@ use open_cowork_contracts::api::artifacts::{
 };
 use open_cowork_contracts::api::usage::{QuotaKey, UsageEventType};
 use open_cowork_contracts::{ArtifactId, EventType, JsonObject, RuntimeEvent};
+use open_cowork_providers::billing::{BillingAction, BillingWish};
 use open_cowork_providers::objects::ObjectStore;
 use open_cowork_providers::store::artifacts::{
     ArtifactChange, ArtifactQuery, ArtifactRow, MAX_ARTIFACT_BYTES, MAX_FILENAME, MAX_ID_BYTES,
@@ -129,7 +130,7 @@ fn bounded(field: &str, value: Option<&str>) -> Result<Option<String>, ApiError>
 /// An artifact that is uploaded as base64 in JSON.
 ///
 /// # Errors
-/// 400, 404, 413, 429 at the quota, 503 without storage.
+/// 400, 402 by the plan, 404, 413, 429 at the quota, 503 without storage.
 pub async fn upload(
     call: &Call,
     key: &SessionKey,
@@ -209,10 +210,13 @@ async fn store(
     }
     let size = data.len() as u64;
     let now = cloud.now();
+    let wish = BillingWish::to(BillingAction::ArtifactUpload);
+    billing::gate(cloud, &key.tenant_id, wish).await?;
+    let quotas = billing::quotas(cloud, &key.tenant_id).await?;
     let claim = QuotaClaim {
         key: QuotaKey::ArtifactBytesDay,
         amount: size,
-        limit: cloud.options.quotas.artifact_bytes_per_day,
+        limit: quotas.artifact_bytes_per_day,
     };
     cloud
         .store
@@ -466,5 +470,5 @@ async fn count(call: &Call, event_type: UsageEventType, artifact: &Artifact, qua
         metadata,
         at: call.cloud.now(),
     };
-    usage::record(&call.cloud, principal, event).await;
+    usage::record(&call.cloud, &principal.tenant_id, event).await;
 }

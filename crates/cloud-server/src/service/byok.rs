@@ -1,6 +1,6 @@
 //! Own provider keys (03 §8.14, 04 §7.2). A key comes in, is encrypted, and never goes out of this module again.
 
-use super::acting;
+use super::{acting, billing};
 use crate::cloud::Cloud;
 use crate::error::ApiError;
 use crate::principal::Principal;
@@ -9,6 +9,7 @@ use open_cowork_contracts::api::byok::{
     ByokSecret, ByokStatus, CredentialKind, DisabledByokSecret, OverriddenByokSecret,
     SetByokSecret, ValidatedByokSecret,
 };
+use open_cowork_providers::billing::{BillingAction, BillingWish};
 use open_cowork_providers::byok::KeyVerdict;
 use open_cowork_providers::secrets::SecretMode;
 use open_cowork_providers::store::governance::{ByokVerdict, StoredByok, byok_context};
@@ -76,6 +77,15 @@ fn check_provider(cloud: &Cloud, provider: &str) -> Result<(), ApiError> {
     }
 }
 
+/// Whether the organisation's plan includes own keys of that provider. Reading and withdrawing are never asked.
+async fn entitled(cloud: &Cloud, principal: &Principal, provider: &str) -> Result<(), ApiError> {
+    let wish = BillingWish {
+        provider: Some(provider),
+        ..BillingWish::to(BillingAction::ByokProvider)
+    };
+    billing::gate(cloud, &principal.tenant_id, wish).await
+}
+
 /// Keeps a key; it waits for its validation while the one before stays in force.
 ///
 /// # Errors
@@ -87,6 +97,7 @@ pub async fn set(
     wish: SetByokSecret,
 ) -> Result<ByokSecret, ApiError> {
     check_provider(cloud, provider)?;
+    entitled(cloud, principal, provider).await?;
     let credential = credential(cloud, wish)?;
     keep(cloud, principal, provider, credential).await
 }
@@ -102,6 +113,7 @@ pub async fn set_and_validate(
     key: SecretString,
 ) -> Result<ByokSecret, ApiError> {
     check_provider(cloud, provider)?;
+    entitled(cloud, principal, provider).await?;
     let text = key.expose_secret().trim();
     if text.is_empty() || text.len() > MAX_SECRET {
         return Err(no_key());
@@ -249,6 +261,7 @@ pub async fn validate(
     provider: &str,
 ) -> Result<ValidatedByokSecret, ApiError> {
     check_provider(cloud, provider)?;
+    entitled(cloud, principal, provider).await?;
     let Some(stored) = waiting(cloud, principal, provider).await? else {
         return Ok(ValidatedByokSecret {
             secret: None,
@@ -320,6 +333,11 @@ async fn verdict(
             let reason = reason.replace(key.expose_secret(), "[redacted]");
             Ok((ByokStatus::Invalid, Some(reason)))
         }
+        // Nobody can check it now, as with a provider that has no validator.
+        KeyVerdict::Unknown if cloud.governance.byok.unvalidated_activation => {
+            let note = "Not checked: the provider doesn't answer.".to_owned();
+            Ok((ByokStatus::Active, Some(note)))
+        }
         KeyVerdict::Unknown => Err(ApiError::unavailable(
             "byok.validation_unavailable",
             "The provider doesn't answer; validate the key again in a moment.",
@@ -350,6 +368,7 @@ pub async fn override_validation(
     reason: &str,
 ) -> Result<OverriddenByokSecret, ApiError> {
     check_provider(cloud, provider)?;
+    entitled(cloud, principal, provider).await?;
     let reason = reason.trim();
     if reason.is_empty() || reason.chars().count() > MAX_REASON {
         return Err(ApiError::invalid(format!(

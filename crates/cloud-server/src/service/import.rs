@@ -1,7 +1,7 @@
 //! Importing a local thread (03 §8.4). Everything is checked before anything is written; then the bytes, the row,
 //! and all events in one transaction.
 
-use super::sessions;
+use super::{billing, sessions};
 use crate::cloud::Cloud;
 use crate::error::ApiError;
 use base64::Engine;
@@ -12,6 +12,7 @@ use open_cowork_contracts::api::import::{ImportArtifact, ImportRole, ImportSessi
 use open_cowork_contracts::record::SessionEnvelope;
 use open_cowork_contracts::{ArtifactId, EventType, RuntimeEvent, SessionId};
 use open_cowork_projection::sanitize::{Redaction, Redactor};
+use open_cowork_providers::billing::{BillingAction, BillingWish};
 use open_cowork_providers::store::artifacts::{default_status, infer_kind, object_key};
 use open_cowork_providers::store::{NewSession, Scope, SessionKey};
 use open_cowork_providers::time;
@@ -110,7 +111,7 @@ struct Checked {
 /// Imports. The same id again gives the thread as it is.
 ///
 /// # Errors
-/// 400 for what is too much or too long, 503 for artifacts without a store.
+/// 400 for what is too much or too long, 402 by the plan, 429 at a quota, 503 for artifacts without a store.
 pub async fn run(
     cloud: &Cloud,
     scope: &Scope,
@@ -129,6 +130,13 @@ pub async fn run(
     let artifacts: Vec<Checked> = artifacts
         .map(|(n, artifact)| check(&key, &title, n, artifact, &now))
         .collect::<Result<_, _>>()?;
+    let profile = import.profile_name.clone();
+    let profile = profile.unwrap_or_else(|| cloud.options.profile.name.clone());
+    let wish = BillingWish {
+        profile: Some(&profile),
+        ..BillingWish::to(BillingAction::SessionCreate)
+    };
+    billing::gate(cloud, &scope.tenant_id, wish).await?;
     if !artifacts.is_empty() {
         let Some(objects) = &cloud.objects else {
             return Err(ApiError::unavailable(
@@ -144,15 +152,23 @@ pub async fn run(
         tenant_id: scope.tenant_id.clone(),
         user_id: scope.user_id.clone(),
         session_id: key.session_id.clone(),
-        profile_name: import
-            .profile_name
-            .clone()
-            .unwrap_or_else(|| cloud.options.profile.name.clone()),
+        profile_name: profile,
         title: Some(title.clone()),
         directory: None,
         created_at: now.clone(),
     };
-    cloud.store.create_session(new).await?;
+    let limit = sessions::in_use(cloud, scope).await?;
+    if let Err(error) = cloud.store.create_session_within(new, limit).await {
+        // Nothing names these bytes.
+        for checked in &artifacts {
+            if let Some(objects) = &cloud.objects
+                && let Err(error) = objects.delete(&checked.key).await
+            {
+                tracing::warn!(%error, "bytes of a refused import stay behind");
+            }
+        }
+        return Err(error.into());
+    }
     let events = events(&key, &title, &import, &artifacts, &now);
     cloud.log.import(&key, events).await?;
     for checked in artifacts {

@@ -3,6 +3,7 @@
 pub mod acting;
 pub mod artifacts;
 pub mod audit;
+pub mod billing;
 pub mod byok;
 pub mod capabilities;
 pub mod channels;

@@ -1,6 +1,7 @@
 //! Threads: list, create, read, command, repair (03 §8.3).
 
-use crate::cloud::Cloud;
+use super::billing;
+use crate::cloud::{Cloud, Quotas};
 use crate::error::ApiError;
 use axum::http::StatusCode;
 use bytes::Bytes;
@@ -13,23 +14,29 @@ use open_cowork_contracts::api::usage::{QuotaKey, UsageEventType};
 use open_cowork_contracts::fence::{FenceScope, FenceToken, SYNC_VERSION, SyncIds};
 use open_cowork_contracts::record::{Projection, Session, SessionEnvelope};
 use open_cowork_contracts::{AccountId, CommandId, JsonObject, SessionId};
+use open_cowork_providers::billing::{BillingAction, BillingWish};
 use open_cowork_providers::bus::Topic;
-use open_cowork_providers::store::execution::{NewCommand, QueueLimits};
+use open_cowork_providers::store::execution::NewCommand;
 use open_cowork_providers::store::governance::{NewUsage, QuotaClaim};
 use open_cowork_providers::store::{
-    EVENT_PAGE, NewSession, Scope, SessionKey, SessionQuery, StoreError,
+    EVENT_PAGE, InUse, NewSession, Scope, SessionKey, SessionQuery, StoreError,
 };
 use open_cowork_providers::{time, trace};
 use open_cowork_thread_log::{LogError, ThreadState};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Title of a thread that nobody named.
 pub const DEFAULT_TITLE: &str = "New session";
 
 /// The agent of a prompt that names none.
 pub const DEFAULT_AGENT: &str = "build";
+
+/// A thread that nothing happened to for so long is not in use: it doesn't count among those that an organisation may
+/// have at once. Upstream counts every thread that isn't closed, and nothing closes one.
+pub const IN_USE: Duration = Duration::from_secs(60 * 60);
 
 /// The refusal of a session that doesn't exist, or isn't the caller's: both read the same.
 pub fn not_found() -> ApiError {
@@ -70,7 +77,7 @@ pub async fn list(cloud: &Cloud, query: &SessionQuery) -> Result<SessionsPage, A
 /// Starts a thread. The same id again gives the thread as it is.
 ///
 /// # Errors
-/// 409 when the id is somebody else's, 429 at a quota.
+/// 402 by the plan, 409 when the id is somebody else's, 429 at a quota.
 pub async fn create(
     cloud: &Cloud,
     scope: &Scope,
@@ -78,16 +85,23 @@ pub async fn create(
     profile: Option<String>,
     title: Option<String>,
 ) -> Result<SessionEnvelope, ApiError> {
+    let profile = profile.unwrap_or_else(|| cloud.options.profile.name.clone());
+    let wish = BillingWish {
+        profile: Some(&profile),
+        ..BillingWish::to(BillingAction::SessionCreate)
+    };
+    billing::gate(cloud, &scope.tenant_id, wish).await?;
     let new = NewSession {
         tenant_id: scope.tenant_id.clone(),
         user_id: scope.user_id.clone(),
         session_id: id,
-        profile_name: profile.unwrap_or_else(|| cloud.options.profile.name.clone()),
+        profile_name: profile,
         title: Some(title.unwrap_or_else(|| DEFAULT_TITLE.to_owned())),
         directory: None,
         created_at: cloud.now_iso(),
     };
-    let created = cloud.log.create_session(new).await?;
+    let limit = in_use(cloud, scope).await?;
+    let created = cloud.log.create_session_within(new, limit).await?;
     let key = SessionKey::of(&created.row.session);
     if created.created {
         note(
@@ -100,6 +114,18 @@ pub async fn create(
         .await;
     }
     read(cloud, scope, &key).await
+}
+
+/// How many threads the organisation may have in use at once.
+///
+/// # Errors
+/// When the store refuses.
+pub(crate) async fn in_use(cloud: &Cloud, scope: &Scope) -> Result<Option<InUse>, ApiError> {
+    let quotas = billing::quotas(cloud, &scope.tenant_id).await?;
+    Ok(quotas.concurrent_sessions.map(|most| InUse {
+        most,
+        since: time::iso(cloud.now() - IN_USE),
+    }))
 }
 
 /// Records that somebody used something, and that it happened (07 §18). A store that refuses costs the record, never
@@ -327,7 +353,7 @@ pub struct Ordered {
 /// Queues a command, runs it when a worker is in this process, and tells what became of it.
 ///
 /// # Errors
-/// 404; 403 `policy.agent_not_enabled`, `cloud-remote-approval-disabled`; 429 at a quota; what the execution said
+/// 404; 402 by the plan; 403 `policy.agent_not_enabled`, `cloud-remote-approval-disabled`; 429 at a quota; what the execution said
 /// when it ran here and failed.
 pub async fn command(cloud: &Cloud, ordered: Ordered, minimal: bool) -> Result<Mutation, ApiError> {
     permit(cloud, &ordered)?;
@@ -339,11 +365,24 @@ pub async fn command(cloud: &Cloud, ordered: Ordered, minimal: bool) -> Result<M
         ..
     } = ordered;
     let (scope, key) = (&scope, &key);
-    let before = with(cloud, scope, key, |state| state.sequence).await?;
+    let (before, profile) = with(cloud, scope, key, |state| {
+        (state.sequence, state.row.session.profile_name.clone())
+    })
+    .await?;
     let kind = order.kind();
+    // Whoever stops a turn or answers an ask uses nothing up.
     let prompts = kind == CommandKind::Prompt;
+    let mut quotas = Quotas::default();
+    if prompts {
+        let wish = BillingWish {
+            profile: Some(&profile),
+            ..BillingWish::to(BillingAction::PromptEnqueue)
+        };
+        billing::gate(cloud, &key.tenant_id, wish).await?;
+        quotas = billing::quotas(cloud, &key.tenant_id).await?;
+    }
     let now = cloud.now();
-    let quota = cloud.options.quotas.prompts_per_hour.filter(|_| prompts);
+    let quota = quotas.prompts_per_hour;
     let claim = quota.map(|limit| QuotaClaim {
         key: QuotaKey::PromptsHour,
         amount: 1,
@@ -363,12 +402,7 @@ pub async fn command(cloud: &Cloud, ordered: Ordered, minimal: bool) -> Result<M
         payload: order.payload(),
         traceparent: trace::current().map(|trace| trace.to_string()),
     };
-    // Whoever stops a turn or answers an ask makes the queue shorter.
-    let limits = match prompts {
-        true => cloud.options.quotas.queue,
-        false => QueueLimits::default(),
-    };
-    let enqueued = cloud.store.enqueue(new, limits, now).await;
+    let enqueued = cloud.store.enqueue(new, quotas.queue, now).await;
     let queued = enqueued.as_ref().is_ok_and(|enqueued| enqueued.created);
     if let Some(claim) = claim.filter(|_| !queued)
         && let Err(error) = cloud.store.refund_quota(&key.tenant_id, &claim, now).await
@@ -504,6 +538,7 @@ pub async fn projection_status(
         projection_sequence: status.projection_sequence,
         lag: status.lag,
         projection_updated_at: status.projection_updated_at,
+        base_sequence: (status.base_sequence > 0).then_some(status.base_sequence),
     })
 }
 
@@ -522,6 +557,7 @@ pub async fn repair(cloud: &Cloud, key: &SessionKey) -> Result<ProjectionRepair,
         prior_projection_sequence: report.prior_projection_sequence,
         projection_sequence: report.projection_sequence,
         lag: report.lag,
+        base_sequence: (report.base_sequence > 0).then_some(report.base_sequence),
     })
 }
 

@@ -1,16 +1,16 @@
-//! Usage, quotas, billing, diagnostics (03 §8.13). Billing is off in this version: a self-hosted cloud gates
-//! nothing.
+//! Usage, quotas, diagnostics (03 §8.13).
 
-use super::{acting, byok};
+use super::{acting, billing, byok};
 use crate::cloud::Cloud;
 use crate::error::ApiError;
 use crate::principal::Principal;
-use open_cowork_contracts::JsonObject;
 use open_cowork_contracts::api::byok::ByokStatus;
+use open_cowork_contracts::api::channels::{DeliveryStatus, HeadlessAgent, HeadlessAgentStatus};
 use open_cowork_contracts::api::usage::{
-    BillingMode, BillingPlan, BillingState, ByokDiagnostics, DiagnosticsBundle, Entitlements,
-    QuotaKey, UsageEvents, UsageSummary, UsageTotal,
+    ByokDiagnostics, DiagnosticsBundle, QuotaKey, UsageEvents, UsageSummary, UsageTotal,
 };
+use open_cowork_contracts::{JsonObject, TenantId};
+use open_cowork_providers::store::channels::DeliveryQuery;
 use open_cowork_providers::store::governance::NewUsage;
 use open_cowork_providers::time::{iso, parse_iso};
 use serde_json::{Value, json};
@@ -18,15 +18,16 @@ use std::collections::BTreeMap;
 
 /// Events of the diagnostics.
 const DIAGNOSTIC_EVENTS: u32 = 200;
+/// Messages to channels that the diagnostics look at.
+const DIAGNOSTIC_DELIVERIES: u32 = 200;
 /// A worker that wasn't seen for longer has stopped.
 const STALE_MS: i64 = 60_000;
 
 /// Records a use, if uses are recorded. A store that refuses costs the record, never the request.
-pub async fn record(cloud: &Cloud, principal: &Principal, usage: NewUsage) {
+pub async fn record(cloud: &Cloud, tenant: &TenantId, usage: NewUsage) {
     if !cloud.governance.metering {
         return;
     }
-    let tenant = &principal.tenant_id;
     if let Err(error) = cloud.store.record_usage(tenant, &[usage]).await {
         tracing::warn!(%error, "a use could not be recorded");
     }
@@ -67,8 +68,9 @@ pub async fn summary(
         *sum = sum.saturating_add(event.quantity);
     }
     let mut quotas = Vec::new();
+    let limits = billing::quotas(cloud, tenant).await?;
     for key in QuotaKey::ALL {
-        let limit = cloud.options.quotas.limit(*key);
+        let limit = limits.limit(*key);
         quotas.push(cloud.store.quota(tenant, *key, limit, cloud.now()).await?);
     }
     Ok(UsageSummary {
@@ -87,55 +89,6 @@ pub async fn summary(
             .collect(),
         quotas,
     })
-}
-
-/// Who bills: nobody.
-///
-/// # Errors
-/// When the store refuses.
-pub async fn billing(cloud: &Cloud, principal: &Principal) -> Result<BillingState, ApiError> {
-    Ok(BillingState {
-        enabled: false,
-        mode: BillingMode::SelfHost,
-        provider_id: "none".to_owned(),
-        subscription: cloud.store.subscription(&principal.tenant_id).await?,
-        entitlements: JsonObject::new(),
-        active: true,
-        plans: vec![BillingPlan {
-            plan_key: "self-host".to_owned(),
-            label: "Self-hosted".to_owned(),
-            default: true,
-            entitlements: JsonObject::new(),
-        }],
-    })
-}
-
-/// What a plan entitles to: everything.
-#[must_use]
-pub fn entitlements() -> Entitlements {
-    const FEATURES: [&str; 7] = [
-        "sessions",
-        "prompts",
-        "workers",
-        "workflows",
-        "artifacts",
-        "byok",
-        "channels",
-    ];
-    Entitlements {
-        provider: "none".to_owned(),
-        gating_enabled: false,
-        billing_enabled: false,
-        plan_key: None,
-        plan_label: None,
-        subscription_status: None,
-        seats: None,
-        features: FEATURES
-            .iter()
-            .map(|name| ((*name).to_owned(), true))
-            .collect(),
-        limits: BTreeMap::new(),
-    }
 }
 
 /// Everything that support asks for, without secrets.
@@ -192,25 +145,64 @@ pub async fn diagnostics(
             "heartbeatCount": beats.len(),
             "heartbeats": beats,
         })),
-        billing: billing(cloud, principal).await?,
+        billing: billing::state(cloud, principal).await?,
         byok: ByokDiagnostics {
             configured_providers: u32::try_from(providers.iter().filter(active).count())
                 .unwrap_or(u32::MAX),
             providers,
         },
         usage: summary(cloud, principal, DIAGNOSTIC_EVENTS).await?,
-        gateway: object(json!({
-            "agents": { "total": 0, "active": 0, "disabled": 0 },
-            "bindingsByProvider": {},
-            "deliveriesByStatus": { "pending": 0, "claimed": 0, "sent": 0, "failed": 0, "dead": 0 },
-            "deliveriesByStatusScope": "recent_deliveries",
-            "deliverySampleLimit": 200,
-        })),
+        gateway: gateway(cloud, &principal.tenant_id).await?,
         links: object(json!({
             "deploymentDocs": "/docs/deployment",
             "managedByokRunbook": "/docs/byok",
         })),
     })
+}
+
+/// What channels there are, and what became of the last messages to them.
+async fn gateway(cloud: &Cloud, tenant: &TenantId) -> Result<JsonObject, ApiError> {
+    let store = &cloud.store;
+    let (mut agents, mut active) = (0_u64, 0_u64);
+    let mut cursor: Option<String> = None;
+    loop {
+        let page = store.channel_agents(tenant, cursor.as_deref(), 500).await?;
+        agents += page.rows.len() as u64;
+        let works = |agent: &&HeadlessAgent| agent.status == HeadlessAgentStatus::Active;
+        active += page.rows.iter().filter(works).count() as u64;
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let mut by_provider: BTreeMap<String, u64> = BTreeMap::new();
+    loop {
+        let after = cursor.as_deref();
+        let page = store.channel_bindings(tenant, None, after, 500).await?;
+        for row in page.rows {
+            *by_provider.entry(row.binding.provider).or_default() += 1;
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let recent = DeliveryQuery {
+        limit: DIAGNOSTIC_DELIVERIES,
+        ..DeliveryQuery::default()
+    };
+    let recent = store.deliveries(tenant, &recent).await?.rows;
+    let by_status = DeliveryStatus::ALL.iter().map(|status| {
+        let count = recent.iter().filter(|row| row.status == *status).count();
+        (status.as_str().to_owned(), json!(count))
+    });
+    Ok(object(json!({
+        "agents": { "total": agents, "active": active, "disabled": agents - active },
+        "bindingsByProvider": by_provider,
+        "deliveriesByStatus": JsonObject::from_iter(by_status),
+        "deliveriesByStatusScope": "recent_deliveries",
+        "deliverySampleLimit": DIAGNOSTIC_DELIVERIES,
+    })))
 }
 
 fn object(value: Value) -> JsonObject {

@@ -4,6 +4,7 @@
 //! Pure: [`Settings::read`] takes a loaded configuration and a map of variables. Everything that is wrong is
 //! reported at once, with the variable's name and the way out, never with a value of a secret.
 
+mod idle;
 mod parts;
 mod reader;
 pub mod table;
@@ -17,7 +18,7 @@ use open_cowork_config::model::cloud::storage::ObjectStoreKind;
 use open_cowork_contracts::finding::Finding;
 use parts::Parts;
 use reader::Reader;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub http: Http,
     /// Event streams.
     pub streams: Streams,
+    /// A NATS server that wakes other processes in place of PostgreSQL.
+    pub nats: Option<NatsSettings>,
     /// Keys.
     pub keys: Keys,
     /// Where records are kept.
@@ -141,6 +144,15 @@ pub struct Streams {
     pub max_per_org: usize,
 }
 
+/// Wake-ups through NATS (04 §9). `Debug` shows no address.
+#[derive(Clone, Debug)]
+pub struct NatsSettings {
+    /// `nats://…` or `tls://…`, with a password; several between commas.
+    pub url: SecretString,
+    /// The first words of the subject, as written.
+    pub subject_prefix: String,
+}
+
 /// Keys. `Debug` shows none.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
@@ -158,6 +170,8 @@ pub struct Keys {
     pub oidc_client: Option<SecretString>,
     /// Guards the scheduler's tick.
     pub internal: Option<SecretString>,
+    /// Model providers are asked whether keys of organisations work.
+    pub asks_providers: bool,
 }
 
 /// Where records are kept.
@@ -192,6 +206,22 @@ pub struct PostgresSettings {
     pub lock_timeout: Option<Duration>,
     /// What PostgreSQL calls this program.
     pub application_name: String,
+}
+
+impl PostgresSettings {
+    /// The address with the name that PostgreSQL shows for our connections, unless it says one itself.
+    #[must_use]
+    pub fn named_url(&self) -> SecretString {
+        const NAME: &str = "application_name";
+        let Ok(mut url) = url::Url::parse(self.url.expose_secret()) else {
+            return self.url.clone();
+        };
+        if !url.query_pairs().any(|(key, _)| key == NAME) {
+            url.query_pairs_mut()
+                .append_pair(NAME, &self.application_name);
+        }
+        SecretString::from(String::from(url))
+    }
 }
 
 /// Running coworkers (04 §3.2, §4.2).
@@ -230,8 +260,8 @@ pub struct WorkerSettings {
 /// The watchdog of progress (04 §3.6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchdogSettings {
-    /// What was asked for.
-    pub mode: &'static str,
+    /// What was asked for: `off`, `observe`, `enforce`.
+    pub requested: &'static str,
     /// When a run is suspect.
     pub suspect: Duration,
     /// When it is stalled.
@@ -242,8 +272,20 @@ pub struct WatchdogSettings {
     pub max_entries: usize,
     /// Runs that a snapshot lists.
     pub max_snapshot_entries: usize,
-    /// Whether `enforce` has what it needs: evidence and an owner.
-    pub may_enforce: bool,
+    /// Where it is written that observing was enough.
+    pub evidence: Option<String>,
+    /// Who answers for `enforce`.
+    pub owner: Option<String>,
+    /// What that person goes back to.
+    pub rollback: Option<&'static str>,
+}
+
+impl WatchdogSettings {
+    /// Whether `enforce` has what it needs: evidence, an owner, a way back.
+    #[must_use]
+    pub fn may_enforce(&self) -> bool {
+        self.evidence.is_some() && self.owner.is_some() && self.rollback.is_some()
+    }
 }
 
 /// Starting what is due (04 §3.5).
@@ -329,12 +371,30 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong with either, at once.
     pub fn read(loaded: &Loaded, vars: &BTreeMap<String, String>) -> Result<Self, Vec<Finding>> {
+        match Self::examine(loaded, vars) {
+            (Some(settings), errors) if errors.is_empty() => Ok(settings),
+            (_, errors) => Err(errors),
+        }
+    }
+
+    /// The same, and as much as was understood in spite of the errors, so that whoever comes next can tell what else
+    /// stands against a start. What couldn't be understood is as if it were unset.
+    pub fn examine(
+        loaded: &Loaded,
+        vars: &BTreeMap<String, String>,
+    ) -> (Option<Self>, Vec<Finding>) {
         let mut read = Reader::new(vars);
         read.strangers();
-        let cloud = open_cowork_config::cloud::resolve(loaded, vars);
-        let (cloud, mut errors) = match cloud {
+        idle::tell(&mut read);
+        let (cloud, mut errors) = match open_cowork_config::cloud::resolve(loaded, vars) {
             Ok(cloud) => (Some(cloud), Vec::new()),
-            Err(found) => (None, found),
+            Err(found) => {
+                let wrong = |name: &String| found.iter().any(|finding| finding.path == **name);
+                let others = vars.iter().filter(|(name, _)| !wrong(name));
+                let others = others.map(|(name, value)| (name.clone(), value.clone()));
+                let cloud = open_cowork_config::cloud::resolve(loaded, &others.collect());
+                (cloud.ok(), found)
+            }
         };
         let settings = Parts::read(&mut read, cloud.as_ref());
         let Reader {
@@ -345,15 +405,15 @@ impl Settings {
         // A variable that both read is wrong once.
         let known: Vec<_> = errors.iter().map(|finding| finding.path.clone()).collect();
         errors.extend(own.into_iter().filter(|found| !known.contains(&found.path)));
-        let Some(cloud) = cloud.filter(|_| errors.is_empty()) else {
-            return Err(errors);
+        let Some(cloud) = cloud else {
+            return (None, errors);
         };
         warnings.splice(0..0, cloud.warnings.iter().cloned());
         let role = cloud.cloud.role.unwrap_or(CloudRole::AllInOne);
         let auth = cloud.cloud.auth.as_ref();
         let signup_is_explicit = vars.contains_key("OPEN_COWORK_CLOUD_SIGNUP_MODE")
             || loaded.written()["cloud"]["auth"]["signupMode"].is_string();
-        Ok(Settings {
+        let settings = Settings {
             role,
             auth_mode: auth
                 .and_then(|auth| auth.mode)
@@ -364,6 +424,7 @@ impl Settings {
             single_org: settings.single_org,
             http: settings.http,
             streams: settings.streams,
+            nats: settings.nats,
             keys: settings.keys,
             records: settings.records,
             worker: settings.worker,
@@ -373,7 +434,8 @@ impl Settings {
             permits: settings.permits,
             warnings,
             cloud,
-        })
+        };
+        (Some(settings), errors)
     }
 
     /// The address that people open: the public one, else where it listens.

@@ -1,10 +1,11 @@
 //! Reads each part of the settings and says what its numbers and words must be together (04 §14).
 
+use super::idle;
 use super::reader::Reader;
 use super::table as v;
 use super::variable::Variable;
 use super::{
-    Http, Keys, Listen, LogFormat, Permits, PostgresSettings, Records, Retention,
+    Http, Keys, Listen, LogFormat, NatsSettings, Permits, PostgresSettings, Records, Retention,
     SchedulerSettings, SingleOrg, Streams, Telemetry, WatchdogSettings, WorkerSettings,
     is_loopback,
 };
@@ -22,6 +23,7 @@ pub(super) struct Parts {
     pub(super) single_org: Option<SingleOrg>,
     pub(super) http: Http,
     pub(super) streams: Streams,
+    pub(super) nats: Option<NatsSettings>,
     pub(super) keys: Keys,
     pub(super) records: Records,
     pub(super) worker: WorkerSettings,
@@ -33,15 +35,18 @@ pub(super) struct Parts {
 
 impl Parts {
     pub(super) fn read(read: &mut Reader<'_>, cloud: Option<&CloudSettings>) -> Self {
+        let (worker, retention) = (worker(read), retention(read));
+        idle::tell_of_parts(read, &retention, &worker.watchdog, cloud);
         Parts {
             listen: listen(read, cloud),
             root: PathBuf::from(read.text(&v::ROOT).unwrap_or_default()),
             single_org: single_org(read),
             http: http(read),
             streams: streams(read),
+            nats: nats(read),
             keys: keys(read, cloud),
             records: records(read, cloud),
-            worker: worker(read),
+            worker,
             scheduler: SchedulerSettings {
                 id: id(read, &v::SCHEDULER_ID),
                 poll: match read.set(&v::SCHEDULER_POLL_MS) {
@@ -50,7 +55,7 @@ impl Parts {
                 },
                 reconcile: read.millis_or_off(&v::CONCURRENCY_RECONCILE_MS),
             },
-            retention: retention(read),
+            retention,
             telemetry: telemetry(read),
             permits: Permits {
                 insecure_auth: read.flag(&v::ALLOW_INSECURE_AUTH),
@@ -83,7 +88,7 @@ fn listen(read: &mut Reader<'_>, cloud: Option<&CloudSettings>) -> Listen {
     }
     let port = match read.plain("PORT") {
         None => read.small(&v::PORT),
-        Some(text) => text.parse().unwrap_or_else(|_| {
+        Some(text) => Reader::digits(text).unwrap_or_else(|| {
             read.note(
                 "PORT",
                 "holds something that can't be understood",
@@ -92,11 +97,25 @@ fn listen(read: &mut Reader<'_>, cloud: Option<&CloudSettings>) -> Listen {
             0
         }),
     };
+    let published = read.text(&v::PUBLISHED_ADDR);
+    // An address, perhaps with a port; one of IPv6 alone has no scheme of its own.
+    let is_place = |text: &String| {
+        text.parse::<IpAddr>().is_ok()
+            || url::Url::parse(&format!("http://{text}/"))
+                .is_ok_and(|url| url.path() == "/" && url.username().is_empty())
+    };
+    if published.as_ref().is_some_and(|text| !is_place(text)) {
+        read.note(
+            &v::PUBLISHED_ADDR.full_name(),
+            "is no address",
+            "Write an address such as 127.0.0.1 or 127.0.0.1:8787, or unset it.",
+        );
+    }
     Listen {
         host: bare,
         port,
         liveness_port: read.small(&v::LIVENESS_PORT),
-        published: read.text(&v::PUBLISHED_ADDR),
+        published,
     }
 }
 
@@ -157,7 +176,7 @@ fn is_cors_origin(origin: &str) -> bool {
         return false;
     };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
-    let shaped = !host.is_empty() && host.bytes().all(plain);
+    let shaped = !host.is_empty() && host.bytes().all(plain) && url::Url::parse(origin).is_ok();
     shaped && (scheme == "https" || (scheme == "http" && is_loopback(host)))
 }
 
@@ -179,6 +198,27 @@ fn streams(read: &mut Reader<'_>) -> Streams {
     }
 }
 
+fn nats(read: &mut Reader<'_>) -> Option<NatsSettings> {
+    let subject_prefix = read.text(&v::NATS_SUBJECT_PREFIX).unwrap_or_default();
+    let url = read.secret(&v::NATS_URL, &v::NATS_URL_REF)?;
+    let is_nats = |entry: &str| {
+        let scheme = entry.trim().split("://").next();
+        matches!(scheme, Some("nats" | "tls"))
+    };
+    if !url.expose_secret().split(',').all(is_nats) {
+        read.note(
+            &v::NATS_URL.full_name(),
+            "is not the address of a NATS server",
+            "Write nats://user:password@host:4222, several between commas, or unset it; in user and password @ : / and \
+             the comma are percent-encoded.",
+        );
+    }
+    Some(NatsSettings {
+        url,
+        subject_prefix,
+    })
+}
+
 fn keys(read: &mut Reader<'_>, cloud: Option<&CloudSettings>) -> Keys {
     let secret = read.secret(&v::SECRET_KEY, &v::SECRET_KEY_REF);
     let own = |name: &str| format!("cloud.auth.{name}");
@@ -193,6 +233,7 @@ fn keys(read: &mut Reader<'_>, cloud: Option<&CloudSettings>) -> Keys {
         header: read.source(header, &own("headerSecretRef")),
         oidc_client: read.source(client, &own("clientSecretRef")),
         internal: read.secret(&v::INTERNAL_TOKEN, &v::INTERNAL_TOKEN_REF),
+        asks_providers: read.flag(&v::BYOK_VALIDATION),
         secret,
     }
 }
@@ -207,7 +248,8 @@ fn records(read: &mut Reader<'_>, cloud: Option<&CloudSettings>) -> Records {
     // Told here, because the driver connects to whatever host stands there, with the password.
     let is_postgres = |url: &SecretString| {
         let scheme = url.expose_secret().split("://").next();
-        matches!(scheme, Some("postgres" | "postgresql"))
+        let scheme = matches!(scheme, Some("postgres" | "postgresql"));
+        scheme && url::Url::parse(url.expose_secret()).is_ok()
     };
     if url.as_ref().is_some_and(|url| !is_postgres(url)) {
         read.note(
@@ -267,8 +309,6 @@ fn worker(read: &mut Reader<'_>) -> WorkerSettings {
             "Write development-process, and let only people in who may share one machine account.",
         );
     }
-    let evidence = read.text(&v::PROGRESS_WATCHDOG_OBSERVE_EVIDENCE_REF);
-    let owner = read.text(&v::PROGRESS_WATCHDOG_OPERATOR_OWNER);
     WorkerSettings {
         id: id(read, &v::WORKER_ID),
         poll: read.millis(&v::WORKER_POLL_MS),
@@ -288,13 +328,16 @@ fn worker(read: &mut Reader<'_>) -> WorkerSettings {
         isolation,
         checkpoints: read.flag(&v::CHECKPOINTS_ENABLED),
         watchdog: WatchdogSettings {
-            mode: read.choice(&v::PROGRESS_WATCHDOG_MODE),
+            requested: read.choice(&v::PROGRESS_WATCHDOG_MODE),
             suspect,
             stalled,
             sweep: read.millis(&v::PROGRESS_WATCHDOG_SWEEP_MS),
             max_entries: read.small(&v::PROGRESS_WATCHDOG_MAX_ENTRIES),
             max_snapshot_entries: read.small(&v::PROGRESS_WATCHDOG_MAX_SNAPSHOT_ENTRIES),
-            may_enforce: evidence.is_some() && owner.is_some(),
+            evidence: read.text(&v::PROGRESS_WATCHDOG_OBSERVE_EVIDENCE_REF),
+            owner: read.text(&v::PROGRESS_WATCHDOG_OPERATOR_OWNER),
+            rollback: Some(read.choice(&v::PROGRESS_WATCHDOG_ROLLBACK_MODE))
+                .filter(|mode| !mode.is_empty()),
         },
     }
 }
@@ -340,7 +383,10 @@ fn telemetry(read: &mut Reader<'_>) -> Telemetry {
             _ => LogFormat::Json,
         });
     let otlp_endpoint = read.text(&v::OTLP_ENDPOINT);
-    let is_http = |text: &String| text.starts_with("http://") || text.starts_with("https://");
+    let is_http = |text: &String| {
+        let scheme = text.starts_with("http://") || text.starts_with("https://");
+        scheme && url::Url::parse(text).is_ok()
+    };
     if otlp_endpoint.as_ref().is_some_and(|text| !is_http(text)) {
         read.note(
             &v::OTLP_ENDPOINT.full_name(),

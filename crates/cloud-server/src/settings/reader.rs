@@ -67,6 +67,12 @@ impl<'a> Reader<'a> {
         T::try_from(self.whole(variable)).unwrap_or_default()
     }
 
+    /// A number that is written in digits alone: `parse` takes a sign too.
+    pub(super) fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| plain)
+    }
+
     /// Milliseconds.
     pub(super) fn millis(&mut self, variable: &Variable) -> Duration {
         Duration::from_millis(self.whole(variable))
@@ -243,7 +249,7 @@ impl<'a> Reader<'a> {
             Kind::OrOff(most) => (0, most),
             _ => (0, u64::MAX),
         };
-        let number = text.parse().ok();
+        let number = Self::digits(text);
         if let Some(number) = number.filter(|number| (least..=most).contains(number)) {
             return Some(number);
         }

@@ -232,6 +232,177 @@ fn a_name_that_nothing_reads_is_told_with_the_nearest_one() {
 }
 
 #[test]
+fn a_nats_server_is_named_by_itself_or_by_a_reference_and_never_shown() {
+    assert!(read(&[]).unwrap().nats.is_none());
+    for url in [
+        "nats://me:hunter2@one:4222, nats://two",
+        "tls://hunter2@one",
+    ] {
+        let nats = read(&[("NATS_URL", url)]).unwrap().nats.unwrap();
+        assert_eq!(nats.url.expose_secret(), url);
+        assert_eq!(nats.subject_prefix, "open-cowork");
+        assert!(!format!("{nats:?}").contains("hunter2"));
+    }
+    let vars = [
+        ("OPEN_COWORK_CLOUD_NATS_URL_REF", "env:WAKE"),
+        ("OPEN_COWORK_CLOUD_NATS_SUBJECT_PREFIX", "acme"),
+        ("WAKE", "nats://one"),
+    ];
+    let nats = read_with("{}", &vars).unwrap().nats.unwrap();
+    assert_eq!(
+        (nats.url.expose_secret(), nats.subject_prefix.as_str()),
+        ("nats://one", "acme")
+    );
+    for url in [
+        "hunter2",
+        "http://hunter2",
+        "nats://one,hunter2",
+        "nats://me:hun,ter2@one",
+    ] {
+        let found = read(&[("NATS_URL", url)]).unwrap_err();
+        assert_eq!(places(&found), ["OPEN_COWORK_CLOUD_NATS_URL"], "{url}");
+        assert!(!format!("{found:?}").contains("ter2"));
+    }
+    assert_eq!(in_vain(&[("NATS_URL", "nats://one")]), ["NATS_URL"]);
+}
+
+/// Names without their prefix of what is set in vain.
+fn in_vain(vars: &[(&str, &str)]) -> Vec<String> {
+    let settings = read(vars).unwrap();
+    let idle = settings
+        .warnings
+        .iter()
+        .filter(|finding| finding.code == "CLOUD_ENV_IDLE");
+    idle.map(|finding| finding.path.replace("OPEN_COWORK_CLOUD_", ""))
+        .collect()
+}
+
+#[test]
+fn what_is_set_in_vain_is_told_with_the_reason() {
+    assert_eq!(
+        in_vain(&[
+            ("CONCURRENCY_RECONCILE_MS", "60000"),
+            ("CHECKPOINTS_ENABLED", "true"),
+            ("ISOLATION_IMAGE", "cowork"),
+            ("OBJECT_STORE_SECRET_ACCESS_KEY", "hunter2"),
+            ("PG_LOCK_TIMEOUT_MS", "5"),
+            ("RETENTION_CHANNEL_DELIVERY_MS", "5"),
+            ("PROGRESS_WATCHDOG_MODE", "enforce"),
+            ("PROGRESS_WATCHDOG_OPERATOR_OWNER", "ana"),
+        ]),
+        [
+            "OBJECT_STORE_SECRET_ACCESS_KEY",
+            "CHECKPOINTS_ENABLED",
+            "ISOLATION_IMAGE",
+            "CONCURRENCY_RECONCILE_MS",
+            "RETENTION_CHANNEL_DELIVERY_MS",
+            "PROGRESS_WATCHDOG_MODE",
+            "PG_LOCK_TIMEOUT_MS",
+        ]
+    );
+    let settings = read(&[("OBJECT_STORE_SECRET_ACCESS_KEY", "hunter2")]).unwrap();
+    assert!(!format!("{:?}", settings.warnings).contains("hunter2"));
+    assert_eq!(
+        in_vain(&[
+            ("CONTROL_PLANE_URL", "postgresql://h/d"),
+            ("PG_LOCK_TIMEOUT_MS", "5"),
+            ("RETENTION_CHANNEL_DELIVERY_MS", "5"),
+            ("RETENTION_CHANNEL_INTERACTION_MS", "7"),
+            ("PROGRESS_WATCHDOG_MODE", "enforce"),
+            ("PROGRESS_WATCHDOG_OPERATOR_OWNER", "ana"),
+            ("PROGRESS_WATCHDOG_OBSERVE_EVIDENCE_REF", "report 7"),
+            ("PROGRESS_WATCHDOG_ROLLBACK_MODE", "observe"),
+        ]),
+        [""; 0]
+    );
+}
+
+#[test]
+fn the_watchdog_ends_runs_only_with_evidence_an_owner_and_a_way_back() {
+    let all = [
+        ("PROGRESS_WATCHDOG_OPERATOR_OWNER", "ana"),
+        ("PROGRESS_WATCHDOG_OBSERVE_EVIDENCE_REF", "report 7"),
+        ("PROGRESS_WATCHDOG_ROLLBACK_MODE", "off"),
+    ];
+    assert!(read(&all).unwrap().worker.watchdog.may_enforce());
+    for missing in 0..all.len() {
+        let mut some = all.to_vec();
+        some.remove(missing);
+        assert!(!read(&some).unwrap().worker.watchdog.may_enforce());
+    }
+}
+
+#[test]
+fn a_number_has_digits_only_and_an_address_a_port_that_exists() {
+    for (name, odd) in [
+        ("PORT", "+80"),
+        ("PORT", "65536"),
+        ("MAX_CONNECTIONS", "+5"),
+        ("OTLP_ENDPOINT", "http://127.0.0.1:99999"),
+        ("CORS_ORIGIN", "https://app.example.com:99999"),
+        ("CONTROL_PLANE_URL", "postgresql://u:hunter2@h:99999/d"),
+        ("PUBLISHED_ADDR", "127.0.0.1:99999"),
+        ("PUBLISHED_ADDR", "a/b"),
+        ("WORKER_SESSION_CONCURRENCY", "33"),
+    ] {
+        let found = read(&[(name, odd)]).unwrap_err();
+        assert_eq!(places(&found), [format!("OPEN_COWORK_CLOUD_{name}")]);
+        assert!(!format!("{found:?}").contains("hunter2"));
+    }
+    let found = read_with("{}", &[("PORT", "+80")]).unwrap_err();
+    assert_eq!(places(&found), ["PORT"]);
+    for fine in [
+        "127.0.0.1",
+        "127.0.0.1:8787",
+        "::1",
+        "[::1]:80",
+        "host.example",
+    ] {
+        assert!(read(&[("PUBLISHED_ADDR", fine)]).is_ok(), "{fine}");
+    }
+}
+
+#[test]
+fn whoever_looks_on_has_what_was_understood() {
+    let sources = Sources::new(Surface::Cloud);
+    let vars = [
+        ("ROLE", "king"),
+        ("MAX_PROMPTS_PER_HOUR", "-1"),
+        ("PORT", "http"),
+        ("HOST", "0.0.0.0"),
+    ];
+    let vars = vars
+        .iter()
+        .map(|(name, value)| (format!("OPEN_COWORK_CLOUD_{name}"), (*value).to_owned()));
+    let (settings, errors) = Settings::examine(&load(&sources).unwrap(), &vars.collect());
+    let settings = settings.unwrap();
+    assert_eq!(errors.len(), 3, "{errors:?}");
+    assert_eq!(settings.listen.host, "0.0.0.0");
+    assert_eq!(settings.role, CloudRole::AllInOne, "as if it were unset");
+}
+
+#[test]
+fn postgresql_is_told_our_name_unless_the_address_says_another() {
+    let name = |url: &str, vars: &[(&str, &str)]| {
+        let mut all = vec![("CONTROL_PLANE_URL", url)];
+        all.extend(vars);
+        let postgres = read(&all).unwrap().records.postgres.unwrap();
+        postgres.named_url().expose_secret().to_owned()
+    };
+    let url = "postgresql://u:p%40x@h:5433/d?sslmode=disable";
+    assert_eq!(
+        name(url, &[]),
+        format!("{url}&application_name=open-cowork-cloud")
+    );
+    assert_eq!(
+        name("postgresql://h/d", &[("PG_APP_NAME", "two words")]),
+        "postgresql://h/d?application_name=two+words"
+    );
+    let own = "postgresql://h/d?application_name=own";
+    assert_eq!(name(own, &[("PG_APP_NAME", "other")]), own);
+}
+
+#[test]
 fn every_variable_of_the_table_is_understood_at_its_default() {
     let vars: Vec<_> = table::VARIABLES
         .iter()
@@ -258,8 +429,7 @@ fn a_wrong_value_of_any_kind_is_told_by_whoever_reads_it() {
         // Nothing reads these yet: a bad one changes nothing.
         let unread = variable.name.starts_with("ISOLATION_")
             || variable.name.starts_with("STRIPE_")
-            || variable.name.starts_with("ARTIFACT_DIRECT_UPLOAD_CLEANUP")
-            || variable.name == "PROGRESS_WATCHDOG_ROLLBACK_MODE";
+            || variable.name.starts_with("ARTIFACT_DIRECT_UPLOAD_CLEANUP");
         if unread {
             continue;
         }

@@ -72,8 +72,10 @@ pub async fn session_of(call: &Call, key: &SessionKey) -> Answer {
     let id = key.session_id.to_string();
     let first = gap.and_then(|gap| gap.frame(Some(&id), &iso(now())));
     let hub = cloud.streams().hub.clone();
+    let (store, key) = (cloud.store.clone(), key.clone());
     let live = stream::unfold((updates, start), move |(mut updates, mut sent)| {
         let (hub, id, now) = (hub.clone(), id.clone(), now.clone());
+        let (store, key) = (store.clone(), key.clone());
         async move {
             loop {
                 let frame = match updates.next().await? {
@@ -82,10 +84,12 @@ pub async fn session_of(call: &Call, key: &SessionKey) -> Answer {
                         hub.frames.session(&record)
                     }
                     Update::Reset { sequence } => {
+                        let stats = store.event_stats(&key).await;
+                        let earliest = stats.ok().and_then(|stats| stats.earliest_sequence);
                         let gap = Gap {
                             reason: reset_reason(sent, sequence),
                             after: sent,
-                            earliest: sequence,
+                            earliest: earliest.unwrap_or(sequence + 1),
                             latest: sequence,
                         };
                         sent = sequence;
@@ -133,8 +137,9 @@ pub async fn workspace(call: &Call) -> Answer {
     };
     let updates = cloud.log.subscribe_workspace(&scope, start);
     let now = cloud.clock.clone();
+    let store = cloud.store.clone();
     let live = stream::unfold((updates, start), move |(mut updates, mut sent)| {
-        let now = now.clone();
+        let (store, scope, now) = (store.clone(), scope.clone(), now.clone());
         async move {
             loop {
                 let frame = match updates.next().await? {
@@ -143,10 +148,12 @@ pub async fn workspace(call: &Call) -> Answer {
                         workspace_frame(&record)
                     }
                     WorkspaceUpdate::Reset { sequence } => {
+                        let cursor = store.workspace_cursor(&scope).await;
+                        let earliest = cursor.ok().and_then(|cursor| cursor.earliest_sequence);
                         let gap = Gap {
                             reason: reset_reason(sent, sequence),
                             after: sent,
-                            earliest: sequence,
+                            earliest: earliest.unwrap_or(sequence + 1),
                             latest: sequence,
                         };
                         sent = sequence;

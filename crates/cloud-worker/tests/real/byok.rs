@@ -163,6 +163,123 @@ async fn without_a_key_the_prompt_fails_with_a_way_out_and_a_new_key_is_used_at_
     let _ = PATIENCE;
 }
 
+/// Providers of the configuration that declare no field for a key: `first` answers unless somebody else is named.
+fn two(first: &ScriptedModel, second: &ScriptedModel, options: &Value) -> Value {
+    let provider = |model: &ScriptedModel, options: &Value| {
+        let mut all = json!({ "baseURL": model.base_url() });
+        all.as_object_mut()
+            .unwrap()
+            .extend(options.as_object().unwrap().clone());
+        json!({
+            "npm": "@ai-sdk/openai-compatible", "name": "Scripted", "defaultModel": "fake-model",
+            "options": all, "models": { "fake-model": { "name": "Scripted" } },
+        })
+    };
+    json!({
+        "providers": {
+            "available": ["first", "second"],
+            "defaultProvider": "first",
+            "defaultModel": "fake-model",
+            "custom": { "first": provider(first, options), "second": provider(second, &json!({})) },
+        },
+        "agents": [{
+            "name": "other", "label": "Other", "description": "Asks the other model.", "instructions": "Answer.",
+            "model": "second/fake-model",
+        }],
+    })
+}
+
+fn bearers(model: &ScriptedModel) -> Vec<Option<String>> {
+    let requests = model.requests();
+    let sent = requests
+        .iter()
+        .map(|request| request.headers.get("authorization").cloned());
+    sent.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_was_not_chosen_gets_the_organisation_s_key_too() {
+    let (first, second) = (
+        ScriptedModel::start().await.unwrap(),
+        ScriptedModel::start().await.unwrap(),
+    );
+    let config = config(&two(&first, &second, &json!({})));
+    let rig = Rig::start_with(|options| {
+        options.config = config;
+        options.demo_endpoint = None;
+    })
+    .await;
+    let world = &rig.world;
+    world.person("ann").await;
+    world.key("first", KEY).await;
+    world.key("second", NEXT_KEY).await;
+    let key = world.session("ann").await;
+    let payload = json!({ "text": "Hello [[script:hello]]", "agent": "other" });
+    let kind = open_cowork_contracts::api::sessions::CommandKind::Prompt;
+    world.queue(&key, kind, payload).await;
+    world
+        .view_when(&key, "an answer", |view| {
+            view.status == SessionStatus::Idle && answers(view).len() == 1
+        })
+        .await;
+    let expected = Some(format!("Bearer {NEXT_KEY}"));
+    let sent = bearers(&second);
+    assert!(
+        !sent.is_empty() && sent.iter().all(|sent| *sent == expected),
+        "{sent:?}"
+    );
+    for event in world.events(&key).await {
+        let text = json!(event.payload).to_string();
+        assert!(!text.contains(KEY) && !text.contains(NEXT_KEY), "{text}");
+    }
+    rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_in_a_file_that_the_configuration_names_reaches_the_provider() {
+    let model = ScriptedModel::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    std::fs::write(&path, KEY).unwrap();
+    let config = config(&two(&model, &model, &json!({ "apiKey": "{file:./key}" })));
+    let rig = Rig::start_with(|options| {
+        options.config = config;
+        options.option_files = [("./key".to_owned(), path.clone())].into();
+        options.demo_endpoint = None;
+    })
+    .await;
+    let world = &rig.world;
+    world.person("ann").await;
+    let key = world.session("ann").await;
+    world
+        .prompt(&key, &format!("It is {KEY} [[script:bash]]"))
+        .await;
+    world
+        .view_when(&key, "an approval", |view| {
+            !view.pending_approvals.is_empty()
+        })
+        .await;
+    let expected = Some(format!("Bearer {KEY}"));
+    let sent = bearers(&model);
+    assert!(
+        !sent.is_empty() && sent.iter().all(|sent| *sent == expected),
+        "{sent:?}"
+    );
+    for (pid, _) in processes_of(rig.root.path()) {
+        for file in ["environ", "cmdline"] {
+            let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            assert!(!holds(&bytes, KEY), "{file} of {pid}");
+        }
+    }
+    // What a person typed is theirs; nothing else shows it.
+    for event in world.events(&key).await {
+        let text = json!(event.payload).to_string();
+        let typed = event.kind == open_cowork_contracts::EventType::PromptSubmitted;
+        assert!(typed || !text.contains(KEY), "{text}");
+    }
+    rig.close().await;
+}
+
 fn holds(bytes: &[u8], text: &str) -> bool {
     bytes
         .windows(text.len())

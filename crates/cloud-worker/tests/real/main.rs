@@ -5,6 +5,9 @@
 mod byok;
 mod commands;
 mod crash;
+mod drain;
 mod limits;
+mod plans;
 mod support;
+mod watchdog;
 mod workflows;

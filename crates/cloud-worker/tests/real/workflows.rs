@@ -12,6 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 fn scheduler(world: &World, id: &str) -> Scheduler {
+    scheduler_with(world, id, |_| ())
+}
+
+pub(crate) fn scheduler_with(
+    world: &World,
+    id: &str,
+    change: impl FnOnce(&mut SchedulerOptions),
+) -> Scheduler {
     let parts = SchedulerParts {
         store: world.store.clone(),
         log: world.log.clone(),
@@ -19,11 +27,13 @@ fn scheduler(world: &World, id: &str) -> Scheduler {
         redactor: world.redactor.clone(),
         clock: Arc::new(Timestamp::now),
     };
-    Scheduler::idle(parts, SchedulerOptions::new(id))
+    let mut options = SchedulerOptions::new(id);
+    change(&mut options);
+    Scheduler::idle(parts, options)
 }
 
 /// A workflow whose daily time came a minute ago.
-async fn due(world: &World, instructions: &str) -> WorkflowSummary {
+pub(crate) async fn due(world: &World, instructions: &str) -> WorkflowSummary {
     let now = Timestamp::now();
     let created = iso(now - Duration::from_secs(3600));
     let workflow: WorkflowSummary = serde_json::from_value(json!({
@@ -49,7 +59,7 @@ fn scope() -> Scope {
     Scope::new(TENANT, "ann")
 }
 
-async fn status(world: &World, workflow: &WorkflowSummary) -> WorkflowSummary {
+pub(crate) async fn status(world: &World, workflow: &WorkflowSummary) -> WorkflowSummary {
     let row = world.store.workflow(&scope(), &workflow.id).await.unwrap();
     row.unwrap().workflow
 }

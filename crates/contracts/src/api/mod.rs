@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod artifacts;
+pub mod billing;
 pub mod byok;
 pub mod capabilities;
 pub mod channels;

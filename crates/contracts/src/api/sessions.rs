@@ -163,7 +163,7 @@ pub struct SessionViewAnswer {
 pub struct ProjectionStatus {
     /// The session.
     pub session_id: SessionId,
-    /// Events in its log.
+    /// Events in its log: those that are retained.
     pub event_count: u64,
     /// Sequence of the last, 0 in an empty log.
     pub latest_event_sequence: u64,
@@ -173,6 +173,9 @@ pub struct ProjectionStatus {
     pub lag: u64,
     /// ISO-8601, null without a projection.
     pub projection_updated_at: Option<String>,
+    /// Additive: events up to here were removed by retention; absent while the log is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_sequence: Option<u64>,
 }
 
 /// Answer of `POST /api/sessions/:id/projection-repair` (01 §7.2).
@@ -193,6 +196,10 @@ pub struct ProjectionRepair {
     pub projection_sequence: u64,
     /// Events that it lacks now.
     pub lag: u64,
+    /// Additive: the log was folded from its state here, since retention removed the events up to it; absent while the
+    /// log is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_sequence: Option<u64>,
 }
 
 /// Body of `POST /api/sessions/:id/prompt`.

@@ -50,6 +50,8 @@ names! {
         Valid = "valid",
         /// They were not; it is off.
         Invalid = "invalid",
+        /// They were, and ask for more than may be; it is off.
+        Gated = "gated",
     }
 }
 

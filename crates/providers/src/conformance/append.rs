@@ -354,6 +354,47 @@ pub async fn concurrent_writers_leave_no_gap(store: &Arc<dyn Store>) {
     assert_eq!(found, (1..=(WRITERS * EACH) as u64).collect::<Vec<_>>());
 }
 
+/// However many go at once: whole events, deltas that repeat the one before, ids and times of every form.
+pub async fn a_large_batch_survives_unchanged(store: &Arc<dyn Store>) {
+    create(store, "s").await;
+    let texts = ["", "ü \u{1f600}", "\u{0}\u{1} \\ \" '", "\n\t\r"];
+    let events: Vec<NewEvent> = (0..600)
+        .map(|n: usize| NewEvent {
+            event_id: match n % 4 {
+                0 => None,
+                1 => Some(format!("runtime:s:0198c0de-0000-7000-8000-{n:012x}").into()),
+                2 => Some(format!("s:nul\u{0}{n}").into()),
+                _ => Some(format!("other{n}").into()),
+            },
+            created_at: if n % 7 == 0 { "once".into() } else { T0.into() },
+            ..event(
+                EventType::AssistantMessage,
+                json!({ "messageId": format!("m{}", n / 50), "content": texts[n % 4], "mode": "append" }),
+            )
+        })
+        .collect();
+    let appended = append(store, "s", events.clone()).await.unwrap();
+    let listed = store.list_events(&key("s"), 0, EVENT_PAGE).await.unwrap();
+    assert_eq!(listed.len(), events.len());
+    for ((listed, appended), given) in listed.iter().zip(&appended.events).zip(&events) {
+        assert_eq!(*listed, appended.record);
+        assert_eq!(listed.payload, given.payload);
+        assert_eq!(listed.created_at, given.created_at);
+        if let Some(id) = &given.event_id {
+            assert_eq!(listed.event_id.as_ref(), Some(id));
+        }
+    }
+    let row = store.session(&key("s")).await.unwrap().unwrap();
+    assert_eq!(row.last_sequence, 600);
+    // And once more: nothing is stored twice.
+    let again: Vec<NewEvent> = events
+        .into_iter()
+        .filter(|event| event.event_id.is_some())
+        .collect();
+    let again = append(store, "s", again).await.unwrap();
+    assert!(again.events.iter().all(|event| !event.created));
+}
+
 /// Open JSON in, the same JSON out.
 pub async fn payloads_survive_unchanged(store: &Arc<dyn Store>) {
     create(store, "s").await;

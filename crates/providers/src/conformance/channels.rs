@@ -74,6 +74,17 @@ fn chat(session: &str) -> SessionBindingRow {
     }
 }
 
+/// A channel, and a chat for each of these threads of that user.
+pub(super) async fn with_chats(plane: &Plane, threads: &[(&str, &str)]) {
+    with_channel(plane, "b").await;
+    for (session, user) in threads {
+        let mut row = chat(session);
+        row.scope.user_id = (*user).into();
+        row.binding.external_chat_id = format!("chat of {session}");
+        plane.store.bind_channel_session(row).await.unwrap();
+    }
+}
+
 fn delivery(channel: &str, id: &str, due: u64) -> ChannelDelivery {
     serde_json::from_value(json!({
         "deliveryId": id, "orgId": "t1", "agentId": "a", "channelBindingId": channel,

@@ -6,7 +6,8 @@ use super::execution::{
 };
 use super::plane::{Plane, at, scope};
 use crate::store::execution::{
-    CommandFailure, Deferral, EXECUTION_FAILED, EXHAUSTED, Lanes, MAX_EXECUTIONS, QueueLimits,
+    ABORTED, CommandFailure, Deferral, EXECUTION_FAILED, EXHAUSTED, Lanes, MAX_EXECUTIONS,
+    QueueLimits,
 };
 use crate::store::{Scope, SessionKey, StoreError};
 use crate::time::iso;
@@ -244,6 +245,51 @@ pub async fn prompts_keep_their_order_strictly(plane: &Plane) {
         claimed_id(plane, &lease, Lanes::All).await.as_deref(),
         Some("b")
     );
+}
+
+/// An abort that finds no turn stops what waits to begin, also what waits for its time.
+pub async fn an_abort_can_take_the_prompts_that_wait_before_it(plane: &Plane) {
+    let (_, lease) = leased(plane).await;
+    let store = &plane.store;
+    let give = |id: &str, kind| enqueue(plane, command(&lease.key, id, kind, &json!({})), 0);
+    give("deferred", CommandKind::Prompt).await;
+    give("waiting", CommandKind::Prompt).await;
+    claim(plane, &lease, Lanes::All, 1).await.unwrap();
+    store
+        .defer_command(&lease, &"deferred".into(), &deferral(500), at(1))
+        .await
+        .unwrap();
+    give("abort", CommandKind::Abort).await;
+    give("after", CommandKind::Prompt).await;
+    give("answer", CommandKind::QuestionReply).await;
+    let abort = claim(plane, &lease, Lanes::All, 2).await.unwrap().command;
+    assert_eq!(abort.command_id.as_str(), "abort");
+    let before = Lanes::PromptsBefore(abort.created_sequence);
+    for expected in ["deferred", "waiting"] {
+        let claimed = claim(plane, &lease, before, 2).await.unwrap();
+        assert_eq!(claimed.command.command_id.as_str(), expected);
+        let none = claim(plane, &lease, before, 2).await;
+        assert_eq!(none, None, "one after the other");
+        let failure = CommandFailure {
+            code: ABORTED.to_owned(),
+            message: "It was stopped.".to_owned(),
+        };
+        let id = &claimed.command.command_id;
+        let failed = store.fail_command(&lease, id, &failure, at(2)).await;
+        assert_eq!(failed.unwrap().last_error_code.as_deref(), Some(ABORTED));
+    }
+    let none = claim(plane, &lease, before, 2).await;
+    assert_eq!(none, None, "neither answers nor what comes after");
+    store
+        .ack_command(&lease, &"abort".into(), at(2))
+        .await
+        .unwrap();
+    for expected in ["answer", "after"] {
+        assert_eq!(
+            claimed_id(plane, &lease, Lanes::All).await.as_deref(),
+            Some(expected)
+        );
+    }
 }
 
 /// 04 §16 #3, #4.

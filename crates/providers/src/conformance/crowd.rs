@@ -9,6 +9,8 @@ use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+pub use super::retention::pruning_beside_writers_and_readers_loses_nothing;
+
 const WRITERS: usize = 8;
 
 /// 8 writers, 10 000 events, 4 sessions of one user, every fourth request sent again through the other handle:

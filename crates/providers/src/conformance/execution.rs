@@ -255,6 +255,65 @@ pub async fn a_session_is_claimed_once_under_a_live_scope(plane: &Plane) {
     assert_eq!(late, Err(StoreError::StaleFence));
 }
 
+/// 04 §2.9: live leases of the whole organisation count, and an expired one doesn't.
+pub async fn an_organisation_holds_no_more_sessions_than_it_may(plane: &Plane) {
+    let store = &plane.store;
+    let mut leases = Vec::new();
+    for n in 0..8 {
+        let user = format!("u{n}");
+        plane.session("t1", &user, &format!("s{n}")).await;
+        let scope = Scope::new("t1", user.as_str());
+        let lease = store.claim_scope(&scope, "w", TTL, at(0)).await.unwrap();
+        leases.push(lease.unwrap());
+    }
+    let take = async |n: usize, most: Option<u32>, now| {
+        let session = format!("s{n}").into();
+        store
+            .claim_session_within(&leases[n], &session, most, now)
+            .await
+    };
+    let claims = leases
+        .iter()
+        .enumerate()
+        .map(|(n, _)| take(n, Some(3), at(1)));
+    let claims = join_all(claims).await;
+    let taken = claims.iter().filter(|claim| matches!(claim, Ok(Some(_))));
+    assert_eq!(taken.count(), 3, "exact also for many at once");
+    for claim in &claims {
+        match claim {
+            Ok(Some(_)) => {}
+            Err(StoreError::Quota(denial)) => {
+                assert_eq!(denial.code, "quota.active_workers_exceeded");
+                assert_eq!((denial.limit, denial.used), (3, 3));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let held = claims.iter().position(Result::is_ok).unwrap();
+    let free = claims.iter().position(Result::is_err).unwrap();
+    assert_eq!(
+        take(held, Some(3), at(1)).await.unwrap(),
+        None,
+        "it is taken"
+    );
+    // Another organisation has room of its own.
+    plane.session("t2", "u1", "s").await;
+    let other = Scope::new("t2", "u1");
+    let other = store.claim_scope(&other, "w", TTL, at(1)).await.unwrap();
+    let claimed = store
+        .claim_session_within(&other.unwrap(), &"s".into(), Some(1), at(1))
+        .await;
+    assert!(claimed.unwrap().is_some());
+    assert!(take(free, None, at(1)).await.unwrap().is_some(), "no limit");
+    // What a dead worker left holds nobody up.
+    let first = Scope::new("t1", "u0");
+    let lease = store.claim_scope(&first, "w2", TTL, at(11)).await.unwrap();
+    let again = store
+        .claim_session_within(&lease.unwrap(), &"s0".into(), Some(1), at(11))
+        .await;
+    assert!(again.unwrap().is_some());
+}
+
 /// 04 §2.3, the fence rule.
 pub async fn a_live_lease_writes_and_no_other_token_does(plane: &Plane) {
     let (scope, lease) = leased(plane).await;

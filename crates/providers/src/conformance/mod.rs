@@ -23,6 +23,7 @@
 pub mod append;
 pub mod artifacts;
 pub mod browser;
+pub mod bus;
 pub mod channels;
 pub mod commands;
 pub mod crowd;
@@ -32,6 +33,8 @@ mod fixtures;
 pub mod governance;
 pub mod identity;
 pub mod plane;
+pub mod retention;
+pub mod runs;
 pub mod sessions;
 pub mod snapshots;
 pub mod threads;
@@ -119,6 +122,7 @@ macro_rules! cases {
 cases! {
     sessions:
         creating_a_session_twice_returns_the_stored_one,
+        a_tenant_has_only_so_many_sessions_in_use,
         a_session_id_of_another_user_is_a_conflict_that_reveals_nothing,
         a_session_of_another_tenant_is_missing,
         a_session_of_another_user_is_missing_in_a_scope,
@@ -144,6 +148,7 @@ cases! {
         one_bad_request_does_not_fail_its_neighbours,
         concurrent_writers_leave_no_gap,
         payloads_survive_unchanged,
+        a_large_batch_survives_unchanged,
         events_are_listed_after_a_cursor_up_to_a_limit,
         a_page_of_large_events_ends_early_but_not_empty;
     effects:
@@ -166,13 +171,24 @@ cases! {
         a_repair_replaces_anything,
         a_snapshot_of_an_unknown_session_is_refused,
         snapshots_of_two_tenants_do_not_meet;
+    retention:
+        pruning_moves_the_beginning_of_a_log,
+        only_the_old_beginning_of_a_log_is_pruned,
+        an_unfinished_turn_keeps_its_log,
+        a_step_is_done_once_and_with_its_own_base,
+        ids_of_pruned_events_stay_known,
+        what_stays_is_whole_whatever_it_was_stored_with,
+        a_workspace_stream_begins_after_what_was_pruned,
+        a_workspace_stream_can_be_pruned_by_itself,
+        a_walk_finds_every_session_with_old_events;
     @of_two crowd:
         many_writers_through_two_handles_leave_no_gap_and_nothing_twice,
         one_id_from_two_handles_at_once_is_one_event,
         a_handle_sees_what_the_other_wrote,
         sessions_of_new_users_can_be_made_through_two_handles_at_once,
         a_session_made_and_filled_at_once_is_whole,
-        the_logs_own_ids_stay_unique_in_a_crowd;
+        the_logs_own_ids_stay_unique_in_a_crowd,
+        pruning_beside_writers_and_readers_loses_nothing;
 }
 
 /// The tenant, user and session of most cases.

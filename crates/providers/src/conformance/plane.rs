@@ -13,7 +13,8 @@
 //! [`Plane::of_two`].
 
 use super::{
-    artifacts, browser, channels, commands, execution, governance, identity, threads, workflows,
+    artifacts, browser, channels, commands, execution, governance, identity, runs, threads,
+    workflows,
 };
 use crate::store::{ControlPlane, NewSession, Scope, SessionKey};
 use crate::time::{Timestamp, iso};
@@ -129,6 +130,7 @@ cases! {
         a_renewal_prolongs_the_sessions_of_the_scope,
         a_lost_scope_cannot_be_renewed,
         a_session_is_claimed_once_under_a_live_scope,
+        an_organisation_holds_no_more_sessions_than_it_may,
         a_live_lease_writes_and_no_other_token_does,
         an_expired_lease_cannot_write_even_if_nobody_took_over,
         a_released_session_is_free_and_its_token_stale,
@@ -146,6 +148,7 @@ cases! {
         a_full_queue_refuses_new_commands_and_knows_old_ones,
         an_old_queue_refuses_new_commands,
         aborts_and_answers_overtake_prompts,
+        an_abort_can_take_the_prompts_that_wait_before_it,
         prompts_keep_their_order_strictly,
         a_deferred_answer_does_not_hold_up_the_others,
         a_command_is_settled_by_the_lease_that_has_it,
@@ -217,6 +220,12 @@ cases! {
         a_paused_or_archived_workflow_does_not_run,
         creating_a_run_twice_returns_the_stored_one,
         limits_refuse_new_runs_only,
+        pausing_during_a_run_holds_after_it,
+        archiving_revokes_the_webhook_secret,
+        a_signed_call_is_noted_once_in_its_window,
+        old_runs_go_and_the_newest_stays;
+    runs:
+        chats_are_told_once_how_a_run_ended,
         a_due_time_starts_one_run_and_the_next_one_is_there,
         eight_schedulers_start_each_due_time_once,
         a_stranded_run_is_claimed_before_a_due_one,
@@ -228,11 +237,7 @@ cases! {
         a_claim_whose_session_has_commands_is_not_reaped,
         a_due_time_during_a_run_is_recorded_as_skipped,
         a_due_time_over_the_limits_is_recorded_as_failed,
-        pausing_during_a_run_holds_after_it,
-        a_run_whose_end_nobody_wrote_is_found,
-        archiving_revokes_the_webhook_secret,
-        a_signed_call_is_noted_once_in_its_window,
-        old_runs_go_and_the_newest_stays;
+        a_run_whose_end_nobody_wrote_is_found;
     artifacts:
         an_artifact_is_put_once,
         artifacts_stay_in_their_tenant,

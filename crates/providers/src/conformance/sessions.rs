@@ -2,8 +2,8 @@
 
 use super::{T0, TENANT, USER, append, create, event, key, new_session, scope};
 use crate::store::{
-    LeaseFence, LeaseToken, NewSession, Scope, SessionKey, SessionQuery, SessionUpdate, Store,
-    StoreError,
+    InUse, LeaseFence, LeaseToken, NewSession, Scope, SessionKey, SessionQuery, SessionUpdate,
+    Store, StoreError,
 };
 use open_cowork_contracts::{EventType, SessionStatus};
 use serde_json::json;
@@ -31,6 +31,59 @@ pub async fn creating_a_session_twice_returns_the_stored_one(store: &Arc<dyn Sto
     assert!(!again.created);
     assert_eq!(again.row, first.row);
     assert_eq!(store.session(&key("s")).await.unwrap(), Some(first.row));
+}
+
+/// What runs or was touched lately is in use; what is closed or was left alone isn't (04 §2.2).
+pub async fn a_tenant_has_only_so_many_sessions_in_use(store: &Arc<dyn Store>) {
+    let limit = || {
+        Some(InUse {
+            most: 2,
+            since: "2026-01-02T00:00:00.000Z".to_owned(),
+        })
+    };
+    let (before, after) = ("2026-01-01T00:00:00.000Z", "2026-01-02T03:00:00.000Z");
+    let make = |tenant: &str, user: &str, id: &str, at: &str| {
+        let new = new_session(tenant, user, id, at);
+        store.create_session_within(new, limit())
+    };
+    for id in ["old", "older"] {
+        make(TENANT, USER, id, before).await.unwrap();
+    }
+    make(TENANT, USER, "a", after).await.unwrap();
+    make(TENANT, "another", "b", after).await.unwrap();
+    let refused = make(TENANT, "third", "c", after).await.unwrap_err();
+    let StoreError::Quota(denial) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(denial.code, "quota.concurrent_sessions_exceeded");
+    assert_eq!((denial.limit, denial.used), (2, 2));
+    assert_eq!(denial.retry_after_ms, 60_000);
+    assert_eq!(store.session(&key("c")).await.unwrap(), None);
+    // What is there comes back, another tenant has its own, and nobody has a limit who gives none.
+    assert!(!make(TENANT, USER, "a", after).await.unwrap().created);
+    assert!(make("t2", USER, "c", after).await.unwrap().created);
+    let status = |status| SessionUpdate {
+        status: Some(status),
+        ..SessionUpdate::default()
+    };
+    let closed = status(SessionStatus::Closed);
+    store
+        .update_session(&key("a"), closed, after, None)
+        .await
+        .unwrap();
+    assert!(make(TENANT, "third", "c", after).await.unwrap().created);
+    // A turn that has run since long ago is in use.
+    let closed = status(SessionStatus::Closed);
+    store
+        .update_session(&key("b"), closed, after, None)
+        .await
+        .unwrap();
+    let running = status(SessionStatus::Running);
+    store
+        .update_session(&key("old"), running, before, None)
+        .await
+        .unwrap();
+    assert!(make(TENANT, USER, "d", after).await.is_err());
 }
 
 /// A taken id doesn't tell whose it is.

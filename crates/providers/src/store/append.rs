@@ -59,10 +59,31 @@ pub struct AppendedEvent {
 /// What a store found under an event id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredEvent {
-    /// The record.
+    /// The record; of a pruned event the payload is unknown.
     pub record: Arc<SessionEventRecord>,
     /// Its workspace sequence.
     pub workspace_sequence: u64,
+    /// Only the id is left ([`super::retention`]): its repetition is known by id and type, and answered with the
+    /// payload that it brings.
+    pub pruned: bool,
+}
+
+impl StoredEvent {
+    /// What a repetition with that payload is answered with.
+    fn repeated(self, payload: &JsonObject) -> AppendedEvent {
+        let record = match self.pruned {
+            true => Arc::new(SessionEventRecord {
+                payload: payload.clone(),
+                ..(*self.record).clone()
+            }),
+            false => self.record,
+        };
+        AppendedEvent {
+            record,
+            workspace_sequence: self.workspace_sequence,
+            created: false,
+        }
+    }
 }
 
 /// What a store has to write: the events that are `created`, the row, the asks in order.
@@ -102,11 +123,7 @@ pub fn plan(
         if let Some(id) = &event.event_id {
             let known = match ids.get(id) {
                 Some(index) => Some(planned[*index].clone()),
-                None => stored(id).map(|found| AppendedEvent {
-                    record: found.record,
-                    workspace_sequence: found.workspace_sequence,
-                    created: false,
-                }),
+                None => stored(id).map(|found| found.repeated(&event.payload)),
             };
             if let Some(known) = known {
                 if !is_replay(&known.record, &event.kind, &event.payload) {
@@ -279,6 +296,23 @@ pub fn sequence_of_default_id(session: &SessionId, id: &EventId) -> Option<u64> 
         .strip_prefix(':')?;
     let canonical = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
     if canonical { digits.parse().ok() } else { None }
+}
+
+/// True for an id that the log made up for an event that came without one: `runtime:<session>:<uuid>`. It is random,
+/// so only the append that made it can repeat it.
+pub fn is_minted(session: &SessionId, id: &EventId) -> bool {
+    let uuid = id
+        .as_str()
+        .strip_prefix("runtime:")
+        .and_then(|rest| rest.strip_prefix(session.as_str()))
+        .and_then(|rest| rest.strip_prefix(':'));
+    uuid.is_some_and(|uuid| {
+        uuid.len() == 36
+            && uuid.bytes().enumerate().all(|(at, byte)| match at {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+            })
+    })
 }
 
 /// Equal as canonical JSON: key order doesn't matter, `1` and `1.0` are the same number.

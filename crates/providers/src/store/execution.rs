@@ -108,6 +108,9 @@ pub enum Lanes {
     Control,
     /// Prompts too. Aborts and answers still come first.
     All,
+    /// Only prompts that were queued before this sequence, also those that wait for their time: what an abort
+    /// stops that finds no turn.
+    PromptsBefore(u64),
 }
 
 /// A command that the caller has to execute.
@@ -128,10 +131,13 @@ pub const EXHAUSTED: &str = "lease_expired_max_attempts";
 /// Error code of a command whose execution failed (04 §2.4).
 pub const EXECUTION_FAILED: &str = "execution_failed";
 
+/// Error code of a prompt that was stopped before it began.
+pub const ABORTED: &str = "aborted";
+
 /// Why a command failed for good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandFailure {
-    /// For programs: [`EXECUTION_FAILED`], [`EXHAUSTED`].
+    /// For programs: [`EXECUTION_FAILED`], [`EXHAUSTED`], [`ABORTED`].
     pub code: String,
     /// For people, redacted; cut at [`SUMMARY_CHARS`] characters.
     pub message: String,
@@ -216,6 +222,18 @@ pub trait ExecutionStore: Send + Sync + 'static {
         &self,
         lease: &ScopeLease,
         session: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<SessionLease>, StoreError> {
+        self.claim_session_within(lease, session, None, now).await
+    }
+
+    /// The same where the organisation's workers hold fewer than `most` sessions under live leases (04 §2.9); else
+    /// [`StoreError::Quota`] with `quota.active_workers_exceeded`, exact also when several claim at once.
+    async fn claim_session_within(
+        &self,
+        lease: &ScopeLease,
+        session: &SessionId,
+        most: Option<u32>,
         now: Timestamp,
     ) -> Result<Option<SessionLease>, StoreError>;
 

@@ -21,6 +21,7 @@ pub mod governance;
 pub mod identity;
 pub mod keyset;
 pub mod page;
+pub mod retention;
 mod rows;
 pub mod stamp;
 pub mod threads;
@@ -39,9 +40,10 @@ pub use workflows::WorkflowStore;
 pub use append::{AppendRequest, Appended, AppendedEvent, NewEvent};
 pub use error::{QuotaDenial, StoreError};
 pub use page::{SessionPage, SessionQuery};
+pub use retention::{OldSessions, PruneStep, RetentionStore};
 pub use rows::{
-    CreatedSession, EventStats, LeaseFence, LeaseToken, NewSession, Scope, SessionKey, SessionRow,
-    SessionUpdate, Snapshot, SnapshotRule, SnapshotWrite, WorkspaceCursor,
+    CreatedSession, EventStats, InUse, LeaseFence, LeaseToken, NewSession, Scope, SessionKey,
+    SessionRow, SessionUpdate, Snapshot, SnapshotRule, SnapshotWrite, WorkspaceCursor,
 };
 pub use stamp::{Actor, Stamp};
 
@@ -62,7 +64,17 @@ pub const EVENT_PAGE_BYTES: usize = 8 * 1024 * 1024;
 pub trait SessionStore: Send + Sync + 'static {
     /// Makes a session. Idempotent by (tenant, session): an existing row of the same user comes back
     /// unchanged with `created: false`; one of another user is a [`StoreError::Conflict`] that reveals nothing.
-    async fn create_session(&self, new: NewSession) -> Result<CreatedSession, StoreError>;
+    async fn create_session(&self, new: NewSession) -> Result<CreatedSession, StoreError> {
+        self.create_session_within(new, None).await
+    }
+
+    /// The same, for a session that doesn't exist only while fewer than [`InUse::most`] of the tenant are in use;
+    /// else [`StoreError::Quota`] with `quota.concurrent_sessions_exceeded`. Counted in the same transaction.
+    async fn create_session_within(
+        &self,
+        new: NewSession,
+        limit: Option<InUse>,
+    ) -> Result<CreatedSession, StoreError>;
 
     /// The row, or `None` when the tenant has no such session.
     async fn session(&self, key: &SessionKey) -> Result<Option<SessionRow>, StoreError>;
@@ -144,7 +156,8 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// Events with `sequence > after`, ascending: at most `limit` (capped at [`EVENT_PAGE`]) and at most
     /// about [`EVENT_PAGE_BYTES`], but at least one if there is one. So an **empty** page is the end, a short
-    /// one isn't. Empty for an unknown session.
+    /// one isn't. Empty for an unknown session. What was pruned ([`RetentionStore`]) isn't listed: a first event
+    /// beyond `after + 1` means that the ones between are gone.
     async fn list_events(
         &self,
         key: &SessionKey,
@@ -152,7 +165,8 @@ pub trait EventStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Arc<SessionEventRecord>>, StoreError>;
 
-    /// Count, first and last sequence; zeros for an unknown session.
+    /// Count and first sequence of what is retained, and the last sequence that was given out; zeros for an unknown
+    /// session.
     async fn event_stats(&self, key: &SessionKey) -> Result<EventStats, StoreError>;
 
     /// Workspace events of a user with `sequence > after`, ascending, paged like [`EventStore::list_events`].
@@ -163,7 +177,7 @@ pub trait EventStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Arc<WorkspaceEventRecord>>, StoreError>;
 
-    /// First and last workspace sequence of a user.
+    /// First retained and last workspace sequence of a user.
     async fn workspace_cursor(&self, scope: &Scope) -> Result<WorkspaceCursor, StoreError>;
 
     /// Last workspace sequences of many users, in their order; 0 for an unknown one.
@@ -193,9 +207,9 @@ pub trait SnapshotStore: Send + Sync + 'static {
 }
 
 /// Everything that the thread log needs of a store.
-pub trait Store: SessionStore + EventStore + SnapshotStore {}
+pub trait Store: SessionStore + EventStore + SnapshotStore + RetentionStore {}
 
-impl<T: SessionStore + EventStore + SnapshotStore> Store for T {}
+impl<T: SessionStore + EventStore + SnapshotStore + RetentionStore> Store for T {}
 
 /// Everything that a cloud needs of a store; split by domain so that an adapter author can see each.
 pub trait ControlPlane:

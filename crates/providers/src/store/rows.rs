@@ -1,5 +1,6 @@
 //! What goes into and comes out of a store, apart from events and pages.
 
+use super::{QuotaDenial, StoreError};
 use crate::time::Timestamp;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -98,6 +99,32 @@ pub struct NewSession {
     pub created_at: String,
 }
 
+/// How many sessions of a tenant may be in use at once: those that aren't closed, and run or were touched lately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InUse {
+    /// So many.
+    pub most: u64,
+    /// ISO-8601: a session that was touched last before this, and doesn't run, is not in use.
+    pub since: String,
+}
+
+impl InUse {
+    /// The refusal when that many are in use (04 §2.2).
+    #[must_use]
+    pub fn exceeded(&self, used: u64) -> StoreError {
+        StoreError::Quota(Box::new(QuotaDenial {
+            code: "quota.concurrent_sessions_exceeded".to_owned(),
+            limit: self.most,
+            used,
+            reset_at: None,
+            retry_after_ms: 60_000,
+            message:
+                "Too many threads of this organisation are in use; wait until some are left alone."
+                    .to_owned(),
+        }))
+    }
+}
+
 /// Result of making a session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreatedSession {
@@ -160,20 +187,20 @@ pub struct LeaseFence {
 /// Extent of a session's log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventStats {
-    /// Number of stored events.
+    /// Number of retained events.
     pub count: u64,
-    /// First stored sequence.
+    /// First retained sequence; absent when none is.
     pub earliest_sequence: Option<u64>,
-    /// Last sequence, 0 when empty.
+    /// Last sequence that was given out, whether or not its event is retained; 0 before the first.
     pub latest_sequence: u64,
 }
 
 /// Extent of a user's workspace stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkspaceCursor {
-    /// First stored sequence.
+    /// First retained sequence; absent when none is.
     pub earliest_sequence: Option<u64>,
-    /// Last sequence, 0 when empty.
+    /// Last sequence that was given out, 0 before the first.
     pub latest_sequence: u64,
 }
 
@@ -182,7 +209,8 @@ pub struct WorkspaceCursor {
 pub struct Snapshot {
     /// Sequence of the last event folded in.
     pub sequence: u64,
-    /// Version of the reducer that made it; another version means: fold the log anew (decision 13).
+    /// Version of the reducer that made it; another version means: fold the log anew (decision 13), from its base
+    /// where it has one.
     pub projector_version: u32,
     /// The view as JSON text, loaded verbatim.
     pub view: String,

@@ -7,6 +7,7 @@
 //! Every due time ends in a recorded outcome: a run, a run that failed at its start, or, when it passed while
 //! another run was under way, one run `cancelled` that says so.
 
+pub mod notice;
 pub mod schedule;
 
 use super::keyset::page_size;

@@ -2,6 +2,9 @@
 //! holds.
 
 mod configured;
+mod keys;
+
+pub use keys::key_field;
 
 use super::ComposeInput;
 use crate::error::HostError;
@@ -362,7 +365,7 @@ pub(super) fn entries(
         secrets: Vec::new(),
         inserted: Vec::new(),
     };
-    if let Some(entry) = entry(choice, input.api_key.as_ref(), &models)? {
+    if let Some(entry) = entry(choice, keys::bare(input, choice.id()), &models)? {
         entries
             .document
             .insert(choice.runtime_id().to_owned(), entry);
@@ -370,6 +373,7 @@ pub(super) fn entries(
     if let Some(config) = input.product.as_deref() {
         configured::entries(input, config, chosen, &mut entries)?;
     }
+    keys::further(input, enabled, &mut entries);
     let managed = &input.managed;
     if managed.allowed_models.is_some() || !managed.denied_models.is_empty() {
         for id in enabled {

@@ -183,6 +183,18 @@ impl Connection {
         }
     }
 
+    /// Sends rows in the binary format to a `COPY … FROM STDIN`. See [`super::many::copy`].
+    #[cfg(feature = "postgres")]
+    pub(super) async fn copy_in(&mut self, sql: &str, rows: Vec<u8>) -> Result<(), sqlx::Error> {
+        let Connection::Postgres(connection) = self else {
+            return Err(mixed());
+        };
+        let mut copy = connection.copy_in_raw(sql).await?;
+        copy.send(rows).await?;
+        copy.finish().await?;
+        Ok(())
+    }
+
     /// Closes it instead of giving it back: nobody knows in which state it is.
     pub(crate) fn discard(self) {
         match self {
@@ -257,10 +269,15 @@ as_text!(
 impl<'c> Query<'c> {
     /// The next parameter.
     pub(crate) fn bind(mut self, value: impl Parameter) -> Self {
+        self.add(value);
+        self
+    }
+
+    /// The same, in place.
+    pub(super) fn add(&mut self, value: impl Parameter) {
         if let Err(error) = value.add_to(&mut self.arguments) {
             self.refused.get_or_insert(sqlx::Error::Encode(error));
         }
-        self
     }
 
     /// A list for `= ANY($n)`, or the columns of an `UNNEST`.

@@ -1,7 +1,8 @@
 //! Statements that carry many rows: most of the cost of a short one is the way to the database and back.
 //!
 //! SQLite gets tuples of parameters, in a few sizes, so that each statement is prepared once. PostgreSQL gets
-//! one array per column, so any number of rows is one statement and one round trip.
+//! one array per column, so any number of rows is one statement and one round trip; where many rows are only to be
+//! inserted, `COPY`, which the server takes in by pages instead of row by row.
 
 use super::connection::Query;
 use super::{Connection, Dialect};
@@ -70,7 +71,7 @@ impl Many {
         &self,
         connection: &mut Connection,
         rows: &[R],
-        write: impl for<'c> Fn(Cells<'c>, &R) -> Result<Cells<'c>, sqlx::Error>,
+        write: Write<R>,
     ) -> Result<(), sqlx::Error> {
         match connection.dialect() {
             Dialect::Sqlite => self.run_tuples(connection, rows, write).await,
@@ -83,19 +84,18 @@ impl Many {
         &self,
         connection: &mut Connection,
         mut rows: &[R],
-        write: impl for<'c> Fn(Cells<'c>, &R) -> Result<Cells<'c>, sqlx::Error>,
+        write: Write<R>,
     ) -> Result<(), sqlx::Error> {
         for (size, statement) in SIZES.iter().zip(&self.tuples) {
             while rows.len() >= *size {
                 let (chunk, rest) = rows.split_at(*size);
                 rows = rest;
                 // The text is made above, of constants.
-                let query = connection.query(AssertSqlSafe(statement.clone()));
-                let mut cells = Cells::Tuples(query);
+                let mut query = connection.query(AssertSqlSafe(statement.clone()));
                 for row in chunk {
-                    cells = write(cells, row)?;
+                    write(&mut query, row)?;
                 }
-                cells.execute().await?;
+                query.execute().await?;
             }
         }
         Ok(())
@@ -106,18 +106,18 @@ impl Many {
         &self,
         connection: &mut Connection,
         rows: &[R],
-        write: impl for<'c> Fn(Cells<'c>, &R) -> Result<Cells<'c>, sqlx::Error>,
+        write: Write<R>,
     ) -> Result<(), sqlx::Error> {
         let mut rows = rows.iter().peekable();
         while rows.peek().is_some() {
-            let query = connection.query(AssertSqlSafe(self.arrays.clone()));
-            let mut cells = Cells::Arrays(query, Arrays::new(self.columns));
-            while !cells.is_full()
+            let mut arrays = Arrays::new(self.columns);
+            while !arrays.is_full()
                 && let Some(row) = rows.next()
             {
-                cells = write(cells, row)?;
+                write(&mut arrays, row)?;
             }
-            cells.execute().await?;
+            let query = connection.query(AssertSqlSafe(self.arrays.clone()));
+            arrays.bind_to(query).execute().await?;
         }
         Ok(())
     }
@@ -129,25 +129,58 @@ pub(crate) fn bind_arrays<'c, R>(
     query: Query<'c>,
     columns: &[Column],
     rows: &[R],
-    write: impl Fn(Cells<'c>, &R) -> Result<Cells<'c>, sqlx::Error>,
+    write: Write<R>,
 ) -> Result<Query<'c>, sqlx::Error> {
-    let mut cells = Cells::Arrays(query, Arrays::new(columns));
+    let mut arrays = Arrays::new(columns);
     for row in rows {
-        cells = write(cells, row)?;
+        write(&mut arrays, row)?;
     }
-    Ok(cells.into_query())
+    Ok(arrays.bind_to(query))
 }
 
-/// Where the columns of the rows go.
-pub(crate) enum Cells<'c> {
-    Tuples(Query<'c>),
-    #[cfg(feature = "postgres")]
-    Arrays(Query<'c>, Arrays),
+/// Inserts rows by `COPY table (columns) FROM STDIN (FORMAT binary)`; `write` as for [`Many::run`].
+#[cfg(feature = "postgres")]
+pub(crate) async fn copy<R>(
+    connection: &mut Connection,
+    sql: &str,
+    columns: &[Column],
+    rows: &[R],
+    write: Write<R>,
+) -> Result<(), sqlx::Error> {
+    let mut copied = Copied::new(columns);
+    for row in rows {
+        write(&mut copied, row)?;
+    }
+    connection.copy_in(sql, copied.finish()).await
+}
+
+/// Gives the cells of a row, one per column.
+pub(crate) type Write<R> = fn(&mut dyn Cells, &R) -> Result<(), sqlx::Error>;
+
+/// Takes the cells of rows, column by column; `None` is NULL.
+pub(crate) trait Cells {
+    fn int(&mut self, value: Option<i64>);
+    fn text(&mut self, value: Option<String>);
+    fn bytes(&mut self, value: Option<Vec<u8>>);
+}
+
+impl Cells for Query<'_> {
+    fn int(&mut self, value: Option<i64>) {
+        self.add(value);
+    }
+
+    fn text(&mut self, value: Option<String>) {
+        self.add(value);
+    }
+
+    fn bytes(&mut self, value: Option<Vec<u8>>) {
+        self.add(value);
+    }
 }
 
 /// The rows as one list per column.
 #[cfg(feature = "postgres")]
-pub(crate) struct Arrays {
+struct Arrays {
     lists: Vec<List>,
     /// The column that comes next.
     next: usize,
@@ -185,79 +218,99 @@ impl Arrays {
         self.bytes += bytes;
         &mut self.lists[at]
     }
+
+    fn is_full(&self) -> bool {
+        self.rows >= ARRAY_ROWS || self.bytes >= ARRAY_BYTES
+    }
+
+    fn bind_to(self, mut query: Query<'_>) -> Query<'_> {
+        for list in self.lists {
+            query = match list {
+                List::Ints(list) => query.bind_list(list),
+                List::Texts(list) => query.bind_list(list),
+                List::Bytes(list) => query.bind_list(list),
+            };
+        }
+        query
+    }
 }
 
-impl<'c> Cells<'c> {
-    pub(crate) fn int(self, value: impl Into<Option<i64>>) -> Self {
-        let value = value.into();
-        match self {
-            Cells::Tuples(query) => Cells::Tuples(query.bind(value)),
-            #[cfg(feature = "postgres")]
-            Cells::Arrays(query, mut arrays) => {
-                if let List::Ints(list) = arrays.next(8) {
-                    list.push(value);
-                }
-                Cells::Arrays(query, arrays)
-            }
+#[cfg(feature = "postgres")]
+impl Cells for Arrays {
+    fn int(&mut self, value: Option<i64>) {
+        if let List::Ints(list) = self.next(8) {
+            list.push(value);
         }
     }
 
-    pub(crate) fn text(self, value: impl Into<Option<String>>) -> Self {
-        let value = value.into();
-        match self {
-            Cells::Tuples(query) => Cells::Tuples(query.bind(value)),
-            #[cfg(feature = "postgres")]
-            Cells::Arrays(query, mut arrays) => {
-                let bytes = value.as_ref().map_or(0, String::len);
-                if let List::Texts(list) = arrays.next(bytes) {
-                    list.push(value.map(escaped));
-                }
-                Cells::Arrays(query, arrays)
-            }
+    fn text(&mut self, value: Option<String>) {
+        let bytes = value.as_ref().map_or(0, String::len);
+        if let List::Texts(list) = self.next(bytes) {
+            list.push(value.map(escaped));
         }
     }
 
-    pub(crate) fn bytes(self, value: Option<Vec<u8>>) -> Self {
-        match self {
-            Cells::Tuples(query) => Cells::Tuples(query.bind(value)),
-            #[cfg(feature = "postgres")]
-            Cells::Arrays(query, mut arrays) => {
-                let bytes = value.as_ref().map_or(0, Vec::len);
-                if let List::Bytes(list) = arrays.next(bytes) {
-                    list.push(value);
-                }
-                Cells::Arrays(query, arrays)
-            }
+    fn bytes(&mut self, value: Option<Vec<u8>>) {
+        let bytes = value.as_ref().map_or(0, Vec::len);
+        if let List::Bytes(list) = self.next(bytes) {
+            list.push(value);
+        }
+    }
+}
+
+/// The rows in the binary format of `COPY`.
+#[cfg(feature = "postgres")]
+struct Copied {
+    bytes: Vec<u8>,
+    columns: i16,
+    /// The column that comes next.
+    next: i16,
+}
+
+#[cfg(feature = "postgres")]
+impl Copied {
+    fn new(columns: &[Column]) -> Self {
+        // Signature, no flags, no extension.
+        let mut bytes = b"PGCOPY\n\xff\r\n\0".to_vec();
+        bytes.extend([0; 8]);
+        Copied {
+            bytes,
+            columns: i16::try_from(columns.len()).unwrap_or(i16::MAX),
+            next: 0,
         }
     }
 
-    #[cfg(feature = "postgres")]
-    fn is_full(&self) -> bool {
-        match self {
-            Cells::Tuples(_) => false,
-            Cells::Arrays(_, arrays) => arrays.rows >= ARRAY_ROWS || arrays.bytes >= ARRAY_BYTES,
+    fn push(&mut self, value: Option<&[u8]>) {
+        if self.next == 0 {
+            self.bytes.extend(self.columns.to_be_bytes());
         }
+        self.next = (self.next + 1) % self.columns;
+        // The server refuses a cell that is longer than it says.
+        let length = value.map_or(-1, |value| i32::try_from(value.len()).unwrap_or(i32::MAX));
+        self.bytes.extend(length.to_be_bytes());
+        self.bytes.extend(value.unwrap_or_default());
     }
 
-    fn into_query(self) -> Query<'c> {
-        match self {
-            Cells::Tuples(query) => query,
-            #[cfg(feature = "postgres")]
-            Cells::Arrays(mut query, arrays) => {
-                for list in arrays.lists {
-                    query = match list {
-                        List::Ints(list) => query.bind_list(list),
-                        List::Texts(list) => query.bind_list(list),
-                        List::Bytes(list) => query.bind_list(list),
-                    };
-                }
-                query
-            }
-        }
+    fn finish(mut self) -> Vec<u8> {
+        self.bytes.extend((-1_i16).to_be_bytes());
+        self.bytes
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl Cells for Copied {
+    fn int(&mut self, value: Option<i64>) {
+        let value = value.map(i64::to_be_bytes);
+        self.push(value.as_ref().map(<[u8; 8]>::as_slice));
     }
 
-    async fn execute(self) -> Result<u64, sqlx::Error> {
-        self.into_query().execute().await
+    fn text(&mut self, value: Option<String>) {
+        let value = value.map(escaped);
+        self.push(value.as_ref().map(String::as_bytes));
+    }
+
+    fn bytes(&mut self, value: Option<Vec<u8>>) {
+        self.push(value.as_deref());
     }
 }
 

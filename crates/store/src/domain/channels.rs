@@ -27,6 +27,24 @@ use open_cowork_providers::time::Timestamp;
 /// Rows of a list unless asked otherwise, and at most.
 const ROWS: (u32, u32) = (100, 500);
 
+/// The chats of a thread, for a transaction of another domain.
+pub(super) async fn chats_of(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    session: &SessionId,
+) -> Result<Vec<SessionBindingRow>, sqlx::Error> {
+    chats::of_session(connection, tenant, session).await
+}
+
+/// Adds a delivery in a transaction of another domain; a known one stays as it is.
+pub(super) async fn queue(
+    connection: &mut Connection,
+    tenant_no: i64,
+    new: &ChannelDelivery,
+) -> Result<bool, sqlx::Error> {
+    deliveries::queue(connection, tenant_no, new).await
+}
+
 #[async_trait]
 impl<D: Database> ChannelStore for SqlStore<D> {
     async fn create_channel_agent(

@@ -6,5 +6,6 @@ mod channels;
 mod execution;
 mod governance;
 mod identity;
+mod retention;
 mod threads;
 mod workflows;

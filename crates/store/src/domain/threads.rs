@@ -5,8 +5,10 @@ mod follow;
 mod labels;
 mod search;
 
+use crate::dialect::Connection;
+use crate::read::Located;
 use crate::store::{Database, SqlStore};
-use crate::transaction::{read, transact};
+use crate::transaction::{Stop, read, transact};
 use async_trait::async_trait;
 use open_cowork_contracts::api::threads::{SmartFilter, Tag, ThreadFacets};
 use open_cowork_contracts::{FilterId, JsonObject, SessionId, TagId, TenantId};
@@ -15,6 +17,21 @@ use open_cowork_providers::store::threads::{
 };
 use open_cowork_providers::store::{Scope, StoreError, ThreadIndexStore};
 use open_cowork_providers::time::{Timestamp, iso};
+
+/// Up to where a thread's events are in the index of words; what lies behind can't be read into it any more once it
+/// is pruned.
+pub(super) async fn indexed(
+    connection: &mut Connection,
+    located: &Located,
+) -> Result<u64, sqlx::Error> {
+    follow::reached(connection, located).await
+}
+
+/// Reads one page of a thread's new events into the index, out of turn.
+pub(super) async fn index_now(connection: &mut Connection, located: &Located) -> Result<(), Stop> {
+    follow::index(connection, &[follow::Behind::of(located)]).await?;
+    Ok(())
+}
 
 #[async_trait]
 impl<D: Database> ThreadIndexStore for SqlStore<D> {

@@ -11,10 +11,12 @@ use open_cowork_contracts::{
 use open_cowork_projection::Projector;
 use open_cowork_providers::memory::MemoryStore;
 use open_cowork_providers::store::{
-    AppendRequest, Appended, CreatedSession, EventStats, EventStore, LeaseFence, NewSession, Scope,
-    SessionKey, SessionPage, SessionQuery, SessionRow, SessionStore, SessionUpdate, Snapshot,
-    SnapshotRule, SnapshotStore, SnapshotWrite, Store, StoreError, WorkspaceCursor,
+    AppendRequest, Appended, CreatedSession, EventStats, EventStore, InUse, LeaseFence, NewSession,
+    OldSessions, PruneStep, RetentionStore, Scope, SessionKey, SessionPage, SessionQuery,
+    SessionRow, SessionStore, SessionUpdate, Snapshot, SnapshotRule, SnapshotStore, SnapshotWrite,
+    Store, StoreError, WorkspaceCursor,
 };
+use open_cowork_providers::time::Timestamp;
 use open_cowork_thread_log::{Subscription, ThreadLog, ThreadLogOptions, Update};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -73,8 +75,12 @@ pub fn full() -> StoreError {
 
 #[async_trait]
 impl SessionStore for FaultyStore {
-    async fn create_session(&self, new: NewSession) -> Result<CreatedSession, StoreError> {
-        self.inner.create_session(new).await
+    async fn create_session_within(
+        &self,
+        new: NewSession,
+        limit: Option<InUse>,
+    ) -> Result<CreatedSession, StoreError> {
+        self.inner.create_session_within(new, limit).await
     }
     async fn session(&self, key: &SessionKey) -> Result<Option<SessionRow>, StoreError> {
         self.inner.session(key).await
@@ -161,6 +167,40 @@ impl SnapshotStore for FaultyStore {
         rule: SnapshotRule,
     ) -> Result<SnapshotWrite, StoreError> {
         self.inner.write_snapshot(key, snapshot, rule).await
+    }
+}
+
+#[async_trait]
+impl RetentionStore for FaultyStore {
+    async fn base(&self, key: &SessionKey) -> Result<Option<Snapshot>, StoreError> {
+        self.inner.base(key).await
+    }
+    async fn old_sessions(
+        &self,
+        before: Timestamp,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<OldSessions, StoreError> {
+        self.inner.old_sessions(before, cursor, limit).await
+    }
+    async fn plan_prune(
+        &self,
+        key: &SessionKey,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Option<PruneStep>, StoreError> {
+        self.inner.plan_prune(key, before, limit).await
+    }
+    async fn prune_events(
+        &self,
+        key: &SessionKey,
+        step: PruneStep,
+        base: Snapshot,
+    ) -> Result<u64, StoreError> {
+        self.inner.prune_events(key, step, base).await
+    }
+    async fn prune_workspaces(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.inner.prune_workspaces(before, limit).await
     }
 }
 

@@ -6,8 +6,9 @@ use super::{
 };
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::service::acting;
 use crate::service::sessions::{self, Order, Ordered};
+use crate::service::{acting, billing};
+use axum::http::StatusCode;
 use open_cowork_contracts::api::channels::{
     BindChannelSession, ChannelCursor, ChannelCursorAnswer, ChannelCursorResult, ChannelMutation,
     ChannelPrompt, ChannelSessionAnswer, ChannelSessionBinding, ChannelSessionBindingStatus,
@@ -15,6 +16,7 @@ use open_cowork_contracts::api::channels::{
 use open_cowork_contracts::api::sessions::CommandStatus;
 use open_cowork_contracts::api::usage::QuotaKey;
 use open_cowork_contracts::{CommandId, SessionId};
+use open_cowork_providers::billing::{BillingAction, BillingWish};
 use open_cowork_providers::store::channels::{ChatKey, CursorUpdate, SessionBindingRow, stable_id};
 use open_cowork_providers::store::governance::QuotaClaim;
 use open_cowork_providers::store::{SessionKey, StoreError};
@@ -82,6 +84,8 @@ pub async fn bind(call: &Call, wish: BindChannelSession) -> Result<ChannelSessio
         check_chat(call, &reach, &row).await?;
         return shown(call, row).await;
     }
+    let action = BillingWish::to(BillingAction::GatewaySessionBind);
+    billing::gate(&call.cloud, tenant, action).await?;
     let scope = call.scope()?;
     binding.session_id = match wish.session_id {
         Some(id) => {
@@ -101,7 +105,14 @@ pub async fn bind(call: &Call, wish: BindChannelSession) -> Result<ChannelSessio
             // Of the chat alone, so that two that bind it at once make one thread.
             let id = SessionId::new(stable_id("channel_thread", &[&binding.binding_id]));
             let made = sessions::create(&call.cloud, &scope, id, profile, title).await;
-            made.map_err(|_| refused())?.session.session_id
+            // What a plan or a quota says is told; all else reads the same.
+            let told = [StatusCode::PAYMENT_REQUIRED, StatusCode::TOO_MANY_REQUESTS];
+            made.map_err(|error| match told.contains(&error.status) {
+                true => error,
+                false => refused(),
+            })?
+            .session
+            .session_id
         }
     };
     let row = store
@@ -199,10 +210,11 @@ pub async fn prompt(call: &Call, wish: ChannelPrompt) -> Result<ChannelMutation,
             ApiError::conflict("The command with this idempotency key failed; use another key.");
         return Err(failed.code("channels.command_failed"));
     }
+    let quotas = billing::quotas(&call.cloud, &principal.tenant_id).await?;
     let quota = QuotaClaim {
         key: QuotaKey::GatewayPromptsHour,
         amount: 1,
-        limit: call.cloud.options.quotas.gateway_prompts_per_hour,
+        limit: quotas.gateway_prompts_per_hour,
     };
     let (tenant, now) = (&principal.tenant_id, call.cloud.now());
     let counts = known.is_none() && quota.limit.is_some();

@@ -7,19 +7,20 @@ use super::{
 use crate::call::Call;
 use crate::cloud::Cloud;
 use crate::error::ApiError;
-use crate::service::acting;
+use crate::service::{acting, billing, usage};
 use crate::sse::Frame;
 use futures::stream::{self, BoxStream, StreamExt};
 use open_cowork_contracts::api::channels::{
     AckDelivery, ChannelBindingStatus, ChannelDeliveries, ChannelDelivery, CreateDelivery,
     DeliveryStatus, SettleDelivery,
 };
-use open_cowork_contracts::{TenantId, TokenId};
+use open_cowork_contracts::api::usage::UsageEventType;
+use open_cowork_contracts::{JsonObject, TenantId, TokenId};
 use open_cowork_providers::store::StoreError;
 use open_cowork_providers::store::channels::{
     Claimer, DELIVERY_TTL_MS, DeliveryChange, DeliveryKey, DeliveryQuery,
 };
-use open_cowork_providers::store::governance::redact;
+use open_cowork_providers::store::governance::{NewUsage, redact};
 use open_cowork_providers::time::{iso, parse_iso};
 use serde_json::json;
 use std::time::Duration;
@@ -322,17 +323,41 @@ impl Line {
         }
     }
 
-    async fn claim(&self) -> Result<Option<ChannelDelivery>, StoreError> {
+    async fn claim(&self) -> Result<Option<ChannelDelivery>, ApiError> {
         let channels = self.channels().await?;
         let claimer = Claimer {
             by: &self.by,
             holder: &self.holder,
         };
-        let most = self.cloud.options.quotas.gateway_deliveries_per_hour;
+        let quotas = billing::quotas(&self.cloud, &self.tenant).await?;
+        let most = quotas.gateway_deliveries_per_hour;
         let (store, now) = (&self.cloud.store, self.cloud.now());
-        store
+        let claimed = store
             .claim_delivery(&self.tenant, &channels, claimer, self.ttl_ms, most, now)
-            .await
+            .await?;
+        if let Some(delivery) = &claimed {
+            self.count(delivery).await;
+        }
+        Ok(claimed)
+    }
+
+    /// Records the claim as a use, one for each attempt.
+    async fn count(&self, delivery: &ChannelDelivery) {
+        let what = UsageEventType::GatewayDeliveryClaimed;
+        let (binding, id) = (&delivery.channel_binding_id, &delivery.delivery_id);
+        let usage = NewUsage {
+            event_id: format!(
+                "{}:{binding}:{id}:{}",
+                what.as_str(),
+                delivery.attempt_count
+            ),
+            account_id: None,
+            event_type: what,
+            quantity: 1,
+            metadata: JsonObject::from_iter([("provider".to_owned(), json!(delivery.provider))]),
+            at: self.cloud.now(),
+        };
+        usage::record(&self.cloud, &self.tenant, usage).await;
     }
 
     async fn next(mut self) -> Option<(Frame, Self)> {
@@ -349,7 +374,6 @@ impl Line {
                 }
                 Ok(None) => self.wait = Some(POLL),
                 Err(error) => {
-                    let error = ApiError::from(error);
                     self.wait = Some(error.retry_after.unwrap_or(POLL).clamp(POLL, 60 * POLL));
                     let data = json!({ "error": error.message, "code": error.code });
                     let frame = Frame::new(None, "error", &data)?;

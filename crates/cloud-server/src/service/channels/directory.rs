@@ -7,7 +7,7 @@ use super::{
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::principal::Principal;
-use crate::service::acting;
+use crate::service::{acting, billing};
 use axum::http::StatusCode;
 use open_cowork_contracts::AccountId;
 use open_cowork_contracts::access::AuthSource;
@@ -17,6 +17,7 @@ use open_cowork_contracts::api::channels::{
     CreateChannelBinding, HeadlessAgent, HeadlessAgentStatus, ResolveChannelIdentity,
     UpdateChannelAgent, UpdateChannelBinding,
 };
+use open_cowork_providers::billing::{BillingAction, BillingWish};
 use open_cowork_providers::store::channels::{BindingRow, PeopleQuery, PersonKey, stable_id};
 use std::collections::BTreeMap;
 
@@ -35,6 +36,12 @@ pub fn administrator(call: &Call) -> Result<&Principal, ApiError> {
             "Channel administration requires an org admin or admin-scoped API token.",
         )),
     }
+}
+
+/// Whether the organisation's plan includes channels. Reading, and what only takes away, is never asked.
+async fn entitled(call: &Call, principal: &Principal) -> Result<(), ApiError> {
+    let wish = BillingWish::to(BillingAction::ChannelManage);
+    billing::gate(&call.cloud, &principal.tenant_id, wish).await
 }
 
 /// The id of a new record: the local owner's word, a seed of everybody else's, or random.
@@ -134,6 +141,7 @@ pub async fn create_agent(
     wish: CreateChannelAgent,
 ) -> Result<HeadlessAgent, ApiError> {
     let principal = administrator(call)?;
+    entitled(call, principal).await?;
     let now = call.cloud.now_iso();
     let seed = ("agentId", wish.agent_id.as_ref());
     let profile = short_or_none("profileName", wish.profile_name.as_ref())?;
@@ -170,6 +178,9 @@ pub async fn update_agent(
     wish: UpdateChannelAgent,
 ) -> Result<HeadlessAgent, ApiError> {
     let principal = administrator(call)?;
+    if wish.status != Some(HeadlessAgentStatus::Disabled) {
+        entitled(call, principal).await?;
+    }
     let missing = || ApiError::not_found("The channel coworker was not found.");
     let store = &call.cloud.store;
     let found = store
@@ -246,6 +257,7 @@ pub async fn create_binding(
     wish: CreateChannelBinding,
 ) -> Result<ChannelBinding, ApiError> {
     let principal = administrator(call)?;
+    entitled(call, principal).await?;
     let now = call.cloud.now_iso();
     let settings = wish.settings.unwrap_or_default();
     small("settings", &settings)?;
@@ -276,7 +288,8 @@ pub async fn create_binding(
         binding,
         credential_ref: wish.credential_ref,
     };
-    let most = call.cloud.options.quotas.gateway_channel_bindings;
+    let quotas = billing::quotas(&call.cloud, &principal.tenant_id).await?;
+    let most = quotas.gateway_channel_bindings;
     let store = &call.cloud.store;
     let made = store
         .create_channel_binding(&principal.tenant_id, row, most)
@@ -302,6 +315,9 @@ pub async fn update_binding(
     wish: UpdateChannelBinding,
 ) -> Result<ChannelBinding, ApiError> {
     let principal = administrator(call)?;
+    if wish.status != Some(ChannelBindingStatus::Disabled) {
+        entitled(call, principal).await?;
+    }
     let missing = || ApiError::not_found("The channel binding was not found.");
     let (tenant, store) = (&principal.tenant_id, &call.cloud.store);
     let found = store.channel_binding(tenant, call.param("id")).await?;
@@ -321,7 +337,8 @@ pub async fn update_binding(
     }
     row.binding.status = wish.status.unwrap_or(row.binding.status);
     row.binding.updated_at = call.cloud.now_iso();
-    let most = call.cloud.options.quotas.gateway_channel_bindings;
+    let quotas = billing::quotas(&call.cloud, &principal.tenant_id).await?;
+    let most = quotas.gateway_channel_bindings;
     let changed = store.update_channel_binding(tenant, row, most).await?;
     let changed = changed.ok_or_else(missing)?.binding;
     let id = &changed.binding_id;

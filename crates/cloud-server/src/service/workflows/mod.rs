@@ -5,6 +5,7 @@ pub mod draft;
 use crate::call::Call;
 use crate::cloud::Cloud;
 use crate::error::ApiError;
+use crate::service::billing;
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +13,8 @@ use open_cowork_contracts::api::workflows::{
     RunWorkflow, SchedulerTick, StartedRun, TickClaim, TriggerKind, WebhookSecretReveal,
     WorkflowDetail, WorkflowDraft, WorkflowSummary, WorkflowWithSecret, WorkflowsPage,
 };
-use open_cowork_contracts::{JsonObject, RunId, WorkflowId};
+use open_cowork_contracts::{JsonObject, RunId, TenantId, WorkflowId};
+use open_cowork_providers::billing::{BillingAction, BillingWish};
 use open_cowork_providers::bus::Topic;
 use open_cowork_providers::secrets::SecretMode;
 use open_cowork_providers::store::workflows::{
@@ -35,7 +37,8 @@ fn missing(error: StoreError) -> ApiError {
     }
 }
 
-/// How many runs an organisation may have here.
+/// How many runs an organisation may have here, whatever its plan says: for claims, which come before anybody knows
+/// whose they are.
 pub fn run_limits(cloud: &Cloud) -> RunLimits {
     RunLimits {
         concurrent: cloud.options.quotas.concurrent_workflow_runs,
@@ -273,8 +276,11 @@ impl Start {
 /// Starts a run: makes it, its session and its prompt.
 ///
 /// # Errors
-/// 404, 409 while another run is under way or the workflow is paused or archived, 429 at a quota.
+/// 402 by the plan, 404, 409 while another run is under way or the workflow is paused or archived, 429 at a quota.
 pub async fn start(cloud: &Cloud, start: Start) -> Result<StartedRun, ApiError> {
+    let tenant = &start.scope.tenant_id;
+    entitled(cloud, tenant).await?;
+    let quotas = billing::quotas(cloud, tenant).await?;
     let new = NewRun {
         scope: start.scope,
         workflow_id: start.workflow,
@@ -282,7 +288,10 @@ pub async fn start(cloud: &Cloud, start: Start) -> Result<StartedRun, ApiError> 
         trigger: start.trigger,
         payload: start.payload,
         claimed_by: Some("web".to_owned()),
-        limits: run_limits(cloud),
+        limits: RunLimits {
+            concurrent: quotas.concurrent_workflow_runs,
+            per_hour: quotas.workflow_runs_per_hour,
+        },
     };
     let created = cloud
         .store
@@ -298,14 +307,36 @@ pub async fn start(cloud: &Cloud, start: Start) -> Result<StartedRun, ApiError> 
     answer(cloud, row, processed).await
 }
 
+/// Whether the organisation's plan takes the prompt of a run.
+async fn entitled(cloud: &Cloud, tenant: &TenantId) -> Result<(), ApiError> {
+    let wish = BillingWish {
+        profile: Some(&cloud.options.profile.name),
+        ..BillingWish::to(BillingAction::PromptEnqueue)
+    };
+    billing::gate(cloud, tenant, wish).await
+}
+
 /// Session, attachment, prompt. A refusal that no repetition helps ends the run.
 async fn begin(cloud: &Cloud, claimed: &ClaimedRun) -> Result<u64, ApiError> {
+    let tenant = &claimed.run.scope.tenant_id;
+    if let Err(denied) = entitled(cloud, tenant).await {
+        if denied.status == StatusCode::PAYMENT_REQUIRED {
+            let outcome = RunOutcome::Failed {
+                error: denied.message.clone(),
+                code: Some(denied.code.clone()),
+            };
+            let (run, now) = (claimed.run.key(), cloud.now());
+            cloud.store.finish_run(&run, outcome, now).await?;
+        }
+        return Err(denied);
+    }
+    let quotas = billing::quotas(cloud, tenant).await?;
     let started = start_run_in(
         &cloud.log,
         &*cloud.store,
         claimed,
         &cloud.options.profile.name,
-        cloud.options.quotas.queue,
+        quotas.queue,
         cloud.now(),
     )
     .await;

@@ -2,7 +2,7 @@
 
 use super::super::handover::Handover;
 use super::super::product;
-use super::{Chosen, Described, Entries, OPENAI_COMPATIBLE, ProviderChoice};
+use super::{Chosen, Described, Entries, OPENAI_COMPATIBLE, ProviderChoice, keys};
 use crate::config::ComposeInput;
 use crate::error::HostError;
 use open_cowork_config::model::Config;
@@ -57,10 +57,7 @@ pub(super) fn entries(
         };
         let mut entry = custom_entry(input, providers, (id, custom), models, &handover, entries);
         // A key that no declared field takes goes over what the config says, as with built-in providers.
-        if is_chosen(id)
-            && let Some(key) = &input.api_key
-            && !key.expose_secret().trim().is_empty()
-        {
+        if let Some(key) = keys::bare(input, id) {
             entry["options"]["apiKey"] = json!(key.expose_secret().trim());
         }
         entries
@@ -79,14 +76,14 @@ fn all_credentials(providers: &Providers) -> impl Iterator<Item = &Credential> {
 }
 
 /// Stored values of declared credentials under the names that the runtime knows; blank ones are absent.
-fn overlay(
+pub(super) fn overlay(
     options: &mut Map<String, Value>,
     credentials: &[Credential],
-    stored: Option<&BTreeMap<String, SecretString>>,
+    stored: &BTreeMap<String, SecretString>,
     secrets: &mut Vec<SecretString>,
 ) {
     for credential in credentials {
-        let value = stored.and_then(|stored| stored.get(&credential.key));
+        let value = stored.get(&credential.key);
         let Some(value) = value.map(|value| value.expose_secret().trim()) else {
             continue;
         };
@@ -111,38 +108,21 @@ fn built_in(
     entries: &mut Entries,
 ) -> Result<Option<Value>, HostError> {
     let mut options = product::options(descriptor.options.as_ref());
-    let stored = input.credentials.get(id);
+    let stored = keys::stored(input, id);
     overlay(
         &mut options,
         &descriptor.credentials,
-        stored,
+        &stored,
         &mut entries.secrets,
     );
-    if let Some(key) = &input.api_key
-        && !key.expose_secret().trim().is_empty()
-    {
+    if let Some(key) = keys::bare(input, id) {
         options.insert("apiKey".into(), json!(key.expose_secret().trim()));
     }
     if id == "openrouter" {
-        return openrouter(descriptor, options, chosen).map(Some);
+        let chosen = [chosen.model.as_str(), chosen.small.as_str()];
+        return openrouter(Some(descriptor), options, &chosen).map(Some);
     }
-    let models: Map<String, Value> = descriptor
-        .models
-        .iter()
-        .map(|model| {
-            let mut entry = Map::from_iter([
-                ("id".to_owned(), json!(model.id)),
-                ("name".to_owned(), json!(model.name)),
-            ]);
-            let (limit, cost) = known(providers, id, &model.id);
-            facts(
-                &mut entry,
-                model.limit.as_ref().or(limit),
-                model.cost.as_ref().or(cost),
-            );
-            (model.id.clone(), Value::Object(entry))
-        })
-        .collect();
+    let models = built_in_models(providers, id, descriptor);
     let nothing = options.is_empty() && models.is_empty() && descriptor.dynamic_catalog.is_none();
     if nothing && descriptor.runtime_activation != Some(RuntimeActivation::Config) {
         return Ok(None);
@@ -157,11 +137,33 @@ fn built_in(
     Ok(Some(Value::Object(entry)))
 }
 
-/// OpenRouter runs as a plain endpoint with the chosen and the featured models (05 §6.2).
-fn openrouter(
+/// The models that the config adds to those that OpenCode knows of the provider.
+pub(super) fn built_in_models(
+    providers: &Providers,
+    id: &str,
     descriptor: &Descriptor,
+) -> Map<String, Value> {
+    let models = descriptor.models.iter().map(|model| {
+        let mut entry = Map::from_iter([
+            ("id".to_owned(), json!(model.id)),
+            ("name".to_owned(), json!(model.name)),
+        ]);
+        let (limit, cost) = known(providers, id, &model.id);
+        facts(
+            &mut entry,
+            model.limit.as_ref().or(limit),
+            model.cost.as_ref().or(cost),
+        );
+        (model.id.clone(), Value::Object(entry))
+    });
+    models.collect()
+}
+
+/// OpenRouter runs as a plain endpoint with the chosen and the featured models (05 §6.2).
+pub(super) fn openrouter(
+    descriptor: Option<&Descriptor>,
     given: Map<String, Value>,
-    chosen: &Chosen,
+    chosen: &[&str],
 ) -> Result<Value, HostError> {
     let mut options =
         Map::from_iter([("baseURL".to_owned(), json!("https://openrouter.ai/api/v1"))]);
@@ -172,12 +174,13 @@ fn openrouter(
         ));
     }
     let featured = descriptor
-        .models
         .iter()
+        .flat_map(|descriptor| &descriptor.models)
         .filter(|model| model.featured == Some(true))
         .map(|model| model.id.trim().trim_start_matches("openrouter/"));
-    let models: Map<String, Value> = [chosen.model.as_str(), chosen.small.as_str()]
-        .into_iter()
+    let models: Map<String, Value> = chosen
+        .iter()
+        .copied()
         .chain(featured)
         .filter(|model| !model.is_empty())
         .map(|model| (model.to_owned(), json!({"name": model, "tools": true})))
@@ -196,8 +199,7 @@ fn custom_entry(
     handover: &Handover<'_>,
     entries: &mut Entries,
 ) -> Value {
-    let none = BTreeMap::new();
-    let stored = input.credentials.get(id).unwrap_or(&none);
+    let stored = &keys::stored(input, id);
     let credentials = custom.credentials.as_deref().unwrap_or_default();
     let mut options = Value::Object(product::options(custom.options.as_ref()));
     entries
@@ -215,7 +217,7 @@ fn custom_entry(
             .filter(|credential| credential.env.is_none())
             .cloned()
             .collect();
-        overlay(options, &direct, Some(stored), &mut entries.secrets);
+        overlay(options, &direct, stored, &mut entries.secrets);
         options.retain(|_, value| value.as_str() != Some(""));
     }
     let mut models: Map<String, Value> = custom

@@ -116,6 +116,61 @@ fn a_key_reaches_a_custom_provider_that_declares_no_field_for_it() {
     assert!(!config.redacted().to_string().contains("organisation-key"));
 }
 
+/// 05 §18.2: an agent may name a model of any provider that the organisation has a key of.
+#[test]
+fn every_provider_with_a_key_of_the_organisation_gets_it_chosen_or_not() {
+    let mut offers = offers();
+    offers["providers"]["available"] =
+        json!(["acme", "beta", "openrouter", "anthropic", "openai", "groq"]);
+    let ids = [
+        "acme",
+        "beta",
+        "openrouter",
+        "anthropic",
+        "openai",
+        "mistral",
+    ];
+    let keys = ids.map(|id| {
+        (
+            id.to_owned(),
+            SecretString::from(format!("org-key-of-{id}")),
+        )
+    });
+    let config = composed(&ComposeInput {
+        product: product(offers),
+        credentials: BTreeMap::new(),
+        keys: keys.into(),
+        ..distribution("acme")
+    });
+    let document = document(&config);
+    let key = |id: &str| document["provider"][id]["options"]["apiKey"].as_str();
+    // Chosen, with a declared field that a placeholder uses.
+    assert_eq!(key("acme"), Some("org-key-of-acme"));
+    // Custom, not chosen, no field declared.
+    assert_eq!(key("beta"), Some("org-key-of-beta"));
+    // Built in, not chosen, with a field, under the name that the runtime knows.
+    assert_eq!(key("anthropic"), Some("org-key-of-anthropic"));
+    assert_eq!(
+        document["provider"]["anthropic"]["options"]["timeout"],
+        5000
+    );
+    assert_eq!(key("or"), Some("org-key-of-openrouter"));
+    let models = document["provider"]["or"]["models"].as_object().unwrap();
+    assert_eq!(models.keys().collect::<Vec<_>>(), ["vendor/star"]);
+    // Built in, offered, not described.
+    assert_eq!(key("openai"), Some("org-key-of-openai"));
+    // Without a key there is no entry, and what isn't offered gets none either.
+    assert!(document["provider"].get("groq").is_none());
+    assert!(!text(&config).contains("org-key-of-mistral"));
+    for id in &ids[..5] {
+        let key = format!("org-key-of-{id}");
+        assert_eq!(text(&config).matches(&key).count(), 1, "{id}");
+        assert!(!config.redacted().to_string().contains(&key), "{id}");
+        let learned = |secret: &SecretString| secret.expose_secret() == key;
+        assert!(config.secrets().iter().any(learned), "{id}");
+    }
+}
+
 #[test]
 fn the_built_in_defaults_change_nothing() {
     let plain = composed(&input());

@@ -45,6 +45,25 @@ pub(super) async fn create(
     let Some(tenant_no) = owner::tenant_no(connection, tenant).await? else {
         return Err(unknown().into());
     };
+    if queue(connection, tenant_no, new).await? {
+        return Ok(new.clone());
+    }
+    let known = one(
+        connection,
+        tenant_no,
+        &new.channel_binding_id,
+        &new.delivery_id,
+    )
+    .await?;
+    known.ok_or_else(|| unknown().into())
+}
+
+/// Adds a delivery; false when it is known, or its channel isn't.
+pub(super) async fn queue(
+    connection: &mut Connection,
+    tenant_no: i64,
+    new: &ChannelDelivery,
+) -> Result<bool, sqlx::Error> {
     let insert = "INSERT INTO channel_deliveries (tenant_no, binding_id, delivery_id, status, ready_at, \
                   next_attempt_at, created_at, updated_at, body) \
                   SELECT $1, b.binding_id, $3, $4, $5, $6, $7, $8, $9 FROM channel_bindings b \
@@ -62,17 +81,7 @@ pub(super) async fn create(
         .bind(to_json(new)?)
         .execute()
         .await?;
-    if made > 0 {
-        return Ok(new.clone());
-    }
-    let known = one(
-        connection,
-        tenant_no,
-        &new.channel_binding_id,
-        &new.delivery_id,
-    )
-    .await?;
-    known.ok_or_else(|| unknown().into())
+    Ok(made > 0)
 }
 
 /// A list of ids as one parameter for [`LISTED`]. No id holds a line end.

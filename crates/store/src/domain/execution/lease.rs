@@ -5,7 +5,7 @@ use crate::dialect::Connection;
 use crate::transaction::Stop;
 use open_cowork_contracts::SessionId;
 use open_cowork_providers::store::execution::{ReapedSession, ScopeLease, SessionLease};
-use open_cowork_providers::store::{LeaseToken, Scope, SessionKey, StoreError};
+use open_cowork_providers::store::{LeaseToken, QuotaDenial, Scope, SessionKey, StoreError};
 use open_cowork_providers::time::Timestamp;
 
 /// A user's numbers. The row is locked: see the module's rule.
@@ -132,9 +132,18 @@ pub(super) async fn claim_session(
     connection: &mut Connection,
     lease: &ScopeLease,
     session: &SessionId,
+    most: Option<u32>,
     token: &LeaseToken,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Stop> {
+    if most.is_some() {
+        // Two that see room for one more come one after the other.
+        let lock = "SELECT tenant_no FROM tenants WHERE tenant_id = $1";
+        let locked = connection
+            .select_for_update(lock, "tenants")
+            .bind(lease.scope.tenant_id.as_str());
+        locked.fetch_optional().await?;
+    }
     let select = "SELECT p.tenant_no, p.user_no, p.token, p.expires_ms FROM scope_leases p \
                   JOIN tenants t ON t.tenant_no = p.tenant_no \
                   JOIN users u ON u.tenant_no = p.tenant_no AND u.user_no = p.user_no \
@@ -165,6 +174,9 @@ pub(super) async fn claim_session(
     let Some(found) = found else {
         return Err(StoreError::NotFound(session.to_string()).into());
     };
+    if let Some(most) = most {
+        has_room(connection, (tenant_no, found.int(0)?), most, now).await?;
+    }
     let insert = "INSERT INTO session_leases (tenant_no, session_no, user_no, token) \
                   VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     let made = connection
@@ -176,6 +188,37 @@ pub(super) async fn claim_session(
         .execute()
         .await?;
     Ok((made > 0).then_some(expires_at))
+}
+
+/// [`StoreError::Quota`] when so many other sessions of the tenant are held under live leases.
+async fn has_room(
+    connection: &mut Connection,
+    (tenant_no, session_no): (i64, i64),
+    most: u32,
+    now: Timestamp,
+) -> Result<(), Stop> {
+    let count = "SELECT COUNT(*) FROM session_leases l \
+                 JOIN scope_leases p ON p.tenant_no = l.tenant_no AND p.user_no = l.user_no \
+                 WHERE l.tenant_no = $1 AND l.session_no <> $2 AND p.expires_ms > $3";
+    let held = connection
+        .query(count)
+        .bind(tenant_no)
+        .bind(session_no)
+        .bind(now.as_millisecond());
+    let used = held.fetch_one().await?.unsigned(0)?;
+    if used < u64::from(most) {
+        return Ok(());
+    }
+    Err(StoreError::Quota(Box::new(QuotaDenial {
+        code: "quota.active_workers_exceeded".to_owned(),
+        limit: u64::from(most),
+        used,
+        reset_at: None,
+        retry_after_ms: 1000,
+        message: "Workers hold as many sessions of this organisation as they may; the next one waits for its turn."
+            .to_owned(),
+    }))
+    .into())
 }
 
 pub(super) async fn release_session(

@@ -1,7 +1,7 @@
 //! Leases and commands (04 §2.4, decision 24).
 //!
-//! Who locks what, in this order, so that nobody waits in a circle: the user's row, the scope's lease, the
-//! session's row, its lease, its commands. An append locks the user's row too, so a lease that changes hands
+//! Who locks what, in this order, so that nobody waits in a circle: the tenant's row where a quota is judged, the
+//! user's row, the scope's lease, the session's row, its lease, its commands. An append locks the user's row too, so a lease that changes hands
 //! and the appends of its old holder come one after the other, and the second sees the first.
 
 mod lease;
@@ -66,15 +66,16 @@ impl<D: Database> ExecutionStore for SqlStore<D> {
         })
     }
 
-    async fn claim_session(
+    async fn claim_session_within(
         &self,
         lease: &ScopeLease,
         session: &SessionId,
+        most: Option<u32>,
         now: Timestamp,
     ) -> Result<Option<SessionLease>, StoreError> {
         let token = LeaseToken::random()?;
         let expires_at = transact!(self, |connection| {
-            lease::claim_session(connection, lease, session, &token, now).await
+            lease::claim_session(connection, lease, session, most, &token, now).await
         })?;
         Ok(expires_at.map(|expires_at| SessionLease {
             key: SessionKey {

@@ -295,15 +295,17 @@ async fn next(
 ) -> Result<Option<i64>, sqlx::Error> {
     let control = "SELECT created_sequence FROM commands WHERE tenant_no = $1 AND session_no = $2 AND is_open = 1 \
                    AND lane = 0 AND status = 'pending' AND available_ms <= $3 ORDER BY created_sequence LIMIT 1";
-    let found = connection
-        .query(control)
-        .bind(tenant_no)
-        .bind(session_no)
-        .bind(now.as_millisecond())
-        .fetch_optional()
-        .await?;
-    if let Some(row) = found {
-        return row.int(0).map(Some);
+    if !matches!(lanes, Lanes::PromptsBefore(_)) {
+        let found = connection
+            .query(control)
+            .bind(tenant_no)
+            .bind(session_no)
+            .bind(now.as_millisecond())
+            .fetch_optional()
+            .await?;
+        if let Some(row) = found {
+            return row.int(0).map(Some);
+        }
     }
     if lanes == Lanes::Control {
         return Ok(None);
@@ -318,8 +320,12 @@ async fn next(
         .fetch_optional()
         .await?;
     let Some(row) = head else { return Ok(None) };
-    let ready = row.stored(1)? == "pending" && row.int(2)? <= now.as_millisecond();
-    ready.then(|| row.int(0)).transpose()
+    let sequence = row.int(0)?;
+    let ready = match lanes {
+        Lanes::PromptsBefore(limit) => u64::try_from(sequence).is_ok_and(|own| own < limit),
+        _ => row.int(2)? <= now.as_millisecond(),
+    };
+    Ok((ready && row.stored(1)? == "pending").then_some(sequence))
 }
 
 /// How an execution ended.

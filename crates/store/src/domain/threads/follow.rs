@@ -53,6 +53,30 @@ pub(super) async fn behind(
         .collect()
 }
 
+impl Behind {
+    /// One thread, whether or not it is behind.
+    pub(super) fn of(located: &read::Located) -> Self {
+        Behind {
+            key: SessionKey::of(&located.row.session),
+            tenant_no: located.tenant_no,
+            session_no: located.session_no,
+            user_no: located.user_no,
+        }
+    }
+}
+
+/// Up to where a thread's events are in the index.
+pub(super) async fn reached(
+    connection: &mut Connection,
+    located: &read::Located,
+) -> Result<u64, sqlx::Error> {
+    let select =
+        "SELECT i.sequence FROM thread_index i WHERE i.tenant_no = $1 AND i.session_no = $2";
+    let query = connection.query(select).bind(located.tenant_no);
+    let row = query.bind(located.session_no).fetch_optional().await?;
+    row.map_or(Ok(0), |row| row.unsigned(0))
+}
+
 /// True when no thread is at fault: the database is gone, locked, full or closed.
 pub(super) fn is_environment(error: &StoreError) -> bool {
     matches!(

@@ -350,7 +350,11 @@ async fn documents(
                 false => format!(" & '{}'", sought.word),
             });
             (
-                "thread_texts x",
+                // Its own table for each.
+                match titles {
+                    true => "(SELECT * FROM thread_texts WHERE message_id = '') x",
+                    false => "(SELECT * FROM thread_texts WHERE message_id <> '') x",
+                },
                 "x.words @@ CAST($1 AS TSQUERY) AND x.tenant_no = $2 AND x.user_no = $3 ORDER BY x.text_no DESC",
                 format!("'{owner}'{}", words.collect::<String>()),
             )

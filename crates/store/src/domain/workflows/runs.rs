@@ -3,6 +3,7 @@
 use super::claims;
 use super::rows::{self, Stored, StoredRun, select_runs, stored_run};
 use crate::dialect::Connection;
+use crate::domain::channels;
 use crate::domain::governance::usage;
 use crate::owner;
 use crate::transaction::Stop;
@@ -12,6 +13,7 @@ use open_cowork_contracts::api::workflows::{
 };
 use open_cowork_contracts::{JsonObject, RunId, SessionId, WorkflowId};
 use open_cowork_providers::store::governance::QuotaClaim;
+use open_cowork_providers::store::workflows::notice::notice;
 use open_cowork_providers::store::workflows::{
     ClaimToken, CreatedRun, MAX_RUNS, NewRun, RUNS_OF_ONE, RunKey, RunLimits, RunOutcome, RunRow,
     cut, planned_session, schedule,
@@ -245,7 +247,36 @@ pub(super) async fn end_run(
     run.release();
     // The run's row first: only then may the next one be open.
     rows::update_run(connection, workflow, run).await?;
+    tell_chats(connection, workflow, run, now).await?;
     go_on(connection, workflow, now).await
+}
+
+/// Queues a notice for each chat of the run's thread, and of the thread that its workflow was drafted in: in the
+/// transaction that ends the run, so that none is lost and none comes twice.
+async fn tell_chats(
+    connection: &mut Connection,
+    workflow: &Stored,
+    run: &StoredRun,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let tenant = &run.row.scope.tenant_id;
+    let summary = &workflow.row.workflow;
+    let own = run.row.session().session_id;
+    let draft = summary
+        .draft_session_id
+        .clone()
+        .filter(|draft| *draft != own);
+    for session in std::iter::once(own).chain(draft) {
+        for chat in channels::chats_of(connection, tenant, &session).await? {
+            // A chat of somebody else's thread is none of this run's.
+            if chat.scope == run.row.scope
+                && let Some(told) = notice(&summary.title, &run.row.run, &chat.binding, now)
+            {
+                channels::queue(connection, run.tenant_no, &told).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// After a run: the workflow waits for its triggers again, unless somebody paused or archived it meanwhile. A due

@@ -30,7 +30,7 @@ pub(crate) struct Telemetry {
 
 impl Telemetry {
     /// Installs the process's log and recorder.
-    pub(crate) fn start(told: &Told) -> anyhow::Result<Self> {
+    pub(crate) fn start(told: &Told, version: &str) -> anyhow::Result<Self> {
         let settings = &told.settings;
         let redactor = Arc::new(Redactor::new(secrets(settings)));
         let metrics = Metrics::default();
@@ -44,7 +44,7 @@ impl Telemetry {
             service_version: said
                 .service_version
                 .clone()
-                .unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
+                .unwrap_or_else(|| version.to_owned()),
         });
         let otlp = otlp
             .map(|options| Otlp::start(options, metrics.clone()))

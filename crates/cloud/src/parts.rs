@@ -1,5 +1,7 @@
 //! Opens the parts that a role needs, in order, and closes them in order (04 §3.1).
 
+use crate::distribution::Adapters;
+use crate::nats;
 use crate::telemetry::Telemetry;
 use crate::told::Told;
 use anyhow::Context as _;
@@ -8,28 +10,34 @@ use open_cowork_adapters::oidc::{OidcOptions, OidcProvider};
 use open_cowork_adapters::secrets::{self, EnvelopeSecrets};
 use open_cowork_adapters::tokens::TokenHasher;
 use open_cowork_cloud_server::auth::{SignIn, SignInParts};
-use open_cowork_cloud_server::boot::{governance, key, liveness, options, root, sign_in};
+use open_cowork_cloud_server::boot::{
+    governance, key, liveness, options, providers, readiness, root, sign_in,
+};
 use open_cowork_cloud_server::pipeline::{self, Renderer, Surfaces};
 use open_cowork_cloud_server::server::Bounds;
 use open_cowork_cloud_server::service::capabilities;
 use open_cowork_cloud_server::service::threads;
-use open_cowork_cloud_server::settings::{PostgresSettings, Settings};
+use open_cowork_cloud_server::settings::{PostgresSettings, Settings, WatchdogSettings};
 use open_cowork_cloud_server::workbench::{self, Look, WorkbenchOptions};
 use open_cowork_cloud_server::{Cloud, Services};
 use open_cowork_cloud_worker::options::{Isolation, RuntimeLimits, WorkerOptions};
 use open_cowork_cloud_worker::parts::WorkerParts;
+use open_cowork_cloud_worker::progress::{ProgressLimits, Watchdog};
 use open_cowork_cloud_worker::scheduler::{Scheduler, SchedulerOptions, SchedulerParts};
 use open_cowork_cloud_worker::worker::Worker;
 use open_cowork_config::model::cloud::CloudRole;
 use open_cowork_config::model::cloud::auth::{CloudAuth, CloudAuthMode};
-use open_cowork_contracts::api::workspace::ProcessRole;
+use open_cowork_config::source::{Environment, option_files};
+use open_cowork_contracts::api::workspace::{ProcessRole, WatchdogMode};
+use open_cowork_providers::billing::Billing;
 use open_cowork_providers::bus::{EventBus, LocalBus};
 use open_cowork_providers::executor::Executor;
+use open_cowork_providers::identity_provider::IdentityProvider;
 use open_cowork_providers::secrets::Secrets;
 use open_cowork_providers::store::{ControlPlane, Store};
 use open_cowork_store::{
-    PostgresBus, PostgresOptions, PostgresStore, RunMigrations, SchemaName, SqliteOptions,
-    SqliteStore,
+    PostgresBus, PostgresOptions, PostgresStore, RunMigrations, SchemaName, ServerTimeouts,
+    SqliteOptions, SqliteStore,
 };
 use open_cowork_thread_log::{ThreadLog, ThreadLogOptions};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -73,16 +81,27 @@ fn serves(role: CloudRole) -> bool {
 
 impl Parts {
     /// Opens what the role needs.
-    pub(crate) async fn open(told: &Told, telemetry: &Telemetry) -> anyhow::Result<Parts> {
+    pub(crate) async fn open(
+        told: &Told,
+        adapters: Adapters,
+        telemetry: &Telemetry,
+    ) -> anyhow::Result<Parts> {
         let settings = &told.settings;
         let secret = secret_key(settings)?;
         telemetry
             .redactor
             .learn([secret.expose_secret().to_owned()]);
         let database = Database::open(settings).await?;
-        let bus = database.bus(settings)?;
+        let bus = match adapters.bus.clone() {
+            Some(bus) => bus,
+            None => database.bus(settings)?,
+        };
+        let store = match &adapters.log {
+            Some(wrap) => wrap(database.log()),
+            None => database.log(),
+        };
         let log = ThreadLog::new(
-            database.log(),
+            store,
             ThreadLogOptions {
                 redactor: telemetry.redactor.clone(),
                 bus: bus.clone(),
@@ -98,9 +117,12 @@ impl Parts {
             store: database.store(),
             log: log.clone(),
             bus,
-            secrets: Arc::new(EnvelopeSecrets::new(&secret, &settings.keys.previous)),
+            secrets: adapters.secrets.clone().unwrap_or_else(|| {
+                Arc::new(EnvelopeSecrets::new(&secret, &settings.keys.previous))
+            }),
             hasher: Arc::new(TokenHasher::new(&secret, &settings.keys.previous)),
             secret,
+            adapters,
         };
         // A wrong key is found now, not when somebody's provider key is needed (04 §7.1).
         secrets::check(&*common.secrets).await?;
@@ -233,6 +255,7 @@ struct Common<'a> {
     secrets: Arc<dyn Secrets>,
     hasher: Arc<TokenHasher>,
     secret: SecretString,
+    adapters: Adapters,
 }
 
 impl Common<'_> {
@@ -265,8 +288,13 @@ impl Common<'_> {
             ..RuntimeLimits::default()
         };
         worker.profile = Some(settings.cloud.profile.clone());
+        worker.option_files = option_files(&self.told.loaded, &Environment::of_process());
+        worker.billing = self.billing();
         worker.record_usage = options::counts_use(settings);
         worker.worker_minutes_per_hour = options::cloud(settings).quotas.worker_minutes_per_hour;
+        worker.max_sessions = said.max_leases;
+        worker.active_sessions_per_org = options::active_workers(settings);
+        worker.watchdog = watchdog(&said.watchdog);
         Ok(Worker::start(parts, worker)?)
     }
 
@@ -286,7 +314,10 @@ impl Common<'_> {
         scheduler.limits = options::runs(settings);
         let api = options::cloud(settings);
         scheduler.queue = api.quotas.queue;
+        scheduler.billing = self.billing();
         scheduler.profile.clone_from(&api.profile.name);
+        scheduler.retention.session_events = settings.retention.session_events;
+        scheduler.retention.workspace_events = settings.retention.workspace_events;
         scheduler.retention.audit = settings.retention.audit_events;
         scheduler.retention.usage = settings.retention.usage_events;
         // One cut for all of channels: the longer of the two, so that nothing goes too early.
@@ -298,6 +329,7 @@ impl Common<'_> {
             (Some(deliveries), Some(interactions)) => Some(deliveries.max(interactions)),
             _ => None,
         };
+        scheduler.retention.throttles = settings.retention.stale_throttles;
         scheduler.retention_interval = settings.retention.interval;
         scheduler.retention_batches = (settings.retention.batch, settings.retention.batches);
         Scheduler::start(parts, scheduler)
@@ -315,8 +347,30 @@ impl Common<'_> {
             &settings.cloud.profile,
         ));
         services.metrics = Some(self.telemetry.render());
-        services.objects = Some(Arc::new(FolderObjects::open(settings.root.join(OBJECTS))?));
+        services.objects = Some(match &self.adapters.objects {
+            Some(objects) => objects.clone(),
+            None => Arc::new(FolderObjects::open(settings.root.join(OBJECTS))?),
+        });
+        // An adapter that is there knows more than the settings say.
+        let known = |name: &str| {
+            self.adapters
+                .checks
+                .iter()
+                .any(|check| check.name() == name)
+        };
+        services.billing = self.billing();
+        let brought = readiness::Brought {
+            billing: services.billing.is_some(),
+            ..readiness::Brought::default()
+        };
+        services.checks = readiness::checks(settings, brought);
+        services.checks.retain(|check| !known(check.name()));
+        services.checks.extend(self.adapters.checks.iter().cloned());
         services.governance = governance::governance(settings, self.hasher.clone(), &self.secret);
+        let config = self.told.loaded.config();
+        let validator = self.adapters.key_validator.clone();
+        services.governance.validator =
+            validator.or_else(|| providers::key_validator(settings, config));
         if let Some(worker) = worker {
             let (executor, watched) = (worker.clone(), worker.clone());
             let at_once = settings.http.auto_process_commands;
@@ -326,27 +380,35 @@ impl Common<'_> {
         Ok(Cloud::new(services))
     }
 
+    fn billing(&self) -> Option<Arc<dyn Billing>> {
+        let own = self.adapters.billing.clone();
+        own.or_else(|| providers::billing(&self.told.settings, self.store.clone()))
+    }
+
     fn sign_in(&self) -> anyhow::Result<SignIn> {
         let settings = &self.told.settings;
         let said = settings.cloud.cloud.auth.as_ref();
         let text = |of: fn(&CloudAuth) -> &Option<String>| {
             said.and_then(|auth| of(auth).clone()).unwrap_or_default()
         };
-        let provider = match settings.auth_mode {
-            CloudAuthMode::Oidc => Some(OidcProvider::new(OidcOptions {
-                issuer_url: text(|auth| &auth.issuer_url),
-                client_id: text(|auth| &auth.client_id),
-                client_secret: settings.keys.oidc_client.clone(),
-                // Who may join is the sign-up mode's question (02 §6).
-                allowed_email_domains: None,
-            })?),
+        let provider: Option<Arc<dyn IdentityProvider>> = match settings.auth_mode {
+            CloudAuthMode::Oidc => Some(match &self.adapters.identity_provider {
+                Some(provider) => provider.clone(),
+                None => Arc::new(OidcProvider::new(OidcOptions {
+                    issuer_url: text(|auth| &auth.issuer_url),
+                    client_id: text(|auth| &auth.client_id),
+                    client_secret: settings.keys.oidc_client.clone(),
+                    // Who may join is the sign-up mode's question (02 §6).
+                    allowed_email_domains: None,
+                })?),
+            }),
             CloudAuthMode::None | CloudAuthMode::Header => None,
         };
         let parts = SignInParts {
             store: self.store.clone(),
             bus: self.bus.clone(),
             clock: Arc::new(jiff::Timestamp::now),
-            identity_provider: provider.map(|provider| Arc::new(provider) as _),
+            identity_provider: provider,
             tokens: self.hasher.clone(),
         };
         let options = sign_in::auth(settings).map_err(|found| {
@@ -355,6 +417,32 @@ impl Common<'_> {
         })?;
         Ok(SignIn::new(options, parts))
     }
+}
+
+/// What watches the runs; `enforce` only with what it needs (04 §3.6).
+fn watchdog(said: &WatchdogSettings) -> Watchdog {
+    let requested = match said.requested {
+        "observe" => WatchdogMode::Observe,
+        "enforce" => WatchdogMode::Enforce,
+        _ => WatchdogMode::Off,
+    };
+    if requested == WatchdogMode::Enforce && said.may_enforce() {
+        tracing::info!(
+            evidence = said.evidence,
+            owner = said.owner,
+            rollback = said.rollback,
+            "runs without progress are ended by the watchdog"
+        );
+    }
+    let mut watchdog = Watchdog::new(requested, said.may_enforce());
+    watchdog.sweep = said.sweep;
+    watchdog.limits = ProgressLimits {
+        suspect: said.suspect,
+        stalled: said.stalled,
+        max_entries: said.max_entries,
+        max_samples: said.max_snapshot_entries,
+    };
+    watchdog
 }
 
 /// The same word, as signs of life carry it.
@@ -383,6 +471,11 @@ fn secret_key(settings: &Settings) -> anyhow::Result<SecretString> {
     }
 }
 
+/// Whether PostgreSQL wakes other processes; where NATS does, it needn't.
+fn notifies(settings: &Settings) -> bool {
+    settings.streams.notify && settings.nats.is_none()
+}
+
 /// Where records are.
 enum Database {
     /// The root is ours as long as its database is open.
@@ -406,30 +499,38 @@ impl Database {
             let store = SqliteStore::open(&path, options).await?;
             return Ok(Database::Sqlite(Arc::new(store), lock));
         };
-        let schema = SchemaName::parse(&postgres.schema).context(
-            "OPEN_COWORK_CLOUD_PG_SCHEMA is no name of a schema; write letters, digits and _ only",
-        )?;
+        let schema = SchemaName::parse(&postgres.schema)
+            .context("OPEN_COWORK_CLOUD_PG_SCHEMA is no name of a schema")?;
+        // Of the bus, one tells and one listens.
+        let told = if notifies(settings) { 2 } else { 0 };
         let options = PostgresOptions {
             schema,
-            // One more writes, one tells, one listens.
-            readers: postgres.pool_max.saturating_sub(3).max(1),
             connect_timeout: postgres.connect_timeout,
             patience: postgres
                 .statement_timeout
                 .unwrap_or(Duration::from_secs(3600)),
+            idle_timeout: postgres.idle_timeout,
+            server: ServerTimeouts {
+                statement: postgres.statement_timeout,
+                idle_transaction: postgres.idle_transaction_timeout,
+                lock: postgres.lock_timeout,
+            },
             migrations,
             ..PostgresOptions::default()
+        }
+        .within(postgres.pool_max.saturating_sub(told));
+        let postgres = PostgresSettings {
+            url: postgres.named_url(),
+            ..postgres.clone()
         };
         let store = PostgresStore::open(&postgres.url, options).await?;
-        Ok(Database::Postgres(
-            Arc::new(store),
-            Box::new(postgres.clone()),
-        ))
+        Ok(Database::Postgres(Arc::new(store), Box::new(postgres)))
     }
 
     fn bus(&self, settings: &Settings) -> anyhow::Result<Arc<dyn EventBus>> {
-        match self {
-            Database::Postgres(_, postgres) if settings.streams.notify => {
+        match (self, &settings.nats) {
+            (Database::Postgres(..), Some(said)) => nats::bus(said),
+            (Database::Postgres(_, postgres), None) if notifies(settings) => {
                 Ok(Arc::new(PostgresBus::start(&postgres.url)?))
             }
             _ => Ok(Arc::new(LocalBus::default())),
