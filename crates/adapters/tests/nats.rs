@@ -414,6 +414,24 @@ async fn a_wrong_password_is_said_in_one_sentence_without_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_wants_tls_sends_no_password_to_a_server_without_it() {
+    let server = Nats::start("trace: true").await.unwrap();
+    let secure = server.url_of("me:canary").replace("nats://", "tls://");
+    let ours = NatsBus::start(options(&secure));
+    wait_for("the refusal", || ours.trouble().is_some()).await;
+    let trouble = ours.trouble().unwrap();
+    assert!(
+        matches!(trouble, NatsError::Unreachable { .. }),
+        "{trouble}"
+    );
+    assert!(
+        !ours.is_connected() && !server.log().contains("[CONNECT"),
+        "{}",
+        server.log()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_who_may_not_use_the_subject_is_told_which() {
     for permissions in [
         r#"{ subscribe: "else.>", publish: ">" }"#,

@@ -19,6 +19,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -134,8 +135,10 @@ async fn connection(
 ) -> Option<(Patient, Response<Body>)> {
     let (hand, mut handed) = oneshot::channel();
     let hand = Arc::new(Mutex::new(Some(hand)));
+    let asked = socket.asked.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let (router, hand) = (router.clone(), hand.clone());
+        asked.store(true, Ordering::Release);
         async move {
             request.extensions_mut().insert(ConnectInfo(peer));
             let chunked = request.version() == Version::HTTP_11;
@@ -266,11 +269,45 @@ async fn gone(socket: &TcpStream) {
     }
 }
 
+/// What hyper says by itself to a head that it can't read, and what we say in its place: the envelope of every error
+/// (03 §2.1). Only to the first head of a connection, so that no byte of an answer of ours can be taken for it.
+const REFUSALS: [(&[u8], &str); 3] = [
+    (
+        b"HTTP/1.1 400 Bad Request\r\n",
+        r#"{"error":"The request can't be understood; send HTTP/1.1.","code":"request.invalid"}"#,
+    ),
+    (
+        b"HTTP/1.1 414 URI Too Long\r\n",
+        r#"{"error":"The request's address is too long.","code":"request.uri_too_long"}"#,
+    ),
+    (
+        b"HTTP/1.1 431 Request Header Fields Too Large\r\n",
+        r#"{"error":"The request's headers are too large.","code":"request.headers_too_large"}"#,
+    ),
+];
+
+/// Our words in place of a refusal of hyper's.
+fn refusal(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (line, body) = REFUSALS.iter().find(|(line, _)| bytes.starts_with(line))?;
+    let mut own = line.to_vec();
+    let length = body.len();
+    let head = format!(
+        "content-type: application/json; charset=utf-8\r\ncontent-length: {length}\r\ncache-control: no-store\r\n\
+         x-content-type-options: nosniff\r\nconnection: close\r\n\r\n{body}"
+    );
+    own.extend_from_slice(head.as_bytes());
+    Some(own)
+}
+
 /// A socket that gives up on a peer who takes nothing of what waits for it.
 struct Patient {
     socket: TcpStream,
     stall: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
+    /// A request has come: what is written from then on is an answer.
+    asked: Arc<AtomicBool>,
+    /// What of our words to an unreadable head is still to be written.
+    own: Option<Box<BytesMut>>,
 }
 
 impl Patient {
@@ -279,7 +316,34 @@ impl Patient {
             socket,
             stall,
             waiting: None,
+            asked: Arc::default(),
+            own: None,
         }
+    }
+
+    /// Writes our words in place of hyper's `bytes`; `None` when these are none of the refusals.
+    fn refuse(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Option<Poll<io::Result<usize>>> {
+        if self.own.is_none() {
+            if self.asked.load(Ordering::Acquire) {
+                return None;
+            }
+            self.own = Some(Box::new(BytesMut::from(&refusal(bytes)?[..])));
+        }
+        let own = self.own.as_mut()?;
+        while !own.is_empty() {
+            match Pin::new(&mut self.socket).poll_write(context, own) {
+                Poll::Ready(Ok(0)) => {
+                    return Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into())));
+                }
+                Poll::Ready(Ok(written)) => own.advance(written),
+                other => return Some(other),
+            }
+        }
+        Some(Poll::Ready(Ok(bytes.len())))
     }
 
     /// What the socket said, or that it said nothing for too long.
@@ -319,7 +383,10 @@ impl AsyncWrite for Patient {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.socket).poll_write(context, bytes);
+        let polled = match self.refuse(context, bytes) {
+            Some(refused) => refused,
+            None => Pin::new(&mut self.socket).poll_write(context, bytes),
+        };
         self.watch(context, polled)
     }
 
@@ -328,7 +395,11 @@ impl AsyncWrite for Patient {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        let polled = match first.and_then(|first| self.refuse(context, first)) {
+            Some(refused) => refused,
+            None => Pin::new(&mut self.socket).poll_write_vectored(context, slices),
+        };
         self.watch(context, polled)
     }
 

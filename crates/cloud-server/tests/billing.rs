@@ -12,6 +12,8 @@ use open_cowork_adapters::objects::FolderObjects;
 use open_cowork_cloud_server::plans::Plans;
 use open_cowork_cloud_server::service::sessions::IN_USE;
 use open_cowork_config::model::cloud::billing::Billing;
+use open_cowork_contracts::SessionStatus;
+use open_cowork_providers::store::{SessionKey, SessionStore as _, SessionUpdate};
 use open_cowork_providers::time::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -263,6 +265,78 @@ async fn threads_in_use_are_limited_and_those_left_alone_are_not_in_use() {
     let later = (IN_USE + Duration::from_secs(1)).as_millis() as i64;
     now.fetch_add(later, Ordering::SeqCst);
     session(&world).await;
+}
+
+/// Refused means nothing is kept and nothing counts.
+#[tokio::test]
+async fn an_import_counts_its_bytes_and_leaves_none_when_it_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let objects = Arc::new(FolderObjects::open(folder.path()).unwrap());
+    let world = world_with(|services| {
+        services.objects = Some(objects);
+        services.options.quotas.concurrent_sessions = Some(1);
+        services.options.quotas.artifact_bytes_per_day = Some(4);
+    })
+    .await;
+    let import = |bytes: &str| {
+        json!({
+            "source": {"kind": "local-session", "fingerprint": "f", "title": "t"},
+            "artifacts": [{"id": "a", "filename": "a.txt", "dataBase64": bytes, "order": 1}],
+        })
+    };
+    let used = || async {
+        let usage = world
+            .call(OWNER, "GET", "/api/usage/summary", None)
+            .await
+            .json();
+        let quotas = usage["quotas"].as_array().unwrap().clone();
+        let day = quotas
+            .into_iter()
+            .find(|quota| quota["quotaKey"] == "artifact_bytes:day");
+        day.unwrap()["used"].clone()
+    };
+    let refused = post(&world, "/api/import/sessions", import("YWJjZGU=")).await;
+    assert_eq!(
+        refused.code(),
+        "quota.artifact_bytes_per_day_exceeded",
+        "{}",
+        refused.body
+    );
+    let id = session(&world).await;
+    let refused = post(&world, "/api/import/sessions", import("YWI=")).await;
+    assert_eq!(
+        refused.code(),
+        "quota.concurrent_sessions_exceeded",
+        "{}",
+        refused.body
+    );
+    assert_eq!(used().await, 0);
+    assert_eq!(files(folder.path()), 0, "{id}");
+    let world = &world;
+    let key = SessionKey::new("own", id.as_str());
+    let closed = SessionUpdate {
+        status: Some(SessionStatus::Closed),
+        ..Default::default()
+    };
+    let at = world.cloud.now_iso();
+    world
+        .store
+        .update_session(&key, closed, &at, None)
+        .await
+        .unwrap();
+    let made = post(world, "/api/import/sessions", import("YWI=")).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    assert_eq!(used().await, 2);
+    assert_eq!(files(folder.path()), 1);
+}
+
+fn files(folder: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap().flatten();
+    let count = |path: std::path::PathBuf| match path.is_dir() {
+        true => files(&path),
+        false => 1,
+    };
+    entries.map(|entry| count(entry.path())).sum()
 }
 
 #[tokio::test]

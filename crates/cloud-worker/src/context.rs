@@ -138,7 +138,7 @@ impl Context {
         {
             let wish = BillingWish::to(BillingAction::WorkerExecute);
             if let Err(denial) = standing.check(&wish) {
-                tracing::info!(tenant = %self.scope.tenant_id, code = denial.code, "prompts have to wait");
+                tracing::debug!(tenant = %self.scope.tenant_id, code = denial.code, "prompts have to wait");
                 metrics::counter!("open_cowork_cloud_quota_rejections_total").increment(1);
                 return false;
             }

@@ -12,6 +12,7 @@ use open_cowork_config::source::insert;
 use open_cowork_contracts::TenantId;
 use open_cowork_contracts::api::admin::{AuditActor, AuditEvent};
 use open_cowork_policy::managed::{KeySource, ManagedPolicy};
+use open_cowork_providers::billing::{BillingAction, BillingWish};
 use open_cowork_providers::executor::ExecutionError;
 use open_cowork_providers::secrets::SecretError;
 use open_cowork_providers::store::governance::{StoredByok, byok_context};
@@ -198,6 +199,31 @@ async fn reveal(
     Ok(revealed)
 }
 
+/// The keys of the providers that the organisation's plan includes, and the providers that it doesn't (04 §7.2, §8).
+async fn entitled(
+    shared: &Shared,
+    scope: &Scope,
+    mut keys: Vec<StoredByok>,
+) -> Result<(Vec<StoredByok>, Vec<String>), ProvisionError> {
+    let mut refused = Vec::new();
+    if let Some(billing) = &shared.options.billing {
+        let standing = billing.standing(&scope.tenant_id).await?;
+        keys.retain(|key| {
+            let provider = &key.secret.provider_id;
+            let wish = BillingWish {
+                provider: Some(provider),
+                ..BillingWish::to(BillingAction::ByokProvider)
+            };
+            let may = standing.check(&wish).is_ok();
+            if !may {
+                refused.push(provider.clone());
+            }
+            may
+        });
+    }
+    Ok((keys, refused))
+}
+
 /// The config of a user's OpenCode.
 pub(crate) async fn config(
     shared: &Shared,
@@ -206,8 +232,20 @@ pub(crate) async fn config(
     home: &HomePaths,
 ) -> Result<ComposedConfig, ProvisionError> {
     let (options, redactor) = (&shared.options, &shared.parts.redactor);
-    let keys = reveal(&shared.parts, scope, &grants.keys, shared.now()).await?;
-    let chosen = choose(&options.config, &keys, options.demo_endpoint.as_deref())?;
+    let (stored, refused) = entitled(shared, scope, grants.keys.clone()).await?;
+    let keys = reveal(&shared.parts, scope, &stored, shared.now()).await?;
+    let chosen = choose(&options.config, &keys, options.demo_endpoint.as_deref());
+    let chosen = match (chosen, refused.first()) {
+        (Err(_), Some(provider)) => {
+            return Err(ProvisionError::byok(
+                "provider_not_entitled",
+                format!(
+                    "The organisation's plan doesn't include {provider}; an owner changes the plan under Billing."
+                ),
+            ));
+        }
+        (chosen, _) => chosen?,
+    };
     if keys.contains_key(chosen.id()) {
         grants
             .policy

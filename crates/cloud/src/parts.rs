@@ -35,10 +35,12 @@ use open_cowork_providers::executor::Executor;
 use open_cowork_providers::identity_provider::IdentityProvider;
 use open_cowork_providers::secrets::Secrets;
 use open_cowork_providers::store::{ControlPlane, Store};
+use open_cowork_store::clock::{Following, ServerClock};
 use open_cowork_store::{
     PostgresBus, PostgresOptions, PostgresStore, RunMigrations, SchemaName, ServerTimeouts,
     SqliteOptions, SqliteStore,
 };
+use open_cowork_thread_log::options::Clock;
 use open_cowork_thread_log::{ThreadLog, ThreadLogOptions};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
@@ -63,6 +65,8 @@ pub(crate) struct Parts {
     /// Keeps the search over threads up to date.
     search: Option<JoinHandle<()>>,
     closing: CancellationToken,
+    /// Keeps the clock by the database server's.
+    _following: Option<Following>,
 }
 
 /// Where this process listens: a server's address, a worker's liveness port, or nowhere.
@@ -92,6 +96,7 @@ impl Parts {
             .redactor
             .learn([secret.expose_secret().to_owned()]);
         let database = Database::open(settings).await?;
+        let (clock, following) = database.clock().await;
         let bus = match adapters.bus.clone() {
             Some(bus) => bus,
             None => database.bus(settings)?,
@@ -108,6 +113,7 @@ impl Parts {
                 shared: database.is_shared(),
                 poll: settings.streams.poll,
                 poll_connected: settings.streams.backstop_poll,
+                clock: clock.clone(),
                 ..ThreadLogOptions::default()
             },
         );
@@ -123,6 +129,7 @@ impl Parts {
             hasher: Arc::new(TokenHasher::new(&secret, &settings.keys.previous)),
             secret,
             adapters,
+            clock,
         };
         // A wrong key is found now, not when somebody's provider key is needed (04 §7.1).
         secrets::check(&*common.secrets).await?;
@@ -156,6 +163,7 @@ impl Parts {
             scheduler,
             search,
             closing,
+            _following: following,
         })
     }
 
@@ -256,6 +264,7 @@ struct Common<'a> {
     hasher: Arc<TokenHasher>,
     secret: SecretString,
     adapters: Adapters,
+    clock: Clock,
 }
 
 impl Common<'_> {
@@ -268,7 +277,7 @@ impl Common<'_> {
             bus: self.bus.clone(),
             secrets: self.secrets.clone(),
             redactor: self.telemetry.redactor.clone(),
-            clock: Arc::new(jiff::Timestamp::now),
+            clock: self.clock.clone(),
         };
         let id = named(said.id.as_deref(), "worker");
         let config = Arc::new(self.told.loaded.config().clone());
@@ -305,7 +314,7 @@ impl Common<'_> {
             log: self.log.clone(),
             bus: self.bus.clone(),
             redactor: self.telemetry.redactor.clone(),
-            clock: Arc::new(jiff::Timestamp::now),
+            clock: self.clock.clone(),
         };
         let id = named(settings.scheduler.id.as_deref(), "scheduler");
         let mut scheduler = SchedulerOptions::new(id);
@@ -340,6 +349,7 @@ impl Common<'_> {
         let mut services =
             Services::new(self.store.clone(), self.log.clone(), self.secrets.clone());
         services.bus = self.bus.clone();
+        services.clock = self.clock.clone();
         services.authenticator = Arc::new(self.sign_in()?);
         services.options = options::cloud(settings);
         services.options.capabilities = Arc::new(capabilities::catalogue(
@@ -407,7 +417,7 @@ impl Common<'_> {
         let parts = SignInParts {
             store: self.store.clone(),
             bus: self.bus.clone(),
-            clock: Arc::new(jiff::Timestamp::now),
+            clock: self.clock.clone(),
             identity_provider: provider,
             tokens: self.hasher.clone(),
         };
@@ -534,6 +544,18 @@ impl Database {
                 Ok(Arc::new(PostgresBus::start(&postgres.url)?))
             }
             _ => Ok(Arc::new(LocalBus::default())),
+        }
+    }
+
+    /// The time that all processes agree on: the server's, or this machine's where there is no other.
+    async fn clock(&self) -> (Clock, Option<Following>) {
+        match self {
+            Database::Sqlite(..) => (Arc::new(jiff::Timestamp::now), None),
+            Database::Postgres(store, _) => {
+                let clock = ServerClock::new(jiff::Timestamp::now);
+                let following = clock.follow(store.clone()).await;
+                (Arc::new(move || clock.now()), Some(following))
+            }
         }
     }
 

@@ -24,6 +24,8 @@
 
 #[cfg(feature = "postgres")]
 pub mod bus;
+#[cfg(feature = "postgres")]
+pub mod clock;
 mod compact;
 mod dialect;
 mod domain;
@@ -42,6 +44,8 @@ mod writer;
 
 #[cfg(feature = "postgres")]
 pub use bus::PostgresBus;
+#[cfg(feature = "postgres")]
+pub use clock::ServerClock;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore, SchemaName, ServerTimeouts};
 pub use schema::{Migrations, RunMigrations};

@@ -4,7 +4,7 @@ use crate::dialect::{Connection, Pool};
 use crate::failure::Failure;
 use crate::schema::{self, Migrations, RunMigrations};
 use crate::store::{Database, Pools, SqlStore, sealed};
-use crate::transaction::Turn;
+use crate::transaction::{Turn, read};
 use open_cowork_providers::store::StoreError;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -198,6 +198,14 @@ impl SqlStore<Postgres> {
 }
 
 impl SqlStore<Postgres> {
+    /// The server's time, in microseconds since 1970; see [`crate::ServerClock`].
+    pub(crate) async fn server_time(&self) -> Result<i64, StoreError> {
+        read!(self, |connection| {
+            let now = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)";
+            Ok(connection.query(now).fetch_one().await?.int(0)?)
+        })
+    }
+
     /// Brings the schema up to date, made if missing, and closes the connection: what
     /// [`PostgresStore::open`](SqlStore::open) does with [`RunMigrations::Yes`], as a step of its own, so that
     /// only this step needs the rights. Safe to run twice and from two processes. The same errors. It may take

@@ -128,10 +128,9 @@ pub(crate) async fn fold_to(
             return Ok(if whole { Folded::Whole } else { Folded::Gap });
         };
         loaded.row.last_sequence = loaded.row.last_sequence.max(newest.sequence);
-        for record in events.iter().filter(|record| record.sequence <= last) {
-            if !loaded.fold(record) {
-                return Ok(Folded::Gap);
-            }
+        // No more were asked for than are wanted, so one beyond the last comes after a gap.
+        if !events.iter().all(|record| loaded.fold(record)) {
+            return Ok(Folded::Gap);
         }
     }
     Ok(Folded::Whole)

@@ -397,6 +397,28 @@ async fn a_process_that_slept_through_a_pruning_catches_up() {
     }
 }
 
+/// What one plans, the other does in between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_prune_at_once_do_it_once() {
+    let (store, log, hand) = fresh().await;
+    say(&log, &hand, 0..200).await;
+    let whole = view(&log, "s").await;
+    hand.forward(1);
+    let prune = async |log: ThreadLog| {
+        let mut pruned = 0;
+        while store.event_stats(&key("s")).await.unwrap().count > 0 {
+            pruned += log.prune(&key("s"), hand.now(), 3).await.unwrap();
+        }
+        pruned
+    };
+    let processes = (0..4).map(|_| process(store.clone(), &hand, 1 << 40));
+    let pruning = futures::future::join_all(processes.map(prune));
+    let pruned = tokio::time::timeout(Duration::from_secs(60), pruning).await;
+    assert_eq!(pruned.unwrap().iter().sum::<u64>(), 200);
+    let cold = process(store.clone(), &hand, 1 << 40);
+    assert_eq!(view(&cold, "s").await, whole);
+}
+
 #[tokio::test]
 async fn a_stream_before_the_beginning_is_told_once_and_goes_on() {
     let (_store, log, hand) = fresh().await;

@@ -218,13 +218,7 @@ async fn work(world: Arc<World>, person: Person, session: String, mut dice: Dice
     }
 }
 
-async fn prompt(
-    world: &World,
-    person: &Person,
-    session: &str,
-    text: &str,
-    mark: Option<String>,
-) {
+async fn prompt(world: &World, person: &Person, session: &str, text: &str, mark: Option<String>) {
     let answer = person
         .post(
             &format!("/api/sessions/{session}/prompt"),
@@ -304,11 +298,7 @@ async fn settle(world: &World, person: &Person, session: &str) {
 }
 
 /// Gives the commands that failed.
-async fn check_log(
-    world: &World,
-    url: &str,
-    views: &HashMap<String, Value>,
-) -> HashSet<String> {
+async fn check_log(world: &World, url: &str, views: &HashMap<String, Value>) -> HashSet<String> {
     let store = PostgresStore::open(&url.to_owned().into(), PostgresOptions::default())
         .await
         .unwrap();

@@ -6,6 +6,7 @@ mod support;
 
 use open_cowork_testkit::model::ScriptedModel;
 use open_cowork_testkit::opencode::provision;
+use open_cowork_testkit::postgres::{Durability, Postgres, programs};
 use reqwest::{Client, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -104,7 +105,10 @@ fn a_check_tells_files_that_are_missing_and_guards_in_one_round_with_what_it_can
     ];
     assert_eq!(check(&wrong), (Some(2), told.map(str::to_owned).to_vec()));
     let (code, told) = check(&[("APP_DIRECTORY", "empty")]);
-    assert_eq!((code, told.as_slice()), (Some(2), &["APP_DIRECTORY".to_owned()][..]));
+    assert_eq!(
+        (code, told.as_slice()),
+        (Some(2), &["APP_DIRECTORY".to_owned()][..])
+    );
     let schema = [
         ("CONTROL_PLANE_URL", "postgresql://h/d"),
         ("PG_SCHEMA", "pg_mine"),
@@ -125,6 +129,92 @@ fn a_check_tells_files_that_are_missing_and_guards_in_one_round_with_what_it_can
         said.contains("open-cowork.config.json") && said.contains("_PORT"),
         "{said}"
     );
+}
+
+/// What a PostgreSQL says.
+fn psql(database: &Postgres, query: &str) -> String {
+    let program = programs().unwrap().join("psql");
+    let output = Command::new(program)
+        .args(["-Atc", query, &database.url()])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_was_told_shows_at_its_database_its_readiness_and_its_watchdog() {
+    let database = Postgres::start(Durability::Fast).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port().to_string();
+    let mut cloud = Node::new(
+        "cloud",
+        folder.path(),
+        &[
+            ("PORT", &port),
+            ("CONTROL_PLANE_URL", &database.url()),
+            ("PG_APP_NAME", "cowork-told"),
+            ("PG_POOL_MAX", "6"),
+            ("PROGRESS_WATCHDOG_MODE", "enforce"),
+            ("CONCURRENCY_RECONCILE_MS", "1000"),
+        ],
+    );
+    cloud.start();
+    let base = format!("http://127.0.0.1:{port}");
+    ready(&base).await;
+    let client = Client::new();
+    let read = async |path: &str| -> Value {
+        let answer = client.get(format!("{base}{path}")).send().await.unwrap();
+        answer.json().await.unwrap()
+    };
+    let made = (0..32).map(|_| client.post(format!("{base}/api/sessions")).send());
+    for made in futures::future::join_all(made).await {
+        assert_eq!(made.unwrap().status(), StatusCode::CREATED);
+    }
+    let ours = "FROM pg_stat_activity WHERE application_name = 'cowork-told'";
+    let count: u32 = psql(&database, &format!("SELECT COUNT(*) {ours}"))
+        .parse()
+        .unwrap();
+    assert!((2..=6).contains(&count), "{count} connections");
+    let others = "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name LIKE 'open-cowork%'";
+    assert_eq!(psql(&database, others), "0", "all carry the name");
+
+    let report = read("/readyz").await;
+    let checks: Vec<_> = report["checks"].as_array().unwrap().iter().collect();
+    let names: Vec<_> = checks
+        .iter()
+        .map(|check| check["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "control_plane",
+            "object_store",
+            "secret_adapter",
+            "billing_adapter",
+            "auth_config",
+            "role_dependencies",
+            "execution_isolation"
+        ]
+    );
+    assert!(
+        checks.iter().all(|check| check["status"] == "ok"),
+        "{report}"
+    );
+
+    let progress = read("/progressz").await;
+    assert_eq!(progress["requestedMode"], "enforce");
+    assert_eq!(progress["mode"], "off");
+    assert_eq!(progress["configStatus"], "gated");
+    cloud.stop();
+    let log = cloud.log();
+    for told in ["CONCURRENCY_RECONCILE_MS", "PROGRESS_WATCHDOG_MODE"] {
+        let line = log.lines().find(|line| line.contains(told));
+        assert!(
+            line.is_some_and(|line| line.contains("does nothing")),
+            "{told}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,7 @@ pub struct Brought {
     pub direct_uploads: bool,
 }
 
-/// The checks, in the contract's order.
+/// The checks, in the contract's order. One that fails is told to the log at once.
 #[must_use]
 pub fn checks(settings: &Settings, brought: Brought) -> Vec<Arc<dyn Check>> {
     let all = [
@@ -31,9 +31,14 @@ pub fn checks(settings: &Settings, brought: Brought) -> Vec<Arc<dyn Check>> {
         ("execution_isolation", Some(isolation(settings, brought))),
         ("artifact_direct_upload", direct_uploads(settings, brought)),
     ];
-    all.into_iter()
-        .filter_map(|(name, found)| found.map(|found| Arc::new(Decided { name, found }) as _))
-        .collect()
+    let decided = all.into_iter().filter_map(|(name, found)| {
+        let found = found?;
+        if let Err(detail) = &found {
+            tracing::warn!(check = name, detail, "this server will not become ready");
+        }
+        Some(Arc::new(Decided { name, found }) as Arc<dyn Check>)
+    });
+    decided.collect()
 }
 
 /// A check whose result doesn't change while the process lives.

@@ -9,12 +9,14 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use open_cowork_contracts::api::artifacts::{Artifact, ArtifactKind, ArtifactStatus, cloud_path};
 use open_cowork_contracts::api::import::{ImportArtifact, ImportRole, ImportSession};
+use open_cowork_contracts::api::usage::QuotaKey;
 use open_cowork_contracts::record::SessionEnvelope;
 use open_cowork_contracts::{ArtifactId, EventType, RuntimeEvent, SessionId};
 use open_cowork_projection::sanitize::{Redaction, Redactor};
 use open_cowork_providers::billing::{BillingAction, BillingWish};
 use open_cowork_providers::store::artifacts::{default_status, infer_kind, object_key};
-use open_cowork_providers::store::{NewSession, Scope, SessionKey};
+use open_cowork_providers::store::governance::QuotaClaim;
+use open_cowork_providers::store::{NewSession, Scope, SessionKey, StoreError};
 use open_cowork_providers::time;
 use open_cowork_thread_log::ImportedEvent;
 use serde_json::{Map, Value, json};
@@ -137,17 +139,6 @@ pub async fn run(
         ..BillingWish::to(BillingAction::SessionCreate)
     };
     billing::gate(cloud, &scope.tenant_id, wish).await?;
-    if !artifacts.is_empty() {
-        let Some(objects) = &cloud.objects else {
-            return Err(ApiError::unavailable(
-                "artifacts.unavailable",
-                "This cloud keeps no artifacts; import without them.",
-            ));
-        };
-        for checked in &artifacts {
-            objects.put(&checked.key, checked.bytes.clone()).await?;
-        }
-    }
     let new = NewSession {
         tenant_id: scope.tenant_id.clone(),
         user_id: scope.user_id.clone(),
@@ -157,17 +148,27 @@ pub async fn run(
         directory: None,
         created_at: now.clone(),
     };
-    let limit = sessions::in_use(cloud, scope).await?;
-    if let Err(error) = cloud.store.create_session_within(new, limit).await {
-        // Nothing names these bytes.
-        for checked in &artifacts {
-            if let Some(objects) = &cloud.objects
-                && let Err(error) = objects.delete(&checked.key).await
-            {
-                tracing::warn!(%error, "bytes of a refused import stay behind");
-            }
+    let quotas = billing::quotas(cloud, &scope.tenant_id).await?;
+    let claim = QuotaClaim {
+        key: QuotaKey::ArtifactBytesDay,
+        amount: artifacts
+            .iter()
+            .map(|checked| checked.bytes.len() as u64)
+            .sum(),
+        limit: quotas.artifact_bytes_per_day,
+    };
+    if claim.amount > 0 {
+        let (store, at) = (&cloud.store, cloud.now());
+        store.consume_quota(&scope.tenant_id, &claim, at).await?;
+    }
+    if let Err(error) = place(cloud, scope, &artifacts, new).await {
+        let (store, at) = (&cloud.store, cloud.now());
+        if claim.amount > 0
+            && let Err(error) = store.refund_quota(&scope.tenant_id, &claim, at).await
+        {
+            tracing::warn!(%error, "an import that failed still counts in its quota");
         }
-        return Err(error.into());
+        return Err(error);
     }
     let events = events(&key, &title, &import, &artifacts, &now);
     cloud.log.import(&key, events).await?;
@@ -178,6 +179,42 @@ pub async fn run(
         put.await?;
     }
     sessions::read(cloud, scope, &key).await
+}
+
+/// Puts the bytes, then makes the row.
+async fn place(
+    cloud: &Cloud,
+    scope: &Scope,
+    artifacts: &[Checked],
+    new: NewSession,
+) -> Result<(), ApiError> {
+    let objects = match &cloud.objects {
+        None if !artifacts.is_empty() => {
+            return Err(ApiError::unavailable(
+                "artifacts.unavailable",
+                "This cloud keeps no artifacts; import without them.",
+            ));
+        }
+        objects => objects,
+    };
+    if let Some(objects) = objects {
+        for checked in artifacts {
+            objects.put(&checked.key, checked.bytes.clone()).await?;
+        }
+    }
+    let limit = sessions::in_use(cloud, scope).await?;
+    let Err(error) = cloud.store.create_session_within(new, limit).await else {
+        return Ok(());
+    };
+    // It was not made: nothing will ever name these bytes.
+    if let (StoreError::Quota(_), Some(objects)) = (&error, objects) {
+        for checked in artifacts {
+            if let Err(error) = objects.delete(&checked.key).await {
+                tracing::warn!(%error, "bytes of a refused import stay behind");
+            }
+        }
+    }
+    Err(error.into())
 }
 
 fn bounds(import: &ImportSession) -> Result<(), ApiError> {

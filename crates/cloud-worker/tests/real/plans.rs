@@ -19,6 +19,8 @@ use std::time::Duration;
 struct Paid {
     paid: AtomicBool,
     asked: AtomicU64,
+    /// The only model provider of the plan.
+    provider: Option<&'static str>,
 }
 
 #[async_trait]
@@ -44,11 +46,11 @@ impl Billing for Paid {
             "cancelAtPeriodEnd": false, "metadata": {}, "createdAt": "", "updatedAt": "",
         }))
         .unwrap();
-        Ok(Standing::new(
-            Some(subscription),
-            "p".into(),
-            &JsonObject::new(),
-        ))
+        let mut plan = JsonObject::new();
+        if let Some(provider) = self.provider {
+            plan.insert("allowedProviders".to_owned(), json!([provider]));
+        }
+        Ok(Standing::new(Some(subscription), "p".into(), &plan))
     }
 
     async fn checkout(&self, _: CheckoutWish) -> Result<Checkout, BillingError> {
@@ -102,6 +104,33 @@ async fn a_prompt_waits_until_the_organisation_has_paid_and_can_be_stopped_meanw
             view.status == SessionStatus::Idle && answers(view).len() == 1
         })
         .await;
+    rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_a_provider_that_the_plan_does_not_include_is_not_used() {
+    let billing = Paid {
+        paid: AtomicBool::new(true),
+        provider: Some("another"),
+        ..Paid::default()
+    };
+    let rig = Rig::start_with(|options| {
+        options.billing = Some(Arc::new(billing));
+        options.demo_endpoint = None;
+    })
+    .await;
+    let world = &rig.world;
+    world.person("ann").await;
+    world.key("openai", "canary-key-of-the-plans").await;
+    let key = world.session("ann").await;
+    let prompt = world.prompt(&key, "Hello [[script:hello]]").await;
+    world
+        .command_when(&key, &prompt, CommandStatus::Failed)
+        .await;
+    let view = world.view(&key).await;
+    assert_eq!(view.status, SessionStatus::Errored);
+    let said = &view.errors[0].message;
+    assert!(said.contains("plan") && said.contains("openai"), "{said}");
     rig.close().await;
 }
 

@@ -366,7 +366,7 @@ pub async fn a_large_batch_survives_unchanged(store: &Arc<dyn Store>) {
                 2 => Some(format!("s:nul\u{0}{n}").into()),
                 _ => Some(format!("other{n}").into()),
             },
-            created_at: if n % 7 == 0 { "once".into() } else { T0.into() },
+            created_at: if n.is_multiple_of(7) { "once".into() } else { T0.into() },
             ..event(
                 EventType::AssistantMessage,
                 json!({ "messageId": format!("m{}", n / 50), "content": texts[n % 4], "mode": "append" }),

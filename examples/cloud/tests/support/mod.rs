@@ -53,7 +53,9 @@ impl Node {
             .append(true)
             .open(&self.log)
             .unwrap();
-        let child = Command::new(PROGRAM)
+        // Another build of it, say one that is to be shipped.
+        let program = std::env::var_os("OPEN_COWORK_TEST_CLOUD");
+        let child = Command::new(program.unwrap_or_else(|| PROGRAM.into()))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.log.parent().unwrap())
