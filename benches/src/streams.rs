@@ -112,8 +112,7 @@ async fn follow(
         let expected = marker.borrow().clone();
         let found = || find(&buffer, expected.as_bytes());
         // The whole frame: behind its empty line comes the end of the chunk.
-        if !expected.is_empty()
-            && found().is_some_and(|at| find(&buffer[at..], b"\n\n").is_some())
+        if !expected.is_empty() && found().is_some_and(|at| find(&buffer[at..], b"\n\n").is_some())
         {
             seen.note();
             buffer.clear();

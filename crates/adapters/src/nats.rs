@@ -214,14 +214,15 @@ async fn run(shared: Arc<Shared>, options: NatsOptions) {
                 // Whatever was told meanwhile is lost.
                 shared.subscribers.wake_remote(Topic::Everything);
                 let lost = carry(&shared, connection, &options, &mut numbers).await;
-                shared.connected.store(false, Ordering::Release);
-                // Nobody knows whether the others have it.
-                let unheard = shared.unheard().take();
-                shared.waiting.add(unheard);
+                // First why, then that: who sees that it is lost can ask.
                 shared.is_in(NatsError::Unreachable {
                     server: options.address.to_string(),
                     reason: lost.0,
                 });
+                shared.connected.store(false, Ordering::Release);
+                // Nobody knows whether the others have it.
+                let unheard = shared.unheard().take();
+                shared.waiting.add(unheard);
             }
             Err(trouble) => shared.is_in(trouble),
         }

@@ -232,7 +232,19 @@ async fn a_server_that_is_killed_under_load_costs_no_wake_up() {
     }
     load.abort();
     let _ = load.await;
-    // It may be joined with what waits, so again and again.
+    // What waits is told in no order: the end is published when a mark behind the load has been heard.
+    let mut mark = other.subscribe_remote();
+    let marked = async {
+        loop {
+            one.publish(session("mark"));
+            let heard = async { until(&mut mark, &session("mark")).await };
+            if timeout(Duration::from_millis(200), heard).await.is_ok() {
+                return;
+            }
+        }
+    };
+    timeout(LIMIT, marked).await.unwrap();
+    // Either may be joined with everything, so again and again.
     while !ear.is_finished() {
         one.publish(session("end"));
         tokio::time::sleep(Duration::from_millis(10)).await;

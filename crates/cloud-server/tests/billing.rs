@@ -27,7 +27,7 @@ const OWNER: &str = "owner@own";
 async fn billed(small: Value) -> World {
     let configured = json!({
         "enabled": true, "provider": "stub", "defaultPlanKey": "all", "plans": {
-            "all": {"label": "Everything", "entitlements": {}},
+            "all": {"label": "Everything", "entitlements": {"maxPromptsPerHour": null}},
             "small": {"label": "Small", "entitlements": small},
         },
     });
@@ -208,7 +208,7 @@ async fn a_plan_s_limits_stand_for_the_deployment_s() {
     subscribe(&world, "all").await;
     let id = session(&world).await;
     let prompt = format!("/api/sessions/{id}/prompt");
-    // The deployment says one, the plan says nothing: no limit.
+    // The deployment says one, the plan lifts it.
     for _ in 0..3 {
         assert_eq!(
             post(&world, &prompt, json!({"text": "Hello"})).await.status,

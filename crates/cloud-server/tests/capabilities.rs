@@ -40,7 +40,7 @@ fn document() -> String {
 async fn offering(change: impl FnOnce(&mut Options)) -> World {
     let sources = Sources::new(Surface::Cloud);
     let sources = sources.with(LayerKind::User, "test.json", document());
-    let loaded = load(&sources).unwrap_or_else(|found| panic!("{found:#?}"));
+    let loaded = load(&sources).unwrap();
     world_with(|services| {
         change(&mut services.options);
         let catalogue = catalogue(loaded.config(), &services.options.profile);

@@ -143,7 +143,7 @@ impl Context {
                 return false;
             }
             if options.record_usage {
-                limit = standing.limit("maxWorkerMinutesPerHour");
+                limit = standing.limit("maxWorkerMinutesPerHour", limit);
             }
         }
         let Some(limit) = limit else {

@@ -218,7 +218,8 @@ async fn two_schedulers_at_once_prune_once_while_threads_go_on() {
             world.say(key, 5).await;
         }
     };
-    let (one, other, ()) = futures::future::join3(one.tick(), other.tick(), writing).await;
+    let all = futures::future::join3(one.tick(), other.tick(), writing);
+    let (one, other, ()) = Box::pin(all).await;
     assert_eq!((one.failed, other.failed), (vec![], vec![]));
     assert!(one.pruned + other.pruned <= 4 * 30);
     let last = world.scheduler((7, 100)).tick().await;

@@ -188,12 +188,14 @@ impl Standing {
         }
     }
 
-    /// A limit of the plan by its name, such as `maxPromptsPerHour`; `None`: no limit. Only a positive number limits
-    /// (04 §2.9).
+    /// A limit by its name, such as `maxPromptsPerHour`: the plan's when it says one, in either direction, else the
+    /// deployment's. `None`: no limit. Of a plan only a positive number limits (04 §2.9).
     #[must_use]
-    pub fn limit(&self, name: &str) -> Option<u64> {
-        let limit = self.entitlements.get(name).and_then(Value::as_u64);
-        limit.filter(|limit| *limit > 0)
+    pub fn limit(&self, name: &str, deployment: Option<u64>) -> Option<u64> {
+        match self.entitlements.get(name) {
+            None => deployment,
+            Some(said) => said.as_u64().filter(|limit| *limit > 0),
+        }
     }
 }
 
@@ -370,7 +372,12 @@ mod tests {
                 .check(&BillingWish::to(BillingAction::ByokProvider))
                 .is_err()
         );
-        assert_eq!(standing.limit("maxPromptsPerHour"), None);
-        assert_eq!(standing.limit("maxActiveWorkersPerOrg"), Some(3));
+        assert_eq!(
+            standing.limit("maxPromptsPerHour", Some(9)),
+            None,
+            "null lifts"
+        );
+        assert_eq!(standing.limit("maxActiveWorkersPerOrg", Some(1)), Some(3));
+        assert_eq!(standing.limit("maxQueueAgeMs", Some(7)), Some(7));
     }
 }

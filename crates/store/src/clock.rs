@@ -109,7 +109,9 @@ mod tests {
             schema: SchemaName::parse("clocks").unwrap(),
             ..PostgresOptions::default()
         };
-        let store = PostgresStore::open(&server.url().into(), options).await.unwrap();
+        let store = PostgresStore::open(&server.url().into(), options)
+            .await
+            .unwrap();
         let hour = Duration::from_secs(3600);
         let late = ServerClock::new(move || Timestamp::now() - hour);
         let early = ServerClock::new(move || Timestamp::now() + hour);

@@ -215,7 +215,7 @@ async fn a_newer_schema_is_refused_and_untouched() {
         StoreError::NewerSchema {
             path: path.clone(),
             found: 99,
-            known: 6
+            known: 7
         }
     );
     says(&error, &path);

@@ -36,7 +36,10 @@ fn start(root: &Path, port: u16) -> Cloud {
         .env("OPEN_COWORK_CLOUD_PORT", port.to_string())
         // On this machine nobody signs in; the document names these all the same.
         .env("OPEN_COWORK_CLOUD_AUTH_MODE", "none")
-        .env("EXAMPLE_COWORK_COOKIE_SECRET", "only-for-a-test-not-for-a-deployment")
+        .env(
+            "EXAMPLE_COWORK_COOKIE_SECRET",
+            "only-for-a-test-not-for-a-deployment",
+        )
         .env("EXAMPLE_COWORK_OIDC_CLIENT_SECRET", "only-for-a-test")
         .current_dir(root)
         .stdin(Stdio::null())

@@ -34,34 +34,48 @@ pub async fn gate(cloud: &Cloud, tenant: &TenantId, wish: BillingWish<'_>) -> Re
     })
 }
 
-/// What an organisation may use up: its plan's limits where somebody bills, else the deployment's.
+/// What an organisation may use up: its plan's limits where somebody bills and the plan says one, else the deployment's.
 ///
 /// # Errors
 /// When the store refuses.
 pub async fn quotas(cloud: &Cloud, tenant: &TenantId) -> Result<Quotas, ApiError> {
     match &cloud.billing {
         // Without metering there is no limit at all (04 §2.9).
-        Some(billing) if cloud.governance.metering => Ok(of_plan(&billing.standing(tenant).await?)),
+        Some(billing) if cloud.governance.metering => {
+            let standing = billing.standing(tenant).await?;
+            Ok(of_plan(&standing, cloud.options.quotas))
+        }
         _ => Ok(cloud.options.quotas),
     }
 }
 
-fn of_plan(standing: &Standing) -> Quotas {
-    let limit = |name| standing.limit(name);
-    let queued = limit("maxQueuedCommandsPerOrg");
+fn of_plan(standing: &Standing, deployment: Quotas) -> Quotas {
+    let limit = |name, deployment| standing.limit(name, deployment);
+    let (own, queue) = (deployment, deployment.queue);
+    let age = queue.max_age.map(|age| age.as_millis() as u64);
+    let queued = limit("maxQueuedCommandsPerOrg", queue.max_queued.map(u64::from));
     Quotas {
-        concurrent_sessions: limit("maxConcurrentSessionsPerOrg"),
-        prompts_per_hour: limit("maxPromptsPerHour"),
-        gateway_prompts_per_hour: limit("maxGatewayPromptsPerHour"),
-        workflow_runs_per_hour: limit("maxWorkflowRunsPerHour"),
-        concurrent_workflow_runs: limit("maxConcurrentWorkflowRunsPerOrg"),
-        gateway_deliveries_per_hour: limit("maxGatewayDeliveriesPerHour"),
-        gateway_channel_bindings: limit("maxGatewayChannelBindingsPerOrg"),
-        worker_minutes_per_hour: limit("maxWorkerMinutesPerHour"),
-        artifact_bytes_per_day: limit("maxArtifactBytesPerDay"),
+        concurrent_sessions: limit("maxConcurrentSessionsPerOrg", own.concurrent_sessions),
+        prompts_per_hour: limit("maxPromptsPerHour", own.prompts_per_hour),
+        gateway_prompts_per_hour: limit("maxGatewayPromptsPerHour", own.gateway_prompts_per_hour),
+        workflow_runs_per_hour: limit("maxWorkflowRunsPerHour", own.workflow_runs_per_hour),
+        concurrent_workflow_runs: limit(
+            "maxConcurrentWorkflowRunsPerOrg",
+            own.concurrent_workflow_runs,
+        ),
+        gateway_deliveries_per_hour: limit(
+            "maxGatewayDeliveriesPerHour",
+            own.gateway_deliveries_per_hour,
+        ),
+        gateway_channel_bindings: limit(
+            "maxGatewayChannelBindingsPerOrg",
+            own.gateway_channel_bindings,
+        ),
+        worker_minutes_per_hour: limit("maxWorkerMinutesPerHour", own.worker_minutes_per_hour),
+        artifact_bytes_per_day: limit("maxArtifactBytesPerDay", own.artifact_bytes_per_day),
         queue: QueueLimits {
             max_queued: queued.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
-            max_age: limit("maxQueueAgeMs").map(Duration::from_millis),
+            max_age: limit("maxQueueAgeMs", age).map(Duration::from_millis),
         },
     }
 }
@@ -141,7 +155,7 @@ fn bills(cloud: &Cloud) -> Result<&Arc<dyn Billing>, ApiError> {
     })
 }
 
-fn refused(error: BillingError) -> ApiError {
+fn refused(error: &BillingError) -> ApiError {
     let message = error.to_string();
     match error {
         BillingError::Wish(_) => ApiError::invalid(message).code("billing.invalid"),
@@ -180,7 +194,10 @@ pub async fn checkout(
         success_url: wish.success_url,
         cancel_url: wish.cancel_url,
     };
-    let begun = billing.checkout(wish).await.map_err(refused)?;
+    let begun = billing
+        .checkout(wish)
+        .await
+        .map_err(|error| refused(&error))?;
     let subscription = match begun.subscription {
         None => None,
         Some(new) => {
@@ -223,6 +240,6 @@ pub async fn portal(
     let url = billing.portal(own.as_ref(), wish.return_url).await;
     Ok(PortalAnswer {
         provider_id: billing.provider_id().to_owned(),
-        url: url.map_err(refused)?,
+        url: url.map_err(|error| refused(&error))?,
     })
 }

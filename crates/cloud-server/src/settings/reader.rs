@@ -8,6 +8,9 @@ use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Nobody waits longer, and nothing is kept longer.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// Reads an environment.
 pub(super) struct Reader<'a> {
     vars: &'a BTreeMap<String, String>,
@@ -73,16 +76,16 @@ impl<'a> Reader<'a> {
         text.parse().ok().filter(|_| plain)
     }
 
-    /// Milliseconds.
+    /// Milliseconds, at most a hundred years: a time that long after or before now is one.
     pub(super) fn millis(&mut self, variable: &Variable) -> Duration {
-        Duration::from_millis(self.whole(variable))
+        Duration::from_millis(self.whole(variable)).min(LONGEST)
     }
 
     /// Milliseconds; `None` is off.
     pub(super) fn millis_or_off(&mut self, variable: &Variable) -> Option<Duration> {
         self.number(variable)
             .filter(|number| *number > 0)
-            .map(Duration::from_millis)
+            .map(|millis| Duration::from_millis(millis).min(LONGEST))
     }
 
     /// One of the table's words.

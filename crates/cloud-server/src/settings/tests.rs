@@ -363,6 +363,19 @@ fn a_number_has_digits_only_and_an_address_a_port_that_exists() {
 }
 
 #[test]
+fn a_time_beyond_all_measure_is_a_hundred_years() {
+    let endless = u64::MAX.to_string();
+    let settings = read(&[
+        ("RETENTION_AUDIT_EVENT_MS", &endless),
+        ("WORKER_POLL_MS", &endless),
+    ])
+    .unwrap();
+    let years = Duration::from_secs(100 * 365 * 24 * 3600);
+    assert_eq!(settings.retention.audit_events, Some(years));
+    assert_eq!(settings.worker.poll, years);
+}
+
+#[test]
 fn whoever_looks_on_has_what_was_understood() {
     let sources = Sources::new(Surface::Cloud);
     let vars = [

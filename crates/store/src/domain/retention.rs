@@ -154,20 +154,18 @@ async fn walk(
     limit: u32,
 ) -> Result<OldSessions, sqlx::Error> {
     // One look into the index of events per session; a walk needs no index of its own.
-    let select = "SELECT x.tenant_no, x.session_no, t.tenant_id, x.session_id, \
-                  CASE WHEN x.status <> 'running' AND x.last_sequence > x.pruned_sequence AND EXISTS ( \
-                  SELECT 1 FROM events e WHERE e.tenant_no = x.tenant_no AND e.session_no = x.session_no \
-                  AND e.sequence = x.pruned_sequence + 1 AND (e.created_ms IS NULL OR e.created_ms < $3) \
-                  ) THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END \
+    let select = "SELECT e.created_ms, e.created_text, x.tenant_no, x.session_no, t.tenant_id, x.session_id, e.sequence \
                   FROM (SELECT s.tenant_no, s.session_no, s.session_id, s.status, s.last_sequence, s.pruned_sequence \
                   FROM sessions s WHERE (s.tenant_no, s.session_no) > ($1, $2) \
-                  ORDER BY s.tenant_no, s.session_no LIMIT $4) x \
-                  JOIN tenants t ON t.tenant_no = x.tenant_no ORDER BY x.tenant_no, x.session_no";
+                  ORDER BY s.tenant_no, s.session_no LIMIT $3) x \
+                  JOIN tenants t ON t.tenant_no = x.tenant_no \
+                  LEFT JOIN events e ON e.tenant_no = x.tenant_no AND e.session_no = x.session_no \
+                  AND e.sequence = x.pruned_sequence + 1 AND x.status <> 'running' \
+                  ORDER BY x.tenant_no, x.session_no";
     let rows = connection
         .query(select)
         .bind(from.0)
         .bind(from.1)
-        .bind(before.as_millisecond())
         .bind(i64::from(limit))
         .fetch_all()
         .await?;
@@ -175,12 +173,12 @@ async fn walk(
         .last()
         .filter(|_| rows.len() as u64 == u64::from(limit));
     let next = last
-        .map(|row| Ok::<_, sqlx::Error>(format!("{}.{}", row.int(0)?, row.int(1)?)))
+        .map(|row| Ok::<_, sqlx::Error>(format!("{}.{}", row.int(2)?, row.int(3)?)))
         .transpose()?;
     let mut keys = Vec::new();
     for row in &rows {
-        if row.int(4)? == 1 {
-            keys.push(SessionKey::new(row.text(2)?, row.text(3)?));
+        if row.optional_int(6)?.is_some() && is_row_old(row, before)? {
+            keys.push(SessionKey::new(row.text(4)?, row.text(5)?));
         }
     }
     Ok(OldSessions { keys, next })
@@ -210,16 +208,20 @@ async fn old_events(
 fn leading_old(rows: &[Row], before: Timestamp) -> Result<u64, sqlx::Error> {
     let mut old = 0;
     for row in rows {
-        let is_old = match row.optional_int(0)? {
-            Some(created_ms) => created_ms < before.as_millisecond(),
-            None => is_old(&row.optional_text(1)?.unwrap_or_default(), before),
-        };
-        if !is_old {
+        if !is_row_old(row, before)? {
             break;
         }
         old += 1;
     }
     Ok(old)
+}
+
+/// Whether a row that begins with `created_ms, created_text` is old.
+fn is_row_old(row: &Row, before: Timestamp) -> Result<bool, sqlx::Error> {
+    Ok(match row.optional_int(0)? {
+        Some(created_ms) => created_ms < before.as_millisecond(),
+        None => is_old(&row.optional_text(1)?.unwrap_or_default(), before),
+    })
 }
 
 /// The session as it is, its row and its owner's locked until the end of the transaction.
