@@ -9,7 +9,7 @@
 //! fn main() -> ExitCode {
 //!     let distribution = Distribution::new("example-cloud", env!("CARGO_PKG_VERSION"))
 //!         .adapters(|_settings| Ok(Adapters::default()));
-//!     open_cowork_cloud::main(distribution)
+//!     open_cowork_cloud::main(&distribution)
 //! }
 //! ```
 //!

@@ -18,9 +18,9 @@ use tokio::net::TcpListener;
 ///
 /// Exit codes: 0 ended in order, 1 failed, 2 wrong settings, 130 told to stop twice.
 #[must_use]
-pub fn main(distribution: Distribution) -> ExitCode {
+pub fn main(distribution: &Distribution) -> ExitCode {
     open_cowork_runtime_host::launch::run_if_launcher();
-    let arguments = Arguments::of_process(&distribution);
+    let arguments = Arguments::of_process(distribution);
     let told = match told(&arguments) {
         Ok(told) => told,
         Err(wrong) => {
@@ -36,7 +36,7 @@ pub fn main(distribution: Distribution) -> ExitCode {
             .for_each(|finding| complain("warning", &line(finding)));
         return done(say("The settings are fine."));
     }
-    done(run(&told, &distribution))
+    done(run(&told, distribution))
 }
 
 fn run(told: &Told, distribution: &Distribution) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use open_cowork_cloud::Distribution;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    open_cowork_cloud::main(Distribution::new(
+    open_cowork_cloud::main(&Distribution::new(
         env!("CARGO_PKG_NAME"),
         env!("CARGO_PKG_VERSION"),
     ))

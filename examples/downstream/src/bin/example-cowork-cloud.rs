@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 fn main() -> ExitCode {
     let ours = Distribution::new("example-cowork-cloud", env!("CARGO_PKG_VERSION"));
-    open_cowork_cloud::main(ours.adapters(adapters))
+    open_cowork_cloud::main(&ours.adapters(adapters))
 }
 
 fn adapters(settings: &Settings) -> Result<Adapters, Box<dyn Error + Send + Sync>> {
