@@ -4,7 +4,7 @@
 
 use open_cowork_cloud::{Adapters, Distribution, Settings};
 use open_cowork_downstream_example::audit::AuditedStore;
-use open_cowork_downstream_example::file::FileAuditor;
+use open_cowork_downstream_example::audit_file::FileAuditor;
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
