@@ -4,9 +4,9 @@ use crate::compact::{Templates, pack_event_id, pack_text, pack_time};
 use crate::dialect::Connection;
 #[cfg(feature = "postgres")]
 use crate::dialect::Dialect;
-use crate::dialect::many::{Cells, Column, Many};
 #[cfg(feature = "postgres")]
-use crate::dialect::many::{bind_arrays, copy};
+use crate::dialect::many::bind_arrays;
+use crate::dialect::many::{Cells, Column, Many};
 use crate::read::Located;
 use open_cowork_contracts::SessionEventRecord;
 use open_cowork_providers::store::AppendedEvent;
@@ -95,15 +95,6 @@ const WRITE_GROUP: &str = "WITH inserted AS ( \
      $22::BIGINT[], $23::BIGINT[]) n (tenant_no, session_no, runtime_id, status, title, updated_at, search, \
      last_sequence, waiting) WHERE sessions.tenant_no = n.tenant_no AND sessions.session_no = n.session_no";
 
-/// For many events.
-#[cfg(feature = "postgres")]
-const COPY_EVENTS: &str = "COPY events (tenant_no, session_no, sequence, user_no, workspace_sequence, event_id, \
-     like_sequence, kind, payload, created_ms, created_text) FROM STDIN (FORMAT binary)";
-
-/// From so many events on it pays to go to the server once more.
-#[cfg(feature = "postgres")]
-const COPIED: usize = 100;
-
 /// Events, sessions and users in one statement at most so many; beyond, each kind in its own statements.
 #[cfg(feature = "postgres")]
 const TOGETHER: usize = 1024;
@@ -118,7 +109,6 @@ pub(crate) async fn write_group(
 ) -> Result<(), sqlx::Error> {
     #[cfg(feature = "postgres")]
     if connection.dialect() == Dialect::Postgres
-        && events.len() < COPIED
         && (1..=TOGETHER).contains(&events.len())
         && (1..=TOGETHER).contains(&sessions.len())
     {
@@ -138,10 +128,6 @@ pub(crate) async fn insert_events(
     connection: &mut Connection,
     rows: &[EventRow],
 ) -> Result<(), sqlx::Error> {
-    #[cfg(feature = "postgres")]
-    if connection.dialect() == Dialect::Postgres && rows.len() >= COPIED {
-        return copy(connection, COPY_EVENTS, EVENT, rows, write_event).await;
-    }
     INSERT_EVENTS.run(connection, rows, write_event).await
 }
 

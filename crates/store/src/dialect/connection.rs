@@ -183,18 +183,6 @@ impl Connection {
         }
     }
 
-    /// Sends rows in the binary format to a `COPY … FROM STDIN`. See [`super::many::copy`].
-    #[cfg(feature = "postgres")]
-    pub(super) async fn copy_in(&mut self, sql: &str, rows: Vec<u8>) -> Result<(), sqlx::Error> {
-        let Connection::Postgres(connection) = self else {
-            return Err(mixed());
-        };
-        let mut copy = connection.copy_in_raw(sql).await?;
-        copy.send(rows).await?;
-        copy.finish().await?;
-        Ok(())
-    }
-
     /// Closes it instead of giving it back: nobody knows in which state it is.
     pub(crate) fn discard(self) {
         match self {

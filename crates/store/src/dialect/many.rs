@@ -1,8 +1,8 @@
 //! Statements that carry many rows: most of the cost of a short one is the way to the database and back.
 //!
 //! SQLite gets tuples of parameters, in a few sizes, so that each statement is prepared once. PostgreSQL gets
-//! one array per column, so any number of rows is one statement and one round trip; where many rows are only to be
-//! inserted, `COPY`, which the server takes in by pages instead of row by row.
+//! one array per column, so any number of rows is one statement and one round trip. (`COPY` would be cheaper for the
+//! server, but the library sends its data and its end as two packets, and the second waits 40 ms for a delayed ACK.)
 
 use super::connection::Query;
 use super::{Connection, Dialect};
@@ -138,22 +138,6 @@ pub(crate) fn bind_arrays<'c, R>(
     Ok(arrays.bind_to(query))
 }
 
-/// Inserts rows by `COPY table (columns) FROM STDIN (FORMAT binary)`; `write` as for [`Many::run`].
-#[cfg(feature = "postgres")]
-pub(crate) async fn copy<R>(
-    connection: &mut Connection,
-    sql: &str,
-    columns: &[Column],
-    rows: &[R],
-    write: Write<R>,
-) -> Result<(), sqlx::Error> {
-    let mut copied = Copied::new(columns);
-    for row in rows {
-        write(&mut copied, row)?;
-    }
-    connection.copy_in(sql, copied.finish()).await
-}
-
 /// Gives the cells of a row, one per column.
 pub(crate) type Write<R> = fn(&mut dyn Cells, &R) -> Result<(), sqlx::Error>;
 
@@ -255,62 +239,6 @@ impl Cells for Arrays {
         if let List::Bytes(list) = self.next(bytes) {
             list.push(value);
         }
-    }
-}
-
-/// The rows in the binary format of `COPY`.
-#[cfg(feature = "postgres")]
-struct Copied {
-    bytes: Vec<u8>,
-    columns: i16,
-    /// The column that comes next.
-    next: i16,
-}
-
-#[cfg(feature = "postgres")]
-impl Copied {
-    fn new(columns: &[Column]) -> Self {
-        // Signature, no flags, no extension.
-        let mut bytes = b"PGCOPY\n\xff\r\n\0".to_vec();
-        bytes.extend([0; 8]);
-        Copied {
-            bytes,
-            columns: i16::try_from(columns.len()).unwrap_or(i16::MAX),
-            next: 0,
-        }
-    }
-
-    fn push(&mut self, value: Option<&[u8]>) {
-        if self.next == 0 {
-            self.bytes.extend(self.columns.to_be_bytes());
-        }
-        self.next = (self.next + 1) % self.columns;
-        // The server refuses a cell that is longer than it says.
-        let length = value.map_or(-1, |value| i32::try_from(value.len()).unwrap_or(i32::MAX));
-        self.bytes.extend(length.to_be_bytes());
-        self.bytes.extend(value.unwrap_or_default());
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        self.bytes.extend((-1_i16).to_be_bytes());
-        self.bytes
-    }
-}
-
-#[cfg(feature = "postgres")]
-impl Cells for Copied {
-    fn int(&mut self, value: Option<i64>) {
-        let value = value.map(i64::to_be_bytes);
-        self.push(value.as_ref().map(<[u8; 8]>::as_slice));
-    }
-
-    fn text(&mut self, value: Option<String>) {
-        let value = value.map(escaped);
-        self.push(value.as_ref().map(String::as_bytes));
-    }
-
-    fn bytes(&mut self, value: Option<Vec<u8>>) {
-        self.push(value.as_deref());
     }
 }
 
