@@ -27,8 +27,6 @@ const CONFIRM_AFTER: Duration = Duration::from_millis(300);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// While a turn runs, pending asks are read as often, beside listening.
 const POLL_ASKS: Duration = Duration::from_secs(10);
-/// A prompt that OpenCode took is stored within that; then nobody waits any longer.
-const STORED_WITHIN: Duration = Duration::from_secs(10);
 /// After a stop OpenCode must be idle within that, else we look, then mark the turn ourselves.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// Frames translated before their events are appended together.
@@ -470,7 +468,6 @@ impl ThreadActor {
             system: None,
         };
         let Err(error) = runtime.prompt_async(&root, request).await else {
-            self.stored(&*runtime, &root, &message).await;
             return Ok(());
         };
         // Unknown outcome: OpenCode may have taken it. Never send twice (decision 15).
@@ -495,27 +492,6 @@ impl ThreadActor {
         }
         self.emit(vec![failed]).await;
         Err(error.into())
-    }
-
-    /// Waits until OpenCode has stored a prompt that it took: it answers before it has, and one that dies in between
-    /// has lost it, which must not count as applied (decision 15). A turn that has ended by then says why.
-    async fn stored(&mut self, runtime: &dyn OpenCodeRuntime, root: &str, message: &str) {
-        let limit = Instant::now() + STORED_WITHIN;
-        let mut pause = Duration::from_millis(2);
-        let waits = |translator: &Translator| translator.is_active() && !translator.is_held();
-        while waits(&self.translator) && Instant::now() < limit {
-            if matches!(runtime.message(root, message).await, Ok(Some(_))) {
-                return;
-            }
-            let next = tokio::time::timeout(pause, self.frames.recv());
-            if let Ok(Some(frame)) = next.await {
-                self.take_frames(frame).await;
-            }
-            pause = (pause * 2).min(Duration::from_millis(100));
-        }
-        if waits(&self.translator) {
-            tracing::warn!(thread = %self.thread, "OpenCode took a prompt that it has not stored yet");
-        }
     }
 
     /// Stops the turn, then rejects what still waits: OpenCode doesn't (08 §9.5, §15.9).
